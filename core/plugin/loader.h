@@ -1,0 +1,63 @@
+/* loader.h - finds, checks, loads and unloads plugins.  Main loop only. */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/option.h"
+#include "plugin/hook-chain.h"
+
+typedef struct ConfPluginHost ConfPluginHost;
+
+/* What the core lends to plugins that the lower layers cannot know: filled by core/server. */
+typedef struct {
+    const char *(*option)(const char *section, const char *key, void *data);
+    const char *(*data_folder)(void *data);
+    const char *(*application)(void *data);
+    const char *(*role)(void *data);
+    bool (*add_method)(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error, void *data);
+    void *data;
+} ConfPluginHostFuncs;
+
+/* `path`: colon list of folders. */
+ConfPluginHost *conf_plugin_host_new(const char *path, const ConfPluginHostFuncs *funcs);
+/* stop() and unload() of all, in reverse order. */
+void conf_plugin_host_free(ConfPluginHost *host);
+/* `list`: "tls, ?addp, ./mine.so".  Reads descriptors, checks options (all), then loads in order.  `own_section`: of the
+ * server. False: one clear line in *error; what was loaded is unloaded.  `?name`: a failure is logged, not the end. */
+bool conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Reads descriptor and options only (-list-options, -check-config). */
+bool conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* check() of all, then changed() of all: one bad value changes nothing. */
+bool conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Asks stop() of all: no new work. */
+void conf_plugin_host_stop(ConfPluginHost *host);
+/* NULL: nobody provides it.  *self (may be NULL): of the plugin that does. */
+const void *conf_plugin_host_service(ConfPluginHost *host, const char *service, void **self);
+/* Of several storage plugins the one whose engine list holds `engine`. */
+const ConfStorageProvider *conf_plugin_host_storage(ConfPluginHost *host, const char *engine);
+/* Names, versions of what is loaded: func per plugin. */
+void conf_plugin_host_foreach(ConfPluginHost *host, void (*func)(const char *name, const char *version, void *data), void *data);
+void conf_plugin_host_foreach_statistic(ConfPluginHost *host, void (*func)(const char *name, uint64_t value, void *data), void *data);
+/* Does a plugin understand this member of the method's params? */
+bool conf_plugin_host_knows_param(ConfPluginHost *host, const char *method, ConfSlice member);
+/* self of a plugin (what load() returned), and its name. */
+void *conf_plugin_get_self(const ConfPlugin *p);
+/* Runs func with conf_plugin_current() set: the layers above call plugin functions through this. */
+void conf_plugin_enter(ConfPlugin *p);
+void conf_plugin_leave(ConfPlugin *p);
+
+/* work.c: the bounded pool that the core shares with plugins.  done on the main loop; false: queue full. */
+bool conf_pool_push(void (*work)(void *job), void (*done)(void *job), void *job);
+unsigned conf_pool_queue_length(void);
+/* later.c: the generic half of ConfLater; layers that own the thing delayed (request, log-in) make it. */
+typedef struct {
+    /* verdict NEXT, DONE, REFUSE; error may be NULL; the owner answers and frees. Not called once abandoned. */
+    void (*finished)(void *owner, ConfVerdict verdict, GError *error);
+    void (*answered)(void *owner, const char *result_json);                     /* NULL: not a request */
+    void (*challenged)(void *owner, const char *prompt, GBytes *state);         /* NULL: not a log-in */
+    void (*timed_out)(void *owner);
+} ConfLaterFuncs;
+ConfLater *conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned timeout_ms, void (*gone)(void *), void *data);
+/* The owner is going (connection closed): gone() is called; a later finish does nothing but free. */
+void conf_later_abandon(ConfLater *later);

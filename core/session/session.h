@@ -1,0 +1,100 @@
+/* session.h - who is logged in, from where, as what; tokens; resumption.  Main loop only.
+ *
+ * States: open (has a connection), broken (none; may be resumed until session-resume-timeout), ended (gone).  A session is
+ * freed by the manager only.  The fan-out (fan-out.h) gives it its notifications; the walk (walk.h) its initial objects. */
+#pragma once
+
+#include "access/identity.h"
+#include "access/login.h"
+#include "commit/commit-queue.h"
+#include "rpc/method-table.h"
+
+typedef struct ConfSessions ConfSessions; /* the manager */
+
+typedef struct {
+    int64_t resume_timeout_s;        /* session-resume-timeout */
+    int64_t login_timeout_s;         /* login-timeout */
+    int64_t max_unauthenticated;     /* connections without a session; beyond, the oldest goes */
+    int64_t max_request_size;        /* bytes, after log-in */
+    int64_t max_output_queue;        /* max-client-output-queue-size, bytes */
+    int64_t max_notification_backlog; /* bytes */
+    int64_t view_change_max;
+    int64_t broken_max;              /* broken sessions kept at most; beyond, the oldest goes */
+} ConfSessionSettings;
+
+/* What session.open tells of the server, and what the manager asks of it; filled by core/server. */
+typedef struct {
+    /* members of "server":{...} */
+    void (*write_server)(ConfBuffer *buffer, void *data);
+    bool (*is_writable)(void *data);
+    /* False: *error (-32013, -32014): not serving now. */
+    bool (*may_open)(ConfRpcError *error, void *data);
+    void *data;
+} ConfSessionHost;
+
+ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher, const ConfSessionSettings *settings,
+                                const ConfSessionHost *host);
+/* Ends all. */
+void conf_sessions_free(ConfSessions *sessions);
+void conf_sessions_set_settings(ConfSessions *sessions, const ConfSessionSettings *settings);
+ConfStore *conf_sessions_store(ConfSessions *sessions);
+
+/* ---- connections of clients: the server's listeners hand them over ---- */
+/* Takes `fd`.  The connection belongs to the manager; its lines go to `table`.  `ui_only`: port for user interfaces. */
+void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id, bool ui_only);
+/* Further lines of a connection are not dispatched until released: a log-in is pending. */
+/* The session of a connection; NULL before log-in. */
+ConfSession *conf_sessions_of_connection(ConfSessions *sessions, ConfConnection *connection);
+
+/* ---- methods of the family session.* (called by methods/session-methods.c) ---- */
+void conf_sessions_open(ConfSessions *sessions, ConfRequest *request);
+void conf_sessions_continue(ConfSessions *sessions, ConfRequest *request);
+void conf_sessions_resume(ConfSessions *sessions, ConfRequest *request);
+void conf_sessions_close(ConfSessions *sessions, ConfRequest *request);
+
+/* ---- a session ---- */
+ConfConnection *conf_session_connection(const ConfSession *session); /* NULL: broken */
+ConfIdentity *conf_session_identity(const ConfSession *session);     /* borrowed; changes with structural commits */
+ConfKey conf_session_subject(const ConfSession *session);            /* as whom rights are judged */
+ConfKey conf_session_person(const ConfSession *session);             /* dbid 0: an application as itself */
+ConfKey conf_session_application(const ConfSession *session);
+int64_t conf_session_account_tenant(const ConfSession *session);     /* creator's tenant for creates */
+const char *conf_session_address(const ConfSession *session);        /* peer "host:port" as last known; borrowed */
+int64_t conf_session_opened_at(const ConfSession *session);          /* wall ms */
+uint64_t conf_session_number(const ConfSession *session);
+bool conf_session_must_change(const ConfSession *session);
+/* Rights and the plugins' hook `visible`. */
+bool conf_session_may_read(ConfSession *session, const ConfObject *object);
+uint8_t conf_session_rights(ConfSession *session, const ConfObject *object);
+/* session.ending with the reason as its last line, then closed; cannot be resumed. */
+void conf_session_finish(ConfSessions *sessions, ConfSession *session, const char *reason);
+/* All: stopping, role, environment. */
+void conf_sessions_finish_all(ConfSessions *sessions, const char *reason);
+/* Own password change: every other session of the person ends with reason account. */
+void conf_sessions_keep_only(ConfSessions *sessions, ConfKey person, ConfSession *keep);
+typedef void (*ConfSessionFunc2)(ConfSession *session, void *data);
+void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data);
+/* A line (with LF) to every open session: server.status. */
+void conf_sessions_broadcast(ConfSessions *sessions, ConfBytes *line);
+/* For a server application: is its name connected here? */
+
+typedef struct {
+    uint64_t sessions, broken, connections, logins, logins_refused, resumed, slow_consumers, notifications, notification_lines,
+        resets, subscriptions, views;
+} ConfSessionStatistics;
+const ConfSessionStatistics *conf_sessions_statistics(ConfSessions *sessions);
+
+/* ---- subscriptions (methods/subscription-methods.c) ---- */
+void conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request);
+void conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request);
+
+/* ---- waiting for a revision (minRevision): func once the store is there or the time is over; NULL: it is there now.
+ * Cancelled by conf_revision_wait_cancel. ---- */
+typedef struct ConfRevisionWait ConfRevisionWait;
+ConfRevisionWait *conf_sessions_wait_revision(ConfSessions *sessions, int64_t revision, unsigned timeout_ms,
+                                              void (*func)(bool reached, void *data), void *data);
+void conf_revision_wait_cancel(ConfRevisionWait *wait);
+
+/* ---- a replica downstream is a session too: replication/downstream.c takes its stream over ---- */
+/* From now on the fan-out leaves this session alone; `ended` is called when it ends or its connection breaks. */
+void conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data), void *data);
