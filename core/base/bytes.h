@@ -46,8 +46,18 @@ conf_slice_from_string(const char *string)
     return (ConfSlice){string, string != NULL ? __builtin_strlen(string) : 0};
 }
 
-bool conf_slice_equal(ConfSlice a, ConfSlice b);
-bool conf_slice_is(ConfSlice a, const char *string);
+static inline bool
+conf_slice_equal(ConfSlice a, ConfSlice b)
+{
+    return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool
+conf_slice_is(ConfSlice a, const char *string)
+{
+    return conf_slice_equal(a, conf_slice_from_string(string));
+}
+
 /* By bytes, which for UTF-8 is by code point; the shorter first where one begins the other.  <0, 0, >0. */
 int conf_slice_compare(ConfSlice a, ConfSlice b);
 /* Returns new, ended by NUL; g_free(). */

@@ -56,3 +56,6 @@ ConfJsonEvent conf_json_reader_next(ConfJsonReader *reader);
 /* Having had KEY (or standing before a value of an array): passes over the next value, checking it as strictly as if
  * it were read, and sets *raw to its bytes.  False: a fault. */
 bool conf_json_reader_skip(ConfJsonReader *reader, ConfSlice *raw) G_GNUC_WARN_UNUSED_RESULT;
+/* Having had ARRAY, or an item of an array: true if an item follows.  False: the end of the array, or a fault, which
+ * conf_json_reader_next() tells. */
+bool conf_json_reader_has_item(const ConfJsonReader *reader);
