@@ -11,8 +11,11 @@ typedef struct ConfIdentity ConfIdentity;
 
 /* A reference; the same pointer for subjects with the same rights everywhere, while no structural change comes between. */
 ConfIdentity *conf_identity_of(ConfStore *store, ConfKey subject);
+/* Of several subjects together: an account and further groups that a directory named for the session. */
+ConfIdentity *conf_identity_of_all(ConfStore *store, const ConfKey *subjects, unsigned count);
 ConfIdentity *conf_identity_ref(ConfIdentity *identity);
 void conf_identity_unref(ConfIdentity *identity);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfIdentity, conf_identity_unref)
 /* Of a list, NULL list: 0. Cached: one array access. */
 uint8_t conf_identity_rights(ConfIdentity *identity, const ConfAcl *acl);
 /* In the store as it is. */

@@ -36,6 +36,8 @@ ConfTransaction *conf_transaction_new(ConfTransactionForm form, ConfSlice operat
 /* Who: rights are judged by `subject`; `user` and `application` stand in `by`; `creator_tenant`: default tenant of creates. */
 void conf_transaction_set_author(ConfTransaction *transaction, ConfKey subject, ConfKey user, ConfKey application,
                                  const char *address);
+/* Further access groups that count for this author (a directory named them for the session). Copied. */
+void conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *groups, unsigned count);
 /* A change the server makes itself for a method (setPassword, changePassword): sets secret and visible members of one
  * object, checked by `right` on it (0: none).  Used instead of operations. `patch` and `secrets`: JSON objects, copied. */
 ConfTransaction *conf_transaction_new_amend(ConfKey key, uint8_t right, ConfSlice patch, ConfSlice secrets);

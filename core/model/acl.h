@@ -39,6 +39,8 @@ void conf_acl_unref(const ConfAcl *acl);
 uint64_t conf_acl_generation(void);
 /* One above the highest id in use. */
 uint32_t conf_acl_id_bound(void);
+/* Borrowed; NULL: the id is free. */
+const ConfAcl *conf_acl_by_id(uint32_t id);
 /* 0: the account has no entry. */
 uint8_t conf_acl_lookup(const ConfAcl *acl, ConfKey account);
 /* How many interned lists name this account; persons that no list names share rights with their groups. */

@@ -38,11 +38,14 @@ ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublis
 void conf_sessions_free(ConfSessions *sessions);
 void conf_sessions_set_settings(ConfSessions *sessions, const ConfSessionSettings *settings);
 ConfStore *conf_sessions_store(ConfSessions *sessions);
+/* Where plugins' transactions go; borrowed, may be exchanged in place. */
+void conf_sessions_set_sink(ConfSessions *sessions, ConfWriteSink *sink);
 
 /* ---- connections of clients: the server's listeners hand them over ---- */
 /* Takes `fd`.  The connection belongs to the manager; its lines go to `table`.  `ui_only`: port for user interfaces. */
 void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id, bool ui_only);
-/* Further lines of a connection are not dispatched until released: a log-in is pending. */
+/* Installs gate and session look-up of `table`; once, before the first connection. */
+void conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table);
 /* The session of a connection; NULL before log-in. */
 ConfSession *conf_sessions_of_connection(ConfSessions *sessions, ConfConnection *connection);
 
@@ -63,9 +66,14 @@ const char *conf_session_address(const ConfSession *session);        /* peer "ho
 int64_t conf_session_opened_at(const ConfSession *session);          /* wall ms */
 uint64_t conf_session_number(const ConfSession *session);
 bool conf_session_must_change(const ConfSession *session);
+/* session.changePassword: the commit that follows is this session's own and does not end it. */
+void conf_session_set_changing_password(ConfSession *session, bool changing);
+void conf_session_clear_must_change(ConfSession *session);
 /* Rights and the plugins' hook `visible`. */
 bool conf_session_may_read(ConfSession *session, const ConfObject *object);
 uint8_t conf_session_rights(ConfSession *session, const ConfObject *object);
+/* Says who: for rights, `by` and defaults. */
+void conf_session_author_transaction(const ConfSession *session, ConfTransaction *transaction);
 /* session.ending with the reason as its last line, then closed; cannot be resumed. */
 void conf_session_finish(ConfSessions *sessions, ConfSession *session, const char *reason);
 /* All: stopping, role, environment. */
@@ -76,8 +84,6 @@ typedef void (*ConfSessionFunc2)(ConfSession *session, void *data);
 void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data);
 /* A line (with LF) to every open session: server.status. */
 void conf_sessions_broadcast(ConfSessions *sessions, ConfBytes *line);
-/* For a server application: is its name connected here? */
-
 typedef struct {
     uint64_t sessions, broken, connections, logins, logins_refused, resumed, slow_consumers, notifications, notification_lines,
         resets, subscriptions, views;

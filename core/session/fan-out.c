@@ -1,0 +1,384 @@
+/* fan-out.c - tells sessions of a commit, right after it was applied, in this order: what each may see of it, then
+ * session.ending to those whose right ended by it.
+ *
+ * Interested audiences come from the index of scopes.  A structural commit (lists of rights, groups, moves) is judged for
+ * every audience, and moves sessions whose groups changed to another one: what they saw before and see after decides. */
+#include "session/session-private.h"
+
+typedef struct {
+    ConfSessions *sessions;
+    ConfCommit *commit;
+    GHashTable *cache;
+    GPtrArray *audiences; /* touched */
+    uint32_t index;       /* of the change whose scopes are being collected */
+    ConfKey key;
+    const ConfPlace *place;
+    ConfAlterations *alterations; /* structural only */
+} FanOut;
+
+/* Sessions of one audience whose identity changes alike. */
+typedef struct {
+    ConfAudience *audience;
+    ConfIdentity *identity_after;
+    GPtrArray *sessions;
+} Transition;
+
+static void collect_touched(FanOut *fan_out);
+static void touch_scope(ConfScope *scope, void *data);
+static void tell_audience(FanOut *fan_out, ConfAudience *audience);
+static void tell_structural(FanOut *fan_out);
+static void tell_transition(FanOut *fan_out, Transition *transition);
+static void tell_sessions(FanOut *fan_out, ConfView *view, const ConfViewer *viewer, GPtrArray *told);
+static GPtrArray *find_transitions(FanOut *fan_out, GPtrArray *moved);
+static void transition_free(Transition *transition);
+static void end_sessions(FanOut *fan_out);
+static void mark_ending(ConfSessions *sessions, GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change);
+static bool is_ended_by(const ConfSession *session, const ConfChange *change);
+static GArray *union_matches(ConfAudience *audience, uint64_t serial);
+
+void
+conf_fan_out_done(ConfCommit *commit, void *data)
+{
+    FanOut fan_out = {.sessions = data, .commit = commit};
+    ConfSessions *sessions = fan_out.sessions;
+    conf_poller_note("fan-out");
+    sessions->commit_serial++;
+    fan_out.cache = conf_view_cache_new();
+    fan_out.audiences = g_ptr_array_new();
+    collect_touched(&fan_out);
+    if (commit->structural) {
+        fan_out.alterations = conf_alterations_new(sessions, commit);
+        tell_structural(&fan_out);
+        conf_alterations_free(fan_out.alterations);
+    } else {
+        for (unsigned i = 0; i < fan_out.audiences->len; i++)
+            tell_audience(&fan_out, g_ptr_array_index(fan_out.audiences, i));
+    }
+    g_ptr_array_unref(fan_out.audiences);
+    g_hash_table_unref(fan_out.cache);
+    end_sessions(&fan_out);
+    conf_waits_check(sessions);
+}
+
+void
+conf_fan_out_send(ConfSession *session, GPtrArray *lines, int64_t revision)
+{
+    ConfSessions *sessions = session->sessions;
+    if (session->connection == NULL || session->finished)
+        return;
+    ConfOutputKind kind = session->replay != NULL ? CONF_OUTPUT_ANSWER : CONF_OUTPUT_NOTIFICATION;
+    for (unsigned i = 0; i < lines->len; i++)
+        conf_connection_send_bytes(session->connection, g_ptr_array_index(lines, i), kind);
+    session->revision = revision;
+    sessions->statistics.notifications++;
+    sessions->statistics.notification_lines += lines->len;
+    size_t backlog = conf_connection_get_unsent_notifications(session->connection);
+    if (backlog > (size_t)sessions->settings.max_notification_backlog) {
+        sessions->statistics.slow_consumers++;
+        conf_session_break(session, "slow-consumer");
+    }
+}
+
+void
+conf_fan_out_reset(ConfSession *session, int64_t revision, ConfReason reason)
+{
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
+    g_ptr_array_add(lines, conf_view_reset_line(revision, reason));
+    session->sessions->statistics.resets++;
+    conf_fan_out_send(session, lines, revision);
+    for (unsigned i = 0; session->connection != NULL && i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        if (subscription->initial)
+            conf_walk_start(session, subscription);
+    }
+}
+
+static void
+collect_touched(FanOut *fan_out)
+{
+    for (unsigned i = 0; i < fan_out->commit->change_count; i++) {
+        const ConfChange *change = &fan_out->commit->changes[i];
+        if (change->kind == CONF_CHANGE_SECRET)
+            continue;
+        fan_out->index = i;
+        fan_out->key = conf_object_key(change->after != NULL ? change->after : change->before);
+        if (change->place_before != NULL) {
+            fan_out->place = change->place_before;
+            conf_scope_candidates(fan_out->sessions, fan_out->key, fan_out->place, touch_scope, fan_out);
+        }
+        if (change->place_after != NULL && change->place_after != change->place_before) {
+            fan_out->place = change->place_after;
+            conf_scope_candidates(fan_out->sessions, fan_out->key, fan_out->place, touch_scope, fan_out);
+        }
+    }
+}
+
+static void
+touch_scope(ConfScope *scope, void *data)
+{
+    FanOut *fan_out = data;
+    if (!conf_scope_covers(scope, fan_out->key, fan_out->place))
+        return;
+    uint64_t serial = fan_out->sessions->commit_serial;
+    if (scope->mark != serial) {
+        scope->mark = serial;
+        g_array_set_size(scope->matches, 0);
+        for (unsigned i = 0; i < scope->audiences->len; i++) {
+            ConfAudience *audience = g_ptr_array_index(scope->audiences, i);
+            if (audience->mark == serial)
+                continue;
+            audience->mark = serial;
+            g_ptr_array_add(fan_out->audiences, audience);
+        }
+    }
+    unsigned length = scope->matches->len;
+    if (length == 0 || g_array_index(scope->matches, uint32_t, length - 1) != fan_out->index)
+        g_array_append_val(scope->matches, fan_out->index);
+}
+
+static int
+compare_indices(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Indices of all scopes of the audience, each once: a new array. */
+static GArray *
+union_matches(ConfAudience *audience, uint64_t serial)
+{
+    GArray *all = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    unsigned sources = 0;
+    for (unsigned i = 0; i < audience->scope_count; i++) {
+        const ConfScope *scope = audience->scopes[i];
+        if (scope->mark != serial || scope->matches->len == 0)
+            continue;
+        g_array_append_vals(all, scope->matches->data, scope->matches->len);
+        sources++;
+    }
+    if (sources < 2)
+        return all;
+    g_array_sort(all, compare_indices);
+    unsigned kept = 1;
+    for (unsigned i = 1; i < all->len; i++) {
+        if (g_array_index(all, uint32_t, i) != g_array_index(all, uint32_t, kept - 1))
+            g_array_index(all, uint32_t, kept++) = g_array_index(all, uint32_t, i);
+    }
+    g_array_set_size(all, kept);
+    return all;
+}
+
+static ConfViewer
+viewer_of(FanOut *fan_out, ConfAudience *audience, ConfIdentity *after)
+{
+    return (ConfViewer){
+        .sessions = fan_out->sessions,
+        .commit = fan_out->commit,
+        .identity_before = audience->identity,
+        .identity_after = after,
+        .scopes = audience->scopes,
+        .scope_count = audience->scope_count,
+        .only = audience->only,
+    };
+}
+
+static void
+tell_audience(FanOut *fan_out, ConfAudience *audience)
+{
+    ConfViewer viewer = viewer_of(fan_out, audience, audience->identity);
+    g_autoptr(GArray) matches = union_matches(audience, fan_out->sessions->commit_serial);
+    ConfView view;
+    conf_view_init(&view);
+    conf_view_add_changes(&view, &viewer, matches);
+    conf_view_finish(&view, &viewer);
+    /* A copy: a session that falls behind leaves the audience, and the last one takes the audience along. */
+    g_autoptr(GPtrArray) told = g_ptr_array_copy(audience->sessions, NULL, NULL);
+    tell_sessions(fan_out, &view, &viewer, told);
+    conf_view_clear(&view);
+}
+
+static void
+tell_sessions(FanOut *fan_out, ConfView *view, const ConfViewer *viewer, GPtrArray *told)
+{
+    if (!view->reset && view->items->len == 0)
+        return;
+    GPtrArray *lines = view->reset ? NULL : conf_view_lines(view, viewer, fan_out->cache);
+    for (unsigned i = 0; i < told->len; i++) {
+        ConfSession *session = g_ptr_array_index(told, i);
+        if (lines != NULL)
+            conf_fan_out_send(session, lines, fan_out->commit->revision);
+        else
+            conf_fan_out_reset(session, fan_out->commit->revision, view->reset_reason);
+    }
+}
+
+/* Every audience is judged: which objects it may see can have changed without one of them being written.  The list is
+ * fixed first, since telling may break sessions and sessions then move to other audiences. */
+static void
+tell_structural(FanOut *fan_out)
+{
+    ConfSessions *sessions = fan_out->sessions;
+    g_autoptr(GPtrArray) moved = g_ptr_array_new(); /* of ConfSession */
+    g_autoptr(GPtrArray) transitions = find_transitions(fan_out, moved);
+    for (unsigned i = 0; i < transitions->len; i++)
+        tell_transition(fan_out, g_ptr_array_index(transitions, i));
+    for (unsigned i = 0; i < moved->len; i++)
+        conf_session_refresh_identity(g_ptr_array_index(moved, i));
+    (void)sessions;
+}
+
+static void
+tell_transition(FanOut *fan_out, Transition *transition)
+{
+    ConfAudience *audience = transition->audience;
+    ConfViewer viewer = viewer_of(fan_out, audience, transition->identity_after);
+    g_autoptr(GArray) matches = union_matches(audience, fan_out->sessions->commit_serial);
+    ConfView view;
+    conf_view_init(&view);
+    conf_view_add_changes(&view, &viewer, matches);
+    conf_alterations_view(fan_out->alterations, &viewer, &view);
+    conf_view_finish(&view, &viewer);
+    tell_sessions(fan_out, &view, &viewer, transition->sessions);
+    conf_view_clear(&view);
+}
+
+/* `moved`: sessions (in an audience or not) whose identity is another one now.  One whose account ends by this commit
+ * keeps its identity to the end: it is told of the commit as before, then that it is over. */
+static GPtrArray *
+find_transitions(FanOut *fan_out, GPtrArray *moved)
+{
+    ConfSessions *sessions = fan_out->sessions;
+    GPtrArray *transitions = g_ptr_array_new_with_free_func((GDestroyNotify)transition_free);
+    g_autoptr(GArray) subjects = g_array_new(FALSE, FALSE, sizeof(ConfKey));
+    conf_access_changed_subjects(sessions->store, fan_out->commit, subjects);
+    g_autoptr(GHashTable) handled = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) by_pair = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (unsigned i = 0; i < subjects->len; i++) {
+        GPtrArray *list = g_hash_table_lookup(sessions->by_subject, &g_array_index(subjects, ConfKey, i));
+        for (unsigned k = 0; list != NULL && k < list->len; k++) {
+            ConfSession *session = g_ptr_array_index(list, k);
+            const ConfObject *subject = conf_store_lookup(sessions->store, session->subject);
+            if (subject == NULL || !subject->enabled)
+                continue;
+            g_autoptr(ConfIdentity) now = conf_session_current_identity(session);
+            if (now == session->identity || g_hash_table_contains(handled, session))
+                continue;
+            g_hash_table_add(handled, session);
+            g_ptr_array_add(moved, session);
+            if (session->audience == NULL)
+                continue;
+            char *pair = g_strdup_printf("%p %p", (void *)session->audience, (void *)now);
+            Transition *transition = g_hash_table_lookup(by_pair, pair);
+            if (transition == NULL) {
+                transition = g_new0(Transition, 1);
+                transition->audience = session->audience;
+                transition->identity_after = conf_identity_ref(now);
+                transition->sessions = g_ptr_array_new();
+                g_ptr_array_add(transitions, transition);
+                g_hash_table_insert(by_pair, pair, transition);
+            } else {
+                g_free(pair);
+            }
+            g_ptr_array_add(transition->sessions, session);
+        }
+    }
+    GHashTableIter iter;
+    void *member;
+    g_hash_table_iter_init(&iter, sessions->audiences);
+    while (g_hash_table_iter_next(&iter, &member, NULL)) {
+        ConfAudience *audience = member;
+        GPtrArray *stay = g_ptr_array_new();
+        for (unsigned i = 0; i < audience->sessions->len; i++) {
+            if (!g_hash_table_contains(handled, g_ptr_array_index(audience->sessions, i)))
+                g_ptr_array_add(stay, g_ptr_array_index(audience->sessions, i));
+        }
+        if (stay->len == 0) {
+            g_ptr_array_unref(stay);
+            continue;
+        }
+        Transition *transition = g_new0(Transition, 1);
+        transition->audience = audience;
+        transition->identity_after = conf_identity_ref(audience->identity);
+        transition->sessions = stay;
+        g_ptr_array_add(transitions, transition);
+    }
+    return transitions;
+}
+
+static void
+transition_free(Transition *transition)
+{
+    conf_identity_unref(transition->identity_after);
+    g_ptr_array_unref(transition->sessions);
+    g_free(transition);
+}
+
+/* After what they may still see of the commit: sessions whose person or application was disabled or deleted, whose
+ * password was set from outside, or that lost the right to run their application.  Broken ones end too. */
+static void
+end_sessions(FanOut *fan_out)
+{
+    ConfSessions *sessions = fan_out->sessions;
+    g_autoptr(GHashTable) ending = g_hash_table_new(NULL, NULL);
+    for (unsigned i = 0; i < fan_out->commit->change_count; i++) {
+        const ConfChange *change = &fan_out->commit->changes[i];
+        ConfKey key = conf_object_key(change->before != NULL ? change->before : change->after);
+        if (change->before == NULL)
+            continue;
+        if (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_APPLICATION)
+            conf_access_forget(sessions->access, key);
+        if (key.type == CONF_TYPE_PERSON)
+            mark_ending(sessions, sessions->by_person, key, ending, change);
+        else if (key.type == CONF_TYPE_APPLICATION)
+            mark_ending(sessions, sessions->by_application, key, ending, change);
+        if (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_ACCESS_GROUP)
+            mark_ending(sessions, sessions->by_subject, key, ending, change);
+    }
+    GHashTableIter iter;
+    void *member;
+    if (fan_out->commit->structural) {
+        g_hash_table_iter_init(&iter, sessions->by_token);
+        while (g_hash_table_iter_next(&iter, NULL, &member)) {
+            if (!conf_session_still_allowed(member))
+                g_hash_table_add(ending, member);
+        }
+    }
+    g_hash_table_iter_init(&iter, ending);
+    while (g_hash_table_iter_next(&iter, &member, NULL))
+        conf_session_finish(sessions, member, "account");
+}
+
+static void
+mark_ending(ConfSessions *sessions, GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change)
+{
+    (void)sessions;
+    GPtrArray *list = g_hash_table_lookup(table, &key);
+    for (unsigned i = 0; list != NULL && i < list->len; i++) {
+        ConfSession *session = g_ptr_array_index(list, i);
+        if (is_ended_by(session, change))
+            g_hash_table_add(ending, session);
+    }
+}
+
+static bool
+differs(const ConfObject *before, const ConfObject *after, const char *member)
+{
+    return !conf_slice_equal(conf_object_get_raw(before, member), conf_object_get_raw(after, member));
+}
+
+static bool
+is_ended_by(const ConfSession *session, const ConfChange *change)
+{
+    const ConfObject *before = change->before, *after = change->after;
+    ConfKey key = conf_object_key(before);
+    if (after == NULL || !after->enabled)
+        return true;
+    if (key.type == CONF_TYPE_PERSON && conf_key_equal(key, session->person))
+        return !session->changing_password
+            && (differs(before, after, "passwordChanged")
+                || !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets)));
+    if (key.type == CONF_TYPE_APPLICATION && session->person.dbid == 0)
+        return differs(before, after, "account")
+            || !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets));
+    return false;
+}

@@ -1,0 +1,266 @@
+/* resume.c - session.resume: takes a broken session up on another connection (protocol.md 3). */
+#include "session/session-private.h"
+
+enum { BEHIND_WAIT_MS = 5000 };
+
+typedef struct {
+    ConfRequest *request; /* held */
+    ConfClient *client;
+    ConfSessions *sessions;
+    ConfSession *session; /* once taken up */
+    ConfRevisionWait *wait;
+    char token[33];
+    int64_t revision;
+} Resuming;
+
+static bool read_token(const ConfJson *params, char token[33], ConfRpcError *error);
+static ConfSession *find_session(Resuming *resuming, ConfRpcError *error);
+static bool replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
+static void take_up(Resuming *resuming);
+static void reached(bool reached, void *data);
+static void counted(ConfSession *session, uint64_t missed, void *data);
+static void gone(void *data);
+static void fail(Resuming *resuming, const ConfRpcError *error);
+static void finish(Resuming *resuming);
+static bool parse(Resuming *resuming, ConfRequest *request, const ConfJson **params, ConfRpcError *error);
+static bool check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
+static void write_subscriptions(ConfSession *session, ConfBuffer *buffer);
+
+void
+conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
+{
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    ConfClient *client = conf_client_of(conf_request_get_connection(request));
+    if (client == NULL || client->session != NULL || client->login != NULL) {
+        conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This connection has a session already");
+        conf_request_fail(request, &error);
+        return;
+    }
+    Resuming *resuming = g_new0(Resuming, 1);
+    resuming->sessions = sessions;
+    resuming->client = client;
+    const ConfJson *params = NULL;
+    if (!parse(resuming, request, &params, &error) || !sessions->host.may_open(&error, sessions->host.data)
+        || find_session(resuming, &error) == NULL) {
+        conf_request_fail(request, &error);
+        g_free(resuming);
+        return;
+    }
+    resuming->request = conf_request_hold(request);
+    conf_request_on_gone(resuming->request, gone, resuming);
+    conf_connection_hold_input(client->connection);
+    resuming->wait = conf_sessions_wait_revision(sessions, resuming->revision, BEHIND_WAIT_MS, reached, resuming);
+    if (resuming->wait == NULL)
+        take_up(resuming);
+}
+
+static bool
+parse(Resuming *resuming, ConfRequest *request, const ConfJson **params, ConfRpcError *error)
+{
+    static const char *const names[] = {"session", "environment", "revision", "chain", "subscriptions", "addp", NULL};
+    ConfSlice environment = {NULL, 0}, chain = {NULL, 0};
+    *params = conf_request_parse_params(request, names, error);
+    return *params != NULL && read_token(*params, resuming->token, error)
+        && conf_params_string(*params, "", "environment", true, &environment, error)
+        && conf_params_string(*params, "", "chain", false, &chain, error)
+        && conf_params_integer(*params, "", "revision", 0, G_MAXINT64, true, &resuming->revision, error);
+}
+
+static bool
+read_token(const ConfJson *params, char token[33], ConfRpcError *error)
+{
+    ConfSlice text = {NULL, 0};
+    if (!conf_params_string(params, "", "session", true, &text, error))
+        return false;
+    /* A text of another length is simply no token of ours. */
+    memset(token, 0, 33);
+    if (text.size == 32)
+        memcpy(token, text.data, 32);
+    return true;
+}
+
+static ConfSession *
+find_session(Resuming *resuming, ConfRpcError *error)
+{
+    ConfSessions *sessions = resuming->sessions;
+    ConfSession *session = resuming->token[0] != '\0'
+        ? conf_sessions_lookup_token(sessions, conf_slice_from_string(resuming->token)) : NULL;
+    if (session != NULL && !conf_session_still_allowed(session)) {
+        conf_session_finish(sessions, session, "account");
+        session = NULL;
+    }
+    if (session == NULL)
+        conf_rpc_fail(error, CONF_RPC_SESSION_UNKNOWN, "There is no such session to resume: log in anew");
+    return session;
+}
+
+static void
+reached(bool is_there, void *data)
+{
+    Resuming *resuming = data;
+    resuming->wait = NULL;
+    if (is_there) {
+        take_up(resuming);
+        return;
+    }
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "This server has not reached revision %" G_GINT64_FORMAT " yet", resuming->revision);
+    conf_rpc_error_add_integer(&error, "retryAfter", 1);
+    fail(resuming, &error);
+}
+
+static void
+take_up(Resuming *resuming)
+{
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfJson *params = conf_json_parse(arena, conf_request_get_params(resuming->request), NULL, NULL, NULL);
+    ConfSession *session = find_session(resuming, &error);
+    if (session == NULL) {
+        fail(resuming, &error);
+        return;
+    }
+    resuming->session = session;
+    if (!replace_subscriptions(resuming, params, &error)) {
+        fail(resuming, &error);
+        return;
+    }
+    if (session->connection != NULL)
+        conf_session_break(session, "replaced");
+    conf_session_bind(session, resuming->client);
+    resuming->sessions->statistics.resumed++;
+    if (!check_history(resuming, params, &error)) {
+        session->revision = conf_store_position(resuming->sessions->store)->revision;
+        conf_audience_place(session);
+        fail(resuming, &error);
+        conf_hooks_session_opened(session, true);
+        return;
+    }
+    conf_replay_start(session, resuming->revision, counted, resuming);
+}
+
+/* The session stands, and its subscriptions live from the present revision, where its history is gone or another one. */
+static bool
+check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error)
+{
+    ConfStore *store = resuming->sessions->store;
+    const ConfStorePosition *position = conf_store_position(store);
+    const ConfJson *environment = conf_json_member(params, "environment"), *chain = conf_json_member(params, "chain");
+    int64_t oldest = conf_store_recent_start(store);
+    bool same = conf_slice_is(environment->text, position->environment) && resuming->revision >= oldest;
+    if (same && chain != NULL) {
+        g_autofree char *text = conf_slice_dup(chain->text);
+        same = conf_store_check_history(store, resuming->revision, text) == CONF_HISTORY_SAME;
+    }
+    if (same)
+        return true;
+    conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
+                  "Changes since revision %" G_GINT64_FORMAT " are no longer held, or belong to another history", resuming->revision);
+    conf_rpc_error_add_integer(error, "oldest", oldest);
+    conf_rpc_error_add_integer(error, "revision", position->revision);
+    return false;
+}
+
+static bool
+replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *error)
+{
+    static const char *const names[] = {"types", "objects", "tenant", "folder", "initial", NULL};
+    enum { SUBSCRIPTIONS_MAX = 1000 };
+    const ConfJson *list = conf_json_member(params, "subscriptions");
+    if (list == NULL)
+        return true;
+    if (list->kind != CONF_JSON_ARRAY || list->count > SUBSCRIPTIONS_MAX)
+        return conf_rpc_fail_path(error, "/subscriptions", "subscriptions must be an array of at most %d", SUBSCRIPTIONS_MAX);
+    ConfSession *session = resuming->session;
+    g_autoptr(GPtrArray) scopes = g_ptr_array_new();
+    unsigned index = 0;
+    bool fine = true;
+    for (const ConfJson *item = list->first; item != NULL && fine; item = item->next, index++) {
+        g_autofree char *at = g_strdup_printf("/subscriptions/%u", index);
+        bool initial = false;
+        ConfScope *scope = NULL;
+        fine = item->kind == CONF_JSON_OBJECT ? conf_params_only(item, at, names, error)
+                                              : conf_rpc_fail_path(error, at, "A subscription is an object");
+        fine = fine && conf_params_boolean(item, at, "initial", &initial, error);
+        if (fine)
+            scope = conf_scope_parse(resuming->sessions, item, at, session, true, error);
+        fine = scope != NULL;
+        if (fine)
+            g_ptr_array_add(scopes, scope);
+    }
+    if (!fine) {
+        for (unsigned i = 0; i < scopes->len; i++)
+            conf_scope_unref(resuming->sessions, g_ptr_array_index(scopes, i));
+        return false;
+    }
+    conf_audience_leave(session);
+    conf_session_clear_subscriptions(session);
+    index = 0;
+    for (const ConfJson *item = list->first; item != NULL; item = item->next, index++) {
+        const ConfJson *initial = conf_json_member(item, "initial");
+        conf_session_add_subscription(session, g_ptr_array_index(scopes, index), initial != NULL && initial->boolean);
+    }
+    return true;
+}
+
+static void
+counted(ConfSession *session, uint64_t missed, void *data)
+{
+    Resuming *resuming = data;
+    ConfBuffer *buffer = conf_request_begin(resuming->request);
+    conf_buffer_append_char(buffer, '{');
+    conf_login_write_session(session, resuming->token, buffer);
+    conf_buffer_printf(buffer, ",\"missed\":%" G_GUINT64_FORMAT ",\"subscriptions\":", missed);
+    write_subscriptions(session, buffer);
+    conf_buffer_append_char(buffer, '}');
+    conf_request_end(resuming->request);
+    conf_replay_go(session);
+    finish(resuming);
+    conf_hooks_session_opened(session, true);
+}
+
+static void
+write_subscriptions(ConfSession *session, ConfBuffer *buffer)
+{
+    ConfJsonWriter writer;
+    conf_json_writer_init(&writer, buffer);
+    conf_json_writer_begin_array(&writer);
+    for (unsigned i = 0; i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        conf_json_writer_begin_object(&writer);
+        conf_json_writer_member_integer(&writer, "subscription", subscription->id);
+        conf_scope_write(session->sessions, subscription->scope, &writer);
+        if (subscription->initial)
+            conf_json_writer_member_boolean(&writer, "initial", true);
+        conf_json_writer_end_object(&writer);
+    }
+    conf_json_writer_end_array(&writer);
+}
+
+static void
+fail(Resuming *resuming, const ConfRpcError *error)
+{
+    conf_request_fail(resuming->request, error);
+    finish(resuming);
+}
+
+static void
+finish(Resuming *resuming)
+{
+    ConfConnection *connection = resuming->client->connection;
+    conf_request_on_gone(resuming->request, NULL, NULL);
+    conf_request_release(resuming->request);
+    explicit_bzero(resuming->token, sizeof resuming->token);
+    g_free(resuming);
+    conf_connection_release_input(connection);
+}
+
+static void
+gone(void *data)
+{
+    Resuming *resuming = data;
+    if (resuming->wait != NULL)
+        conf_revision_wait_cancel(resuming->wait);
+    conf_request_release(resuming->request);
+    g_free(resuming);
+}

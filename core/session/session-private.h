@@ -1,0 +1,240 @@
+/* session-private.h - the structs of this folder.  Main loop only.
+ *
+ * Ownership: ConfSessions owns clients, sessions, scopes' index and audiences.  A session owns its subscriptions, each
+ * holds a reference to an interned scope.  An audience borrows its sessions; it is freed when the last one leaves. */
+#pragma once
+
+#include "base/timer-wheel.h"
+#include "session/session.h"
+
+typedef struct ConfScope ConfScope;
+typedef struct ConfAudience ConfAudience;
+typedef struct ConfClient ConfClient;
+typedef struct ConfProducer ConfProducer;
+typedef struct ConfReplay ConfReplay;
+
+/* What a subscription names; equal ones are one object, so that what a commit touches is found once for all of them. */
+struct ConfScope {
+    unsigned refs;
+    char *text; /* canonical: the key of the interning table */
+    ConfTypeId *types;
+    unsigned type_count;
+    ConfKey *objects;
+    unsigned object_count;
+    int64_t tenant, folder; /* 0: not named */
+    GPtrArray *audiences;   /* of ConfAudience, borrowed */
+    uint64_t mark;          /* serial of the commit whose matches these are */
+    GArray *matches;        /* of uint32_t: changes of that commit that may concern the scope, ascending */
+};
+
+typedef struct {
+    int64_t id;
+    ConfScope *scope;
+    bool initial;
+    bool walking;
+    ConfKey cursor; /* of the walk: the last object streamed */
+    bool cursor_set;
+    unsigned type_index; /* of the walk: which of the scope's types, or objects, is under way */
+} ConfSubscription;
+
+/* Sessions that see the same of every commit: the same identity, the same scopes. */
+struct ConfAudience {
+    ConfIdentity *identity;
+    ConfScope **scopes; /* by address, each once */
+    unsigned scope_count;
+    ConfSession *only; /* where a plugin hides objects, every session is an audience of its own */
+    GPtrArray *sessions;
+    uint64_t mark; /* serial of the commit for which it is in the work list */
+};
+
+struct ConfSession {
+    ConfSessions *sessions;
+    uint64_t number;
+    ConfConnection *connection; /* NULL: broken */
+    char token_hash[65];
+    ConfKey person, application, subject;
+    char *person_name, *application_name, *address, *client_name, *client_version;
+    int64_t opened_ms;
+    int64_t revision; /* all up to here is sent, or stands in the output queue */
+    bool must_change;
+    bool server_application;
+    bool changing_password; /* the commit that changes its person's password is its own */
+    bool finished;          /* session.ending is written; nothing more follows */
+    bool input_held;        /* while it replays */
+    ConfIdentity *identity;
+    GArray *groups; /* of ConfKey: further groups that a directory named for this session; NULL: none */
+    GPtrArray *subscriptions;
+    int64_t next_subscription;
+    ConfAudience *audience;
+    unsigned audience_index;
+    ConfReplay *replay; /* NULL: live */
+    bool in_producer;
+    ConfTimer resume_timer;
+    void (*taken_ended)(void *data); /* a replica's stream has taken it over */
+    void (*taken_drained)(void *data);
+    void *taken_data;
+};
+
+/* What hangs on a connection of a client. */
+struct ConfClient {
+    ConfSessions *sessions;
+    ConfMethodTable *table;
+    ConfConnection *connection;
+    ConfSession *session; /* NULL before log-in */
+    ConfLogin *login;     /* pending */
+    bool ui_only;
+    bool closing;
+    ConfTimer timer;
+    GList link; /* in sessions->unauthenticated while it has no session */
+    bool linked;
+};
+
+/* One entry of what a session is told of a commit. */
+typedef enum { CONF_VIEW_CREATE, CONF_VIEW_ENTER, CONF_VIEW_UPDATE, CONF_VIEW_LEAVE, CONF_VIEW_DELETE } ConfViewOp;
+typedef enum { CONF_REASON_NONE, CONF_REASON_PERMISSION, CONF_REASON_SCOPE } ConfReason;
+typedef struct {
+    ConfViewOp op;
+    ConfReason reason;
+    uint32_t order;           /* within op */
+    uint32_t change;          /* index in the commit; UINT32_MAX: an object that the commit did not write */
+    const ConfObject *object; /* what is shown: after, or before where it goes */
+} ConfViewItem;
+
+typedef struct {
+    GArray *items; /* of ConfViewItem */
+    unsigned altered;
+    bool reset;
+    ConfReason reset_reason;
+    bool by_user, by_application;
+} ConfView;
+
+/* What a commit means to others than those who see what it wrote: regions whose rights or place changed. */
+typedef struct ConfAlterations ConfAlterations;
+
+struct ConfSessions {
+    ConfStore *store;
+    ConfAccess *access;
+    ConfPublisher *publisher;
+    ConfSessionSettings settings;
+    ConfSessionHost host;
+    ConfWriteSink *sink;
+    GHashTable *by_token;       /* token hash → session (owner) */
+    GHashTable *by_subject;     /* ConfKey → GPtrArray of sessions */
+    GHashTable *by_person;
+    GHashTable *by_application;
+    GQueue unauthenticated;     /* of ConfClient, oldest first */
+    GQueue broken;              /* of ConfSession, oldest first */
+    GHashTable *clients;        /* set of ConfClient */
+    uint64_t next_number;
+    /* scopes and audiences */
+    GHashTable *scopes;         /* text → ConfScope */
+    GHashTable *audiences;      /* set of ConfAudience */
+    GHashTable *scope_by_object; /* ConfKey → GPtrArray of ConfScope */
+    GHashTable *scope_by_folder; /* int64 → GPtrArray */
+    GHashTable *scope_by_tenant;
+    GHashTable *scope_by_type;
+    GPtrArray *scope_all;
+    uint64_t commit_serial;
+    /* streams paced by sockets: walks and replays */
+    GQueue producers; /* of ConfSession */
+    ConfSlicedWork *producer_work;
+    GPtrArray *waits; /* of ConfRevisionWait */
+    ConfTimer sweep_timer;
+    ConfSessionStatistics statistics;
+    ConfArena *arena;
+};
+
+/* scope.c */
+ConfScope *conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at, ConfSession *session, bool lenient,
+                            ConfRpcError *error);
+void conf_scope_unref(ConfSessions *sessions, ConfScope *scope);
+bool conf_scope_covers(const ConfScope *scope, ConfKey key, const ConfPlace *place);
+/* Would what lies below this container (standing at `place`) be covered? */
+bool conf_scope_covers_below(const ConfScope *scope, ConfKey container, const ConfPlace *place);
+void conf_scope_write(const ConfSessions *sessions, const ConfScope *scope, ConfJsonWriter *writer);
+/* Finds the scopes that a change may concern: calls func for each candidate, perhaps twice. */
+void conf_scope_candidates(ConfSessions *sessions, ConfKey key, const ConfPlace *place, void (*func)(ConfScope *scope, void *data),
+                           void *data);
+void conf_scope_index_init(ConfSessions *sessions);
+void conf_scope_index_clear(ConfSessions *sessions);
+
+/* audience.c */
+void conf_audience_init(ConfSessions *sessions);
+/* Puts a live session into the audience that fits what it is now, or takes it out where it has nothing to be told. */
+void conf_audience_place(ConfSession *session);
+void conf_audience_leave(ConfSession *session);
+bool conf_audience_covers(ConfScope *const *scopes, unsigned scope_count, ConfKey key, const ConfPlace *place);
+
+/* view.c */
+void conf_view_init(ConfView *view);
+void conf_view_clear(ConfView *view);
+typedef struct {
+    ConfSessions *sessions;
+    ConfCommit *commit;
+    ConfIdentity *identity_before, *identity_after;
+    ConfScope *const *scopes;
+    unsigned scope_count;
+    ConfSession *only; /* plugins' hook `visible` is asked for it; NULL: none has it */
+} ConfViewer;
+/* What the commit wrote, as the viewer sees it.  `matches`: indices to look at, NULL: all. */
+void conf_view_add_changes(ConfView *view, const ConfViewer *viewer, const GArray *matches);
+/* An object that was not written: list of rights and place before and after. */
+void conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject *object, const ConfAcl *acl_before,
+                           const ConfAcl *acl_after, const ConfPlace *place_before, const ConfPlace *place_after);
+void conf_view_finish(ConfView *view, const ConfViewer *viewer);
+/* Lines, each ended by LF: cached by content in `cache` (conf_view_cache_new) for the commit.  Borrowed GPtrArray of ConfBytes. */
+GHashTable *conf_view_cache_new(void);
+GPtrArray *conf_view_lines(ConfView *view, const ConfViewer *viewer, GHashTable *cache);
+ConfBytes *conf_view_reset_line(int64_t revision, ConfReason reason);
+
+/* alteration.c */
+ConfAlterations *conf_alterations_new(ConfSessions *sessions, ConfCommit *commit);
+void conf_alterations_free(ConfAlterations *alterations);
+void conf_alterations_view(ConfAlterations *alterations, const ConfViewer *viewer, ConfView *view);
+/* For replays: might this structural commit have altered what the viewer sees of objects that it did not write? */
+bool conf_alterations_may_concern(ConfSessions *sessions, const ConfCommit *commit, ConfSession *session);
+
+/* fan-out.c */
+void conf_fan_out_done(ConfCommit *commit, void *data);
+void conf_fan_out_send(ConfSession *session, GPtrArray *lines, int64_t revision);
+void conf_fan_out_reset(ConfSession *session, int64_t revision, ConfReason reason);
+
+/* producer.c: walks and replays, in slices, as sockets take them */
+void conf_producer_add(ConfSession *session);
+void conf_producer_remove(ConfSession *session);
+/* walk.c: true while there is more to stream */
+bool conf_walk_step(ConfSession *session);
+void conf_walk_start(ConfSession *session, ConfSubscription *subscription);
+/* replay.c */
+/* Counts what will be sent from `from` on (in slices), then calls done with it; the session replays from then on once
+ * conf_replay_go was called.  While it replays the connection's input is held. */
+void conf_replay_start(ConfSession *session, int64_t from, void (*done)(ConfSession *session, uint64_t missed, void *data), void *data);
+void conf_replay_go(ConfSession *session);
+void conf_replay_stop(ConfSession *session);
+bool conf_replay_step(ConfSession *session);
+int64_t conf_replay_get_from(const ConfSession *session);
+bool conf_replay_is_going(const ConfSession *session);
+
+/* sessions.c */
+ConfSession *conf_session_new(ConfSessions *sessions);
+/* Frees a session that is in no table. */
+void conf_session_discard(ConfSession *session);
+void conf_session_register(ConfSession *session, char token[33]);
+void conf_session_bind(ConfSession *session, ConfClient *client);
+/* The connection goes (if any); the session stays for resumption. */
+void conf_session_break(ConfSession *session, const char *reason);
+ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
+ConfClient *conf_client_of(ConfConnection *connection);
+/* What conf_session_identity() should be now; a reference. */
+ConfIdentity *conf_session_current_identity(ConfSession *session);
+void conf_session_refresh_identity(ConfSession *session);
+ConfSubscription *conf_session_add_subscription(ConfSession *session, ConfScope *scope, bool initial);
+void conf_session_clear_subscriptions(ConfSession *session);
+/* login.c */
+void conf_login_abandon(ConfLogin *login); /* the connection is gone */
+/* "protocol":1,...,"account":{...} of session.open and session.resume; `extra` (may be NULL) is appended inside. */
+void conf_login_write_session(ConfSession *session, const char *token, ConfBuffer *buffer);
+bool conf_session_still_allowed(ConfSession *session);
+/* wait.c */
+void conf_waits_check(ConfSessions *sessions);
+void conf_waits_clear(ConfSessions *sessions);

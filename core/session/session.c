@@ -1,0 +1,153 @@
+/* session.c - what a session is: who, with which rights, subscribed to what. */
+#include "session/session-private.h"
+
+ConfConnection *
+conf_session_connection(const ConfSession *session)
+{
+    return session->connection;
+}
+
+ConfIdentity *
+conf_session_identity(const ConfSession *session)
+{
+    return session->identity;
+}
+
+ConfKey
+conf_session_subject(const ConfSession *session)
+{
+    return session->subject;
+}
+
+ConfKey
+conf_session_person(const ConfSession *session)
+{
+    return session->person;
+}
+
+ConfKey
+conf_session_application(const ConfSession *session)
+{
+    return session->application;
+}
+
+int64_t
+conf_session_account_tenant(const ConfSession *session)
+{
+    const ConfObject *subject = conf_store_lookup(session->sessions->store, session->subject);
+    return subject != NULL ? subject->tenant : 0;
+}
+
+const char *
+conf_session_address(const ConfSession *session)
+{
+    return session->address;
+}
+
+int64_t
+conf_session_opened_at(const ConfSession *session)
+{
+    return session->opened_ms;
+}
+
+uint64_t
+conf_session_number(const ConfSession *session)
+{
+    return session->number;
+}
+
+bool
+conf_session_must_change(const ConfSession *session)
+{
+    return session->must_change;
+}
+
+void
+conf_session_set_changing_password(ConfSession *session, bool changing)
+{
+    session->changing_password = changing;
+}
+
+void
+conf_session_clear_must_change(ConfSession *session)
+{
+    session->must_change = false;
+}
+
+bool
+conf_session_may_read(ConfSession *session, const ConfObject *object)
+{
+    return conf_identity_may_read(session->sessions->store, session->identity, object)
+        && (!conf_hooks_have_visible() || conf_hooks_visible(session, object));
+}
+
+uint8_t
+conf_session_rights(ConfSession *session, const ConfObject *object)
+{
+    uint8_t rights = conf_identity_rights_on(session->sessions->store, session->identity, object);
+    return !conf_hooks_have_visible() || conf_hooks_visible(session, object) ? rights : 0;
+}
+
+ConfIdentity *
+conf_session_current_identity(ConfSession *session)
+{
+    if (session->groups == NULL || session->groups->len == 0)
+        return conf_identity_of(session->sessions->store, session->subject);
+    g_autoptr(GArray) subjects = g_array_copy(session->groups);
+    g_array_prepend_val(subjects, session->subject);
+    return conf_identity_of_all(session->sessions->store, (const ConfKey *)(void *)subjects->data, subjects->len);
+}
+
+void
+conf_session_refresh_identity(ConfSession *session)
+{
+    ConfIdentity *now = conf_session_current_identity(session);
+    /* The audience is left under the identity it was entered with. */
+    bool in_audience = session->audience != NULL;
+    conf_audience_leave(session);
+    conf_identity_unref(session->identity);
+    session->identity = now;
+    if (in_audience)
+        conf_audience_place(session);
+}
+
+ConfSubscription *
+conf_session_add_subscription(ConfSession *session, ConfScope *scope, bool initial)
+{
+    ConfSubscription *subscription = g_new0(ConfSubscription, 1);
+    subscription->id = ++session->next_subscription;
+    subscription->scope = scope;
+    subscription->initial = initial;
+    g_ptr_array_add(session->subscriptions, subscription);
+    session->sessions->statistics.subscriptions++;
+    return subscription;
+}
+
+void
+conf_session_clear_subscriptions(ConfSession *session)
+{
+    for (unsigned i = 0; i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        conf_scope_unref(session->sessions, subscription->scope);
+        g_free(subscription);
+        session->sessions->statistics.subscriptions--;
+    }
+    g_ptr_array_set_size(session->subscriptions, 0);
+}
+
+void
+conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data), void *data)
+{
+    session->taken_ended = ended;
+    session->taken_drained = drained;
+    session->taken_data = data;
+    conf_audience_leave(session);
+}
+
+void
+conf_session_author_transaction(const ConfSession *session, ConfTransaction *transaction)
+{
+    conf_transaction_set_author(transaction, session->subject, session->person, session->application, session->address);
+    if (session->groups != NULL)
+        conf_transaction_set_groups(transaction, (const ConfKey *)(void *)session->groups->data, session->groups->len);
+}

@@ -1,0 +1,142 @@
+/* subscription.c - subscription.open and subscription.close (protocol.md 6). */
+#include "session/session-private.h"
+
+enum { SUBSCRIPTIONS_MAX = 1000 };
+
+typedef struct {
+    ConfRequest *request;
+    ConfSession *session;
+    ConfSubscription *subscription;
+} SinceOpening;
+
+static bool check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *error);
+static void open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since);
+static void since_counted(ConfSession *session, uint64_t missed, void *data);
+static void since_gone(void *data);
+static void answer_open(ConfSession *session, ConfRequest *request, const ConfSubscription *subscription, int64_t revision);
+
+void
+conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
+{
+    static const char *const names[] = {"types", "objects", "tenant", "folder", "since", "initial", NULL};
+    ConfSession *session = conf_request_get_session(request);
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    int64_t since = -1;
+    bool initial = false;
+    const ConfJson *params = conf_request_parse_params(request, names, &error);
+    ConfScope *scope = NULL;
+    bool fine = params != NULL && conf_params_integer(params, "", "since", 0, G_MAXINT64, false, &since, &error)
+        && conf_params_boolean(params, "", "initial", &initial, &error)
+        && (since < 0 || check_since(session, since, initial, &error));
+    if (fine && session->subscriptions->len >= SUBSCRIPTIONS_MAX)
+        fine = conf_rpc_fail(&error, CONF_RPC_LIMIT, "A session has at most %d subscriptions", SUBSCRIPTIONS_MAX);
+    if (fine)
+        scope = conf_scope_parse(sessions, params, "", session, false, &error);
+    if (scope == NULL) {
+        conf_request_fail(request, &error);
+        return;
+    }
+    int64_t present = conf_store_position(sessions->store)->revision;
+    if (since >= 0 && since < present) {
+        open_since(session, request, scope, since);
+        return;
+    }
+    ConfSubscription *subscription = conf_session_add_subscription(session, scope, initial);
+    conf_audience_place(session);
+    answer_open(session, request, subscription, present);
+    if (initial)
+        conf_walk_start(session, subscription);
+}
+
+void
+conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request)
+{
+    static const char *const names[] = {"subscription", NULL};
+    ConfSession *session = conf_request_get_session(request);
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    int64_t id = 0;
+    const ConfJson *params = conf_request_parse_params(request, names, &error);
+    if (params == NULL || !conf_params_integer(params, "", "subscription", 1, G_MAXINT64, true, &id, &error)) {
+        conf_request_fail(request, &error);
+        return;
+    }
+    for (unsigned i = 0; i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        if (subscription->id != id)
+            continue;
+        g_ptr_array_remove_index(session->subscriptions, i);
+        conf_audience_place(session);
+        conf_scope_unref(sessions, subscription->scope);
+        g_free(subscription);
+        sessions->statistics.subscriptions--;
+        conf_request_answer(request, CONF_SLICE("{}"));
+        return;
+    }
+    conf_rpc_fail_path(&error, "/subscription", "This session has no subscription %" G_GINT64_FORMAT, id);
+    conf_request_fail(request, &error);
+}
+
+static bool
+check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *error)
+{
+    ConfStore *store = session->sessions->store;
+    int64_t present = conf_store_position(store)->revision;
+    if (session->subscriptions->len > 0)
+        return conf_rpc_fail_path(error, "/since", "since is for the first subscription of a session");
+    if (initial)
+        return conf_rpc_fail_path(error, "/since", "since and initial exclude each other");
+    if (since > present)
+        return conf_rpc_fail_path(error, "/since", "Revision %" G_GINT64_FORMAT " lies ahead of the present one, %" G_GINT64_FORMAT,
+                                  since, present);
+    int64_t oldest = conf_store_recent_start(store);
+    if (since >= oldest)
+        return true;
+    conf_rpc_fail(error, CONF_RPC_HISTORY_GONE, "Changes after revision %" G_GINT64_FORMAT " are no longer held", since);
+    conf_rpc_error_add_integer(error, "oldest", oldest);
+    conf_rpc_error_add_integer(error, "revision", present);
+    return false;
+}
+
+/* The answer comes first, then the past, then the present; meanwhile no further line of the connection is read. */
+static void
+open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since)
+{
+    SinceOpening *opening = g_new0(SinceOpening, 1);
+    opening->session = session;
+    opening->subscription = conf_session_add_subscription(session, scope, false);
+    opening->request = conf_request_hold(request);
+    conf_request_on_gone(opening->request, since_gone, opening);
+    conf_replay_start(session, since, since_counted, opening);
+}
+
+static void
+since_counted(ConfSession *session, uint64_t missed, void *data)
+{
+    (void)missed;
+    SinceOpening *opening = data;
+    conf_request_on_gone(opening->request, NULL, NULL);
+    answer_open(session, opening->request, opening->subscription, conf_replay_get_from(session));
+    conf_request_release(opening->request);
+    g_free(opening);
+    conf_replay_go(session);
+}
+
+static void
+since_gone(void *data)
+{
+    SinceOpening *opening = data;
+    conf_request_release(opening->request);
+    g_free(opening);
+}
+
+static void
+answer_open(ConfSession *session, ConfRequest *request, const ConfSubscription *subscription, int64_t revision)
+{
+    ConfBuffer *buffer = conf_request_begin(request);
+    conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, subscription->id, revision);
+    const ConfStorePosition *position = conf_store_position(session->sessions->store);
+    if (revision == position->revision)
+        conf_buffer_printf(buffer, ",\"chain\":\"%s\"", position->chain);
+    conf_buffer_append_char(buffer, '}');
+    conf_request_end(request);
+}
