@@ -38,6 +38,7 @@ const char *conf_log_integer(int64_t value);
 /* Section [log]: verbose (none|standard|interaction|trace|debug|all), all/standard/... = comma list of stdout, stderr,
  * syslog, or a file name; message-format (short|medium|full|json); segment, expire as framework.md 2.6.
  * Standard output for `stderr` until configured: level notice and above. */
+void conf_log_register_options(void); /* of section [log], for the listing; conf_log_configure() does it too */
 bool conf_log_configure(const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* server.logLevel: the words of `verbose`. */
 bool conf_log_set_verbose(const char *verbose, GError **error) G_GNUC_WARN_UNUSED_RESULT;

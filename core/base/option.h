@@ -25,14 +25,19 @@ void conf_settings_foreach(const ConfSettings *settings, ConfSettingFunc func, v
 /* `over` wins.  Returns new. */
 ConfSettings *conf_settings_merge(const ConfSettings *base, const ConfSettings *over);
 
-/* Tables are borrowed for ever (static).  `owner`: "confserv" or a plugin's name, for listings. */
+/* Tables are borrowed for ever (static); one that is registered already is left as it stands.  `owner`: "confserv" or a
+ * plugin's name, for listings.  A section "gauth_ldap*" means every section whose name begins so; it is filled with
+ * own_section, one at a time.  A table that contradicts itself (a default out of range) aborts. */
+#define CONF_OPTION_OWNER_SERVER "confserv"
 void conf_option_register(const char *owner, const ConfOption *options);
+/* The program's own command line, in the same form (the section is not used): for the listing and the completion. */
+void conf_option_register_command_line(const ConfOption *options);
 /* Fills `target` (zeroed or filled before: strings are freed) from `settings`, else the fallback.  Where an option's
  * section is NULL, `own_section` is read.  False: *error names section, key, value and what is allowed; target is
  * unchanged. */
 bool conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* As above, but a bad value keeps the old (or default) one and is appended to `refused` ("section/key: why", char *). */
+/* As above, but a bad value keeps the old one (where that is a number out of range, the default: fill before) and is appended to `refused` ("section/key: why", char *). */
 void conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
                               GPtrArray *refused);
 /* Frees the strings, zeroes the members. */

@@ -1,0 +1,234 @@
+/* option.c - the registry of declared options, and settings structs filled by them.  Main loop only. */
+#include "base/option-private.h"
+
+#include <string.h>
+
+typedef struct {
+    const ConfOption *option;
+    const char *own_section;
+    const ConfSettings *settings;
+} Source;
+
+typedef struct {
+    const char *own_section;
+    ConfSettingFunc func;
+    void *data;
+} UnknownSearch;
+
+static GArray *tables; /* ConfOptionTable */
+static const ConfOption *command_line;
+
+static void report_if_unknown(const char *section, const char *key, const char *value, int line, void *data);
+static bool declares(const ConfOptionTable *table, const char *section, const char *key, const char *own_section);
+static bool section_matches(const char *declared, const char *section);
+static void check_table(const char *owner, const ConfOption *options);
+static bool read_value(const Source *source, ConfOptionValue *value, GError **error);
+static const char *section_of(const ConfOption *option, const char *own_section);
+static void store(const ConfOption *option, const ConfOptionValue *value, void *target);
+static void clear_member(const ConfOption *option, void *target);
+static void mend_number(const ConfOption *option, void *target);
+
+void
+conf_option_register(const char *owner, const ConfOption *options)
+{
+    if (tables == NULL)
+        tables = g_array_new(FALSE, FALSE, sizeof(ConfOptionTable));
+    for (unsigned i = 0; i < tables->len; i++)
+        if (g_array_index(tables, ConfOptionTable, i).options == options)
+            return;
+    check_table(owner, options);
+    ConfOptionTable table = {owner, options};
+    g_array_append_val(tables, table);
+}
+
+void
+conf_option_register_command_line(const ConfOption *options)
+{
+    check_table("command line", options);
+    command_line = options;
+}
+
+const ConfOption *
+conf_option_command_line(void)
+{
+    return command_line;
+}
+
+const ConfOptionTable *
+conf_option_tables(unsigned *count)
+{
+    *count = tables != NULL ? tables->len : 0;
+    return tables != NULL ? (const ConfOptionTable *)(void *)tables->data : NULL;
+}
+
+bool
+conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
+                 GError **error)
+{
+    ConfOptionValue value;
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        Source source = {option, own_section, settings};
+        if (!read_value(&source, &value, error))
+            return false;
+    }
+    /* Read a second time rather than kept: nothing can fail any more, and nothing was changed until here. */
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        Source source = {option, own_section, settings};
+        if (read_value(&source, &value, NULL))
+            store(option, &value, target);
+    }
+    return true;
+}
+
+void
+conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
+                         GPtrArray *refused)
+{
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        Source source = {option, own_section, settings};
+        ConfOptionValue value;
+        g_autoptr(GError) error = NULL;
+        if (read_value(&source, &value, &error)) {
+            store(option, &value, target);
+            continue;
+        }
+        g_ptr_array_add(refused, g_strdup(error->message));
+        mend_number(option, target);
+    }
+}
+
+void
+conf_option_clear(const ConfOption *options, void *target)
+{
+    for (const ConfOption *option = options; option->name != NULL; option++)
+        clear_member(option, target);
+}
+
+void
+conf_option_find_unknown(const ConfSettings *settings, const char *own_section, ConfSettingFunc func, void *data)
+{
+    UnknownSearch search = {own_section, func, data};
+    conf_settings_foreach(settings, report_if_unknown, &search);
+}
+
+static void
+report_if_unknown(const char *section, const char *key, const char *value, int line, void *data)
+{
+    static const char *const IGNORED[] = {"hca", "soap"};
+    const UnknownSearch *search = data;
+    for (unsigned i = 0; i < G_N_ELEMENTS(IGNORED); i++)
+        if (strcmp(section, IGNORED[i]) == 0)
+            return;
+    unsigned count;
+    const ConfOptionTable *all = conf_option_tables(&count);
+    for (unsigned i = 0; i < count; i++)
+        if (declares(&all[i], section, key, search->own_section))
+            return;
+    search->func(section, key, value, line, search->data);
+}
+
+static bool
+declares(const ConfOptionTable *table, const char *section, const char *key, const char *own_section)
+{
+    const char *own = strcmp(table->owner, CONF_OPTION_OWNER_SERVER) == 0 ? own_section : table->owner;
+    for (const ConfOption *option = table->options; option->name != NULL; option++)
+        if (strcmp(option->name, key) == 0 && section_matches(option->section != NULL ? option->section : own, section))
+            return true;
+    return false;
+}
+
+static bool
+section_matches(const char *declared, const char *section)
+{
+    size_t size = strlen(declared);
+    if (size > 0 && declared[size - 1] == '*')
+        return strncmp(declared, section, size - 1) == 0;
+    return strcmp(declared, section) == 0;
+}
+
+/* A table that is wrong is found at the first start with it, not when somebody sets the option. */
+static void
+check_table(const char *owner, const ConfOption *options)
+{
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        ConfOptionRange range;
+        ConfOptionValue value;
+        g_autoptr(GError) error = NULL;
+        if (option->type == CONF_T_INT && !conf_option_parse_range(option->range, &range))
+            g_error("%s: option %s: range \"%s\" is not of the form \"1..600 s\"", owner, option->name, option->range);
+        if (option->type == CONF_T_CHOICE && option->range == NULL)
+            g_error("%s: option %s: a choice needs its words in range", owner, option->name);
+        if (!conf_option_parse_value(option, option->fallback, &value, &error))
+            g_error("%s: option %s: default %s", owner, option->name, error->message);
+        if (option->help == NULL)
+            g_error("%s: option %s: no help", owner, option->name);
+    }
+}
+
+static bool
+read_value(const Source *source, ConfOptionValue *value, GError **error)
+{
+    const ConfOption *option = source->option;
+    const char *section = section_of(option, source->own_section);
+    const char *text = conf_settings_get(source->settings, section, option->name);
+    if (conf_option_parse_value(option, text != NULL ? text : option->fallback, value, error))
+        return true;
+    g_prefix_error(error, "%s/%s: ", section, option->name);
+    return false;
+}
+
+/* Families of sections ("gauth_ldap*") are filled one section at a time. */
+static const char *
+section_of(const ConfOption *option, const char *own_section)
+{
+    return option->section == NULL || g_str_has_suffix(option->section, "*") ? own_section : option->section;
+}
+
+static void
+store(const ConfOption *option, const ConfOptionValue *value, void *target)
+{
+    char *member = (char *)target + option->offset;
+    switch (option->type) {
+    case CONF_T_BOOL:
+        *(bool *)(void *)member = value->boolean;
+        break;
+    case CONF_T_INT:
+    case CONF_T_CHOICE:
+        *(int64_t *)(void *)member = value->integer;
+        break;
+    case CONF_T_STRING:
+    case CONF_T_SECRET: {
+        char *copy = g_strdup(value->string);
+        clear_member(option, target);
+        *(char **)(void *)member = copy;
+        break;
+    }
+    }
+}
+
+static void
+clear_member(const ConfOption *option, void *target)
+{
+    char *member = (char *)target + option->offset;
+    if (option->type != CONF_T_STRING && option->type != CONF_T_SECRET) {
+        store(option, &(ConfOptionValue){0}, target);
+        return;
+    }
+    char **string = (char **)(void *)member;
+    if (option->type == CONF_T_SECRET && *string != NULL)
+        explicit_bzero(*string, strlen(*string));
+    g_clear_pointer(string, g_free);
+}
+
+/* A struct that was never filled holds zeroes, which the range may forbid. */
+static void
+mend_number(const ConfOption *option, void *target)
+{
+    ConfOptionRange range;
+    ConfOptionValue value;
+    if (option->type != CONF_T_INT || !conf_option_parse_range(option->range, &range))
+        return;
+    int64_t held = *(int64_t *)(void *)((char *)target + option->offset);
+    if ((held < range.minimum || held > range.maximum) && conf_option_parse_value(option, option->fallback, &value, NULL))
+        store(option, &value, target);
+}
