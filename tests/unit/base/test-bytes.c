@@ -83,7 +83,10 @@ test_siphash(void)
         size_t size;
         uint64_t hash;
     } vectors[] = {
-        {0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu}, {8, 0x93f5f5799a932462u}, {15, 0xa129ca6149be45e5u},
+        {0, 0x726fdb47dd0e0e31u},
+        {1, 0x74f839c593dc67fdu},
+        {8, 0x93f5f5799a932462u},
+        {15, 0xa129ca6149be45e5u},
     };
     const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
     char input[64];

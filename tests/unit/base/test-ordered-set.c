@@ -55,7 +55,8 @@ check_all(const Model *model)
         g_assert_cmpuint((uintptr_t)conf_ordered_set_after(model->set, number(i)), ==, next);
         next = model->present[i] ? i : next;
         g_assert_cmpuint((uintptr_t)conf_ordered_set_at_or_after(model->set, number(i)), ==, next);
-        g_assert_true(conf_ordered_set_lookup(model->set, number(i)) == (model->present[i] ? number(i) : NULL));
+        g_assert_true(conf_ordered_set_lookup(model->set, number(i)) ==
+                      (model->present[i] ? number(i) : NULL));
     }
     g_assert_cmpuint((uintptr_t)conf_ordered_set_after(model->set, NULL), ==, next);
     g_assert_cmpuint((uintptr_t)conf_ordered_set_at_or_after(model->set, NULL), ==, next);
@@ -70,7 +71,8 @@ operate(Model *model, unsigned insert_percent)
         model->length += !model->present[i];
         model->present[i] = true;
     } else {
-        g_assert_true(conf_ordered_set_remove(model->set, number(i)) == (model->present[i] ? number(i) : NULL));
+        g_assert_true(conf_ordered_set_remove(model->set, number(i)) ==
+                      (model->present[i] ? number(i) : NULL));
         model->length -= model->present[i];
         model->present[i] = false;
     }
@@ -141,7 +143,8 @@ test_walk_ends(void)
     conf_ordered_set_free(set);
 }
 
-/* Ascending, descending, interleaved and random: 8 to 12 bytes a member, and no insertion that moves everything. */
+/* Ascending, descending, interleaved and random: 8 to 12 bytes a member, and no insertion that moves
+ * everything. */
 static void
 test_memory_and_speed(void)
 {
@@ -153,14 +156,16 @@ test_memory_and_speed(void)
         int64_t begin = g_get_monotonic_time();
         for (uintptr_t i = 1; i <= count; i++) {
             /* An odd multiplier modulo a power of two: each value once. */
-            uintptr_t value = order == 0 ? i : order == 1 ? count + 1 - i : (i * 2654435761u & 0xffffffffu) + 1;
+            uintptr_t value = order == 0   ? i
+                              : order == 1 ? count + 1 - i
+                                           : (i * 2654435761u & 0xffffffffu) + 1;
             inserted += conf_ordered_set_insert(set, number(value));
         }
         double seconds = (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC;
         g_assert_cmpuint(inserted, ==, count);
         double bytes = (double)conf_ordered_set_memory(set) / (double)count;
-        g_test_message("%s: %.0f ns an insertion, %.1f bytes a member", orders[order], seconds * 1e9 / (double)count,
-                       bytes);
+        g_test_message("%s: %.0f ns an insertion, %.1f bytes a member", orders[order],
+                       seconds * 1e9 / (double)count, bytes);
         g_assert_cmpfloat(bytes, <, 12.0);
         conf_ordered_set_free(set);
     }
