@@ -423,7 +423,7 @@ gate(ConfConnection *connection, const ConfMethod *method, ConfRpcError *error, 
     if (session == NULL)
         return (method->flags & CONF_METHOD_BEFORE_LOGIN) != 0
             || conf_rpc_fail(error, CONF_RPC_NOT_LOGGED_IN, "Method %s needs a log-in", method->name);
-    if (session->must_change && (method->flags & (CONF_METHOD_WHILE_EXPIRED | CONF_METHOD_BEFORE_LOGIN)) == 0)
+    if (session->must_change && (method->flags & CONF_METHOD_WHILE_EXPIRED) == 0)
         return conf_rpc_fail(error, CONF_RPC_PASSWORD_MUST_CHANGE,
                              "The password must be changed first (session.changePassword)");
     return true;

@@ -1,0 +1,68 @@
+/* freshness.c - minRevision, timeout and maxAge of reads (protocol.md 4). */
+#include "methods/methods-private.h"
+
+enum { TIMEOUT_DEFAULT_S = 5, TIMEOUT_MAX_S = 60 };
+
+typedef struct {
+    ConfMethods *methods;
+    ConfRequest *request;
+    ConfRevisionWait *wait;
+    int64_t revision;
+    void (*func)(ConfRequest *request, void *methods);
+} Waiting;
+
+static void reached(bool is_there, void *data);
+static void gone(void *data);
+
+bool
+conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
+                      void (*func)(ConfRequest *request, void *methods))
+{
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    int64_t revision = 0, timeout = TIMEOUT_DEFAULT_S, age = -1;
+    bool fine = conf_params_integer(params, "", "minRevision", 0, G_MAXINT64, false, &revision, &error)
+        && conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error)
+        && conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error)
+        && (age < 0 || methods->context.is_fresh(age, &error, methods->context.data));
+    if (!fine) {
+        conf_request_fail(request, &error);
+        return false;
+    }
+    if (conf_store_position(methods->context.store)->revision >= revision)
+        return true;
+    Waiting *waiting = g_new0(Waiting, 1);
+    *waiting = (Waiting){.methods = methods, .revision = revision, .func = func};
+    waiting->request = conf_request_hold(request);
+    waiting->wait = conf_sessions_wait_revision(methods->context.sessions, revision, (unsigned)timeout * 1000, reached, waiting);
+    conf_request_on_gone(waiting->request, gone, waiting);
+    return false;
+}
+
+static void
+reached(bool is_there, void *data)
+{
+    Waiting *waiting = data;
+    waiting->wait = NULL;
+    conf_request_on_gone(waiting->request, NULL, NULL);
+    if (is_there && conf_request_get_session(waiting->request) != NULL) {
+        waiting->func(waiting->request, waiting->methods);
+    } else {
+        g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+        conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "This server has not reached revision %" G_GINT64_FORMAT " yet",
+                      waiting->revision);
+        conf_rpc_error_add_integer(&error, "revision", conf_store_position(waiting->methods->context.store)->revision);
+        conf_request_fail(waiting->request, &error);
+    }
+    conf_request_release(waiting->request);
+    g_free(waiting);
+}
+
+static void
+gone(void *data)
+{
+    Waiting *waiting = data;
+    if (waiting->wait != NULL)
+        conf_revision_wait_cancel(waiting->wait);
+    conf_request_release(waiting->request);
+    g_free(waiting);
+}
