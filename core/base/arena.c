@@ -1,8 +1,8 @@
 /* arena.c - a list of blocks filled from the front.
  *
- * Small pieces come from the newest block; a piece too large for one gets a block of its own, behind the newest, so
- * that it does not end the filling of it.  Under AddressSanitizer what was given back is poisoned: using it after a
- * reset is reported where it happens. */
+ * Small pieces come from the newest block; a piece too large for one gets a block of its own, behind the
+ * newest, so that it does not end the filling of it.  Under AddressSanitizer what was given back is poisoned:
+ * using it after a reset is reported where it happens. */
 #include "base/arena.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ struct Block {
 };
 
 struct ConfArena {
-    Block *blocks; /* the first is being filled */
+    Block *blocks;    /* the first is being filled */
     size_t next_size; /* of a whole block, header included: the ones kept stay within LARGEST_BLOCK */
 };
 

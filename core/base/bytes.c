@@ -97,8 +97,8 @@ sip_round(uint64_t v[4])
 uint64_t
 conf_siphash(const uint64_t key[2], ConfSlice a)
 {
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
-                     key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
+                     key[1] ^ 0x7465646279746573u};
     size_t whole = a.size & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {
         uint64_t word;

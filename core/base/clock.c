@@ -1,5 +1,5 @@
-/* clock.c - the two clocks, and RFC 3339 in the proleptic Gregorian calendar without help of the C library: its time
- * functions know locales and zones, which must not matter here. */
+/* clock.c - the two clocks, and RFC 3339 in the proleptic Gregorian calendar without help of the C library:
+ * its time functions know locales and zones, which must not matter here. */
 #include "base/clock.h"
 
 #include <string.h>
@@ -95,7 +95,8 @@ conf_clock_parse(ConfSlice text, int64_t *wall_ms)
     return true;
 }
 
-/* Both after "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day is the last. */
+/* Both after "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day is the
+ * last. */
 static int64_t
 days_from_date(int year, int month, int day)
 {

@@ -9,8 +9,8 @@ static const uint32_t IN_SCRATCH = 0x80000000u;
 
 static uint64_t mark_of(ConfSlice key);
 static ConfSlice slice_of(const ConfJsonKeys *keys, const char *text, const ConfJsonKey *key);
-static bool find_linear(const ConfJsonKeys *keys, const char *text, const ConfJsonKeyLevel *level, uint64_t mark,
-                        ConfSlice key);
+static bool find_linear(const ConfJsonKeys *keys, const char *text, const ConfJsonKeyLevel *level,
+                        uint64_t mark, ConfSlice key);
 static void push_key(ConfJsonKeys *keys, const char *text, ConfSlice key, uint64_t mark);
 static bool add_to_table(ConfJsonKeys *keys, const char *text, ConfSlice key);
 static void make_table(ConfJsonKeys *keys, const char *text, ConfJsonKeyTable *table);
@@ -107,7 +107,8 @@ slice_of(const ConfJsonKeys *keys, const char *text, const ConfJsonKey *key)
 }
 
 static bool
-find_linear(const ConfJsonKeys *keys, const char *text, const ConfJsonKeyLevel *level, uint64_t mark, ConfSlice key)
+find_linear(const ConfJsonKeys *keys, const char *text, const ConfJsonKeyLevel *level, uint64_t mark,
+            ConfSlice key)
 {
     for (uint32_t i = level->first; i < keys->length; i++) {
         const ConfJsonKey *other = &keys->keys[i];

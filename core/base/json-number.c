@@ -1,6 +1,7 @@
 /* json-number.c - numbers: the grammar of RFC 8259, integers within +-(2^53-1), and the range of a double.
  *
- * Whether a number fits a double is told from its digits alone: strtod() would want a NUL and the right locale. */
+ * Whether a number fits a double is told from its digits alone: strtod() would want a NUL and the right
+ * locale. */
 #include "base/json-number-private.h"
 
 static const int64_t INTEGER_MAX = 9007199254740991; /* 2^53 - 1 */
@@ -23,8 +24,8 @@ is_digit(const char *p, const char *end)
 }
 
 const char *
-conf_json_scan_number(const char *start, const char *end, int64_t *integer, bool *is_integer, const char **message,
-                      const char **wrong)
+conf_json_scan_number(const char *start, const char *end, int64_t *integer, bool *is_integer,
+                      const char **message, const char **wrong)
 {
     const char *p = start;
     bool negative = *p == '-';
@@ -33,7 +34,8 @@ conf_json_scan_number(const char *start, const char *end, int64_t *integer, bool
     const char *digits = p;
     uint64_t value = 0;
     while (is_digit(p, end)) {
-        value = value * 10 + (uint64_t)(*p - '0'); /* wraps where there are too many digits, and is not used then */
+        /* Wraps where there are too many digits, and is not used then. */
+        value = value * 10 + (uint64_t)(*p - '0');
         p++;
     }
     size_t length = (size_t)(p - digits);

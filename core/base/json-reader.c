@@ -1,6 +1,7 @@
 /* json-reader.c - the pull reader: a machine of seven phases over the bytes, without recursion.
  *
- * A string is scanned once for its end, UTF-8 and escapes; only one with escapes is decoded, into scratch memory. */
+ * A string is scanned once for its end, UTF-8 and escapes; only one with escapes is decoded, into scratch
+ * memory. */
 #include "base/json-reader.h"
 
 #include <string.h>
@@ -37,7 +38,8 @@ static ConfJsonEvent read_value(ConfJsonReader *reader, const char *p, bool deco
 static ConfJsonEvent read_string(ConfJsonReader *reader, const char *p, bool decode);
 static ConfJsonEvent read_key(ConfJsonReader *reader, const char *p);
 static ConfJsonEvent read_number(ConfJsonReader *reader, const char *p);
-static ConfJsonEvent read_literal(ConfJsonReader *reader, const char *p, ConfSlice literal, ConfJsonEvent event);
+static ConfJsonEvent read_literal(ConfJsonReader *reader, const char *p, ConfSlice literal,
+                                  ConfJsonEvent event);
 static ConfJsonEvent open_level(ConfJsonReader *reader, const char *p, bool is_object);
 static ConfJsonEvent close_level(ConfJsonReader *reader, const char *p);
 static ConfJsonEvent fail(ConfJsonReader *reader, const char *at, ConfJsonFault fault, const char *message);
@@ -116,7 +118,8 @@ conf_json_reader_skip(ConfJsonReader *reader, ConfSlice *raw)
 static inline const char *
 skip_space(const char *p, const char *end)
 {
-    while (p < end && G_UNLIKELY((unsigned char)*p <= ' ') && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    while (p < end && G_UNLIKELY((unsigned char)*p <= ' ') &&
+           (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
         p++;
     return p;
 }
@@ -136,7 +139,8 @@ conf_json_reader_has_item(const ConfJsonReader *reader)
 {
     const ConfJsonReaderState *state = reader->state;
     const char *p = skip_space(state->cursor, state->end);
-    return (state->phase == PHASE_FIRST_ITEM || state->phase == PHASE_ITEM_END) && p < state->end && *p != ']';
+    return (state->phase == PHASE_FIRST_ITEM || state->phase == PHASE_ITEM_END) && p < state->end &&
+           *p != ']';
 }
 
 static inline ConfJsonEvent
@@ -256,7 +260,8 @@ read_number(ConfJsonReader *reader, const char *p)
 {
     ConfJsonReaderState *state = reader->state;
     const char *message, *wrong;
-    const char *end = conf_json_scan_number(p, state->end, &reader->integer, &reader->is_integer, &message, &wrong);
+    const char *end =
+        conf_json_scan_number(p, state->end, &reader->integer, &reader->is_integer, &message, &wrong);
     if (end == NULL)
         return fail(reader, wrong, CONF_JSON_FAULT_SYNTAX, message);
     reader->raw = (ConfSlice){p, (size_t)(end - p)};

@@ -1,4 +1,4 @@
-/* json-scan-private.h - what reader and writer share: the scan over plain characters of a string, and UTF-8. */
+/* json-scan-private.h - what reader and writer share: the scan over plain characters, and UTF-8. */
 #pragma once
 
 #include "base/bytes.h"

@@ -73,7 +73,8 @@ conf_json_parse_file_text(ConfArena *arena, ConfSlice text, const char *file_nam
             column++;
         }
     }
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s: line %u, column %u: %s", file_name, line, column, message);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s: line %u, column %u: %s", file_name, line, column,
+                message);
     return NULL;
 }
 
@@ -197,7 +198,8 @@ node_of_event(ConfArena *arena, const ConfJsonReader *reader, ConfJsonEvent even
     return node;
 }
 
-/* Text without escapes stands in the input itself, right behind its quote; the rest is the reader's and short-lived. */
+/* Text without escapes stands in the input itself, right behind its quote; the rest is the reader's and
+ * short-lived. */
 static ConfSlice
 keep_text(ConfArena *arena, const ConfJsonReader *reader)
 {
@@ -206,7 +208,8 @@ keep_text(ConfArena *arena, const ConfJsonReader *reader)
     return (ConfSlice){conf_arena_copy(arena, reader->text.data, reader->text.size), reader->text.size};
 }
 
-/* Mostly the order is the same; where it is not, many members are sorted, so that no text makes this quadratic. */
+/* Mostly the order is the same; where it is not, many members are sorted, so that no text makes this
+ * quadratic. */
 static bool
 members_equal(const ConfJson *a, const ConfJson *b)
 {

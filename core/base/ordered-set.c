@@ -1,8 +1,9 @@
 /* ordered-set.c - a sorted array in chunks.
  *
- * A chunk's memory grows with it, by doubling while small and then by steps, so that a set of three members and one of
- * a million both waste little.  Members come mostly in ascending order (a dbid is never reused): the last chunk is
- * looked at first, and a full last chunk is left full and followed by a new one instead of being halved. */
+ * A chunk's memory grows with it, by doubling while small and then by steps, so that a set of three members
+ * and one of a million both waste little.  Members come mostly in ascending order (a dbid is never reused):
+ * the last chunk is looked at first, and a full last chunk is left full and followed by a new one instead of
+ * being halved. */
 #include "base/ordered-set.h"
 
 #include <string.h>
@@ -155,8 +156,8 @@ conf_ordered_set_memory(const ConfOrderedSet *set)
     return memory;
 }
 
-/* Where the member equal to `key` is (true), or where it would be put (false): in the first chunk whose last member is
- * not below it, or at the end of the last chunk. */
+/* Where the member equal to `key` is (true), or where it would be put (false): in the first chunk whose last
+ * member is not below it, or at the end of the last chunk. */
 static bool
 find(const ConfOrderedSet *set, const void *key, Place *place)
 {
@@ -222,7 +223,8 @@ make_room(ConfOrderedSet *set, Place *place)
         }
     }
     if (chunk->length == chunk->capacity) {
-        unsigned more = chunk->capacity < CHUNK_STEP ? MAX(chunk->capacity, (unsigned)CHUNK_FIRST) : CHUNK_STEP;
+        unsigned more =
+            chunk->capacity < CHUNK_STEP ? MAX(chunk->capacity, (unsigned)CHUNK_FIRST) : CHUNK_STEP;
         set_capacity(chunk, MIN(chunk->capacity + more, (unsigned)CHUNK_MAX));
     }
     return chunk;
@@ -271,7 +273,7 @@ remove_chunk(ConfOrderedSet *set, size_t index)
     memmove(at, at + 1, (set->chunks_length - index) * sizeof(Chunk));
 }
 
-/* Puts the chunk behind `index` into the one at `index`, if there is one and both together are not too many. */
+/* Puts the chunk behind `index` into the one at `index`, if there is one and both are not too many. */
 static bool
 merge(ConfOrderedSet *set, size_t index)
 {

@@ -1,6 +1,6 @@
 /* test-json-oracle.c - reader, tree and writer against json-glib on random documents.
  *
- * json-glib accepts more than JSON (components.md of the design names what), so the oracle answers one way
+ * json-glib accepts more than JSON (comments, 0x10, duplicate keys), so the oracle answers one way
  * only: what the reader accepts json-glib must accept too, and understand alike.  What must be refused stands
  * in test-json-reader.c. */
 #include <string.h>
