@@ -79,7 +79,7 @@ CONF_API const char *conf_plugin_get_data_folder(const ConfPlugin *p);
 /* Name of the server's own application, its role ("primary", "proxy", "backup"). */
 CONF_API const char *conf_plugin_get_application(const ConfPlugin *p);
 CONF_API const char *conf_plugin_get_role(const ConfPlugin *p);
-/* One line in the log. `level`: 0 error .. 4 debug.  Pairs as const char *, NULL-ended. Any thread. */
+/* One line in the log. `level`: 0 error .. 4 debug.  At most 12 pairs, const char *, NULL-ended.  Any thread. */
 CONF_API void conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...) G_GNUC_NULL_TERMINATED;
 /* A counter or gauge in server.statistics under "NAME" (flat; the plugin's name is put before: "addp.polls").  The
  * address stays valid as long as the plugin is loaded. */
@@ -92,18 +92,19 @@ CONF_API ConfLater *conf_request_later(ConfRequest *r, unsigned timeout_ms, void
 CONF_API ConfLater *conf_login_later(ConfLogin *l, unsigned timeout_ms, void (*gone)(void *), void *data);
 CONF_API void conf_later_finish(ConfLater *later, ConfVerdict verdict, GError *error); /* takes both */
 CONF_API void conf_later_answer(ConfLater *later, const char *result_json);            /* of a request: DONE with this result */
-CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state); /* of a log-in: ask more (-32002) */
+CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state); /* of a log-in: ask more (-32002); takes later */
 
 /* ---- work, watches, timers ---- */
-/* Blocking library: work() runs in a bounded pool and sees only job; done() always follows on the main loop.  False: the
- * queue is full; refuse with CONF_ERROR_UNAVAILABLE. */
+/* Blocking library: work() runs in a bounded pool and sees only job; done() always follows on the main loop, before
+ * unload().  False: the queue is full, or the plugin is being unloaded; refuse with CONF_ERROR_UNAVAILABLE. */
 CONF_API bool conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job), void *job);
-/* Any thread: func(self, data) on the main loop. */
+/* Any thread: func(self, data) on the main loop; not called any more once unload() was. */
 CONF_API void conf_plugin_call_main(ConfPlugin *p, void (*func)(void *self, void *data), void *data);
-/* Library with a descriptor (libldap, libpq): waits in the core's epoll set.  0: refused. */
+/* Library with a descriptor (libldap, libpq): waits in the server's main loop until conf_unwatch; G_IO_NVAL (the descriptor
+ * was closed) is told once and ends the watch.  0: refused. */
 CONF_API unsigned conf_watch(ConfPlugin *p, int fd, GIOCondition events, void (*ready)(void *self, int fd, GIOCondition));
 CONF_API unsigned conf_timer(ConfPlugin *p, unsigned ms, void (*due)(void *self, void *data), void *data); /* once */
-CONF_API void conf_unwatch(ConfPlugin *p, unsigned id); /* either kind; at stop the core does it */
+CONF_API void conf_unwatch(ConfPlugin *p, unsigned id); /* either kind; before unload() the core does it */
 
 /* ---- connections ---- */
 CONF_API uint64_t conf_connection_get_id(const ConfConnection *c);
@@ -189,8 +190,10 @@ CONF_API const ConfJson *conf_value_parse(const char *text, GError **error);
 CONF_API ConfValueKind conf_value_kind(const ConfJson *v);
 CONF_API const ConfJson *conf_value_member(const ConfJson *v, const char *name); /* NULL: none */
 CONF_API const ConfJson *conf_value_item(const ConfJson *v, unsigned index);     /* of array or object; NULL: past the end */
+CONF_API const ConfJson *conf_value_next(const ConfJson *v); /* the item after this one; NULL: it is the last */
 CONF_API unsigned conf_value_length(const ConfJson *v);
-CONF_API const char *conf_value_string(const ConfJson *v); /* of STRING, NUL-ended; NULL: no string */
+/* NUL-ended; a text with \u0000 in it is none, lest it be read as its beginning. */
+CONF_API const char *conf_value_string(const ConfJson *v); /* of STRING; NULL: no string */
 CONF_API const char *conf_value_key(const ConfJson *v);    /* of a member of an object; NULL: none */
 CONF_API bool conf_value_integer(const ConfJson *v, int64_t *integer); /* false: no integer */
 CONF_API bool conf_value_boolean(const ConfJson *v);
@@ -359,11 +362,13 @@ typedef struct {
     const char *const *needs; /* plugins that must be loaded before; NULL-ended, or NULL */
     const ConfOption *options;
     size_t settings_size;
+    /* `settings` stay good until changed() gave the next ones, and until unload() returned.  Options that take effect at
+     * start only keep their value in them.  A section of NULL in `options` is the plugin's name, "" the server's own. */
     bool (*check)(const void *settings, GError **error); /* pure: start, reload, -check-config */
     void *(*load)(ConfPlugin *p, const void *settings, GError **error); /* NULL: refused, *error */
     void (*changed)(void *self, const void *settings); /* only after check() agreed */
-    void (*stop)(void *self);   /* no new work; finish what is held */
-    void (*unload)(void *self); /* nothing of the plugin is pending */
+    void (*stop)(void *self);   /* no new work; finish what is held; watches and timers still run */
+    void (*unload)(void *self); /* nothing of the plugin is pending: jobs are done, watches, timers and laters gone */
 } ConfPluginDescriptor;
 #define CONF_PLUGIN(...) \
     CONF_API extern const ConfPluginDescriptor conf_plugin; \

@@ -32,8 +32,12 @@ bool conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char
 bool conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Asks stop() of all: no new work. */
 void conf_plugin_host_stop(ConfPluginHost *host);
+/* True: no plugin has a job or a ConfLater under way.  A server that stops runs its loop until then, or its patience ends. */
+bool conf_plugin_host_is_idle(const ConfPluginHost *host);
 /* NULL: nobody provides it.  *self (may be NULL): of the plugin that does. */
 const void *conf_plugin_host_service(ConfPluginHost *host, const char *service, void **self);
+/* The plugin that provides it, for conf_plugin_enter() around calls of the table; NULL: nobody. */
+ConfPlugin *conf_plugin_host_service_plugin(ConfPluginHost *host, const char *service);
 /* Of several storage plugins the one whose engine list holds `engine`. */
 const ConfStorageProvider *conf_plugin_host_storage(ConfPluginHost *host, const char *engine);
 /* Names, versions of what is loaded: func per plugin. */
@@ -43,16 +47,19 @@ void conf_plugin_host_foreach_statistic(ConfPluginHost *host, void (*func)(const
 bool conf_plugin_host_knows_param(ConfPluginHost *host, const char *method, ConfSlice member);
 /* self of a plugin (what load() returned), and its name. */
 void *conf_plugin_get_self(const ConfPlugin *p);
-/* Runs func with conf_plugin_current() set: the layers above call plugin functions through this. */
+/* Around each call of a plugin's function by the layers above (methods, answers): sets conf_plugin_current().  Pairs nest. */
 void conf_plugin_enter(ConfPlugin *p);
 void conf_plugin_leave(ConfPlugin *p);
 
 /* work.c: the bounded pool that the core shares with plugins.  done on the main loop; false: queue full. */
 bool conf_pool_push(void (*work)(void *job), void (*done)(void *job), void *job);
 unsigned conf_pool_queue_length(void);
+unsigned conf_pool_thread_count(void);
 /* later.c: the generic half of ConfLater; layers that own the thing delayed (request, log-in) make it. */
 typedef struct {
-    /* verdict NEXT, DONE, REFUSE; error may be NULL; the owner answers and frees. Not called once abandoned. */
+    /* verdict NEXT, DONE, REFUSE (error is set then, and NULL otherwise); the owner answers and lets go of the later, which
+     * is freed after the call.  error, result_json, prompt and state are borrowed.  Exactly one of the four is called, none
+     * once abandoned. */
     void (*finished)(void *owner, ConfVerdict verdict, GError *error);
     void (*answered)(void *owner, const char *result_json);                     /* NULL: not a request */
     void (*challenged)(void *owner, const char *prompt, GBytes *state);         /* NULL: not a log-in */

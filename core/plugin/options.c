@@ -1,0 +1,167 @@
+/* options.c - the options of a plugin: its table with sections resolved, its settings struct filled, and reloads.
+ *
+ * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own section. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "plugin/plugin-private.h"
+
+/* Descriptors to resolved tables: the registry borrows tables for ever, and a plugin may be inspected before it is
+ * loaded. */
+static GHashTable *resolved_tables;
+
+static bool check_table(ConfPlugin *p, GError **error);
+static size_t size_of_member(ConfType type);
+static ConfOption *resolve_sections(const ConfOption *options, const char *name);
+static bool keep_value(const ConfOption *option, void *filled, const void *in_force);
+
+bool
+conf_plugin_options_prepare(ConfPlugin *p, GError **error)
+{
+    if (p->descriptor->options == NULL)
+        return true;
+    if (resolved_tables == NULL)
+        resolved_tables = g_hash_table_new(NULL, NULL);
+    p->options = g_hash_table_lookup(resolved_tables, p->descriptor);
+    if (p->options != NULL)
+        return true;
+
+    if (!check_table(p, error))
+        return false;
+    ConfOption *resolved = resolve_sections(p->descriptor->options, p->descriptor->name);
+    g_hash_table_insert(resolved_tables, (gpointer)p->descriptor, resolved);
+    p->options = resolved;
+    /* The name in the descriptor, not the copy: the registry keeps it for ever. */
+    conf_option_register(p->descriptor->name, resolved);
+    return true;
+}
+
+bool
+conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings, void **filled, GError **error)
+{
+    void *target = p->descriptor->settings_size > 0 ? g_malloc0(p->descriptor->settings_size) : NULL;
+    if (p->options != NULL && !conf_option_fill(p->options, own_section, settings, target, error)) {
+        g_prefix_error(error, "plugin %s: ", p->name);
+        conf_plugin_options_free(p, target);
+        return false;
+    }
+    if (p->descriptor->check != NULL) {
+        g_autoptr(GError) why = NULL;
+        conf_plugin_enter(p);
+        bool good = p->descriptor->check(target, &why);
+        conf_plugin_leave(p);
+        if (!good) {
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "plugin %s: %s", p->name,
+                        why != NULL ? why->message : "its options do not fit together");
+            conf_plugin_options_free(p, target);
+            return false;
+        }
+    }
+    *filled = target;
+    return true;
+}
+
+void
+conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled)
+{
+    if (p->options == NULL || p->settings == NULL)
+        return;
+    for (const ConfOption *option = p->options; option->name != NULL; option++) {
+        if (option->when != CONF_AT_START || !keep_value(option, filled, p->settings))
+            continue;
+        conf_log(CONF_LOG_PLUGIN_OPTION_WAITS, "plugin", p->name, "section", option->section, "option", option->name, NULL);
+    }
+}
+
+void
+conf_plugin_options_free(ConfPlugin *p, void *settings)
+{
+    if (settings == NULL)
+        return;
+    if (p->options != NULL)
+        conf_option_clear(p->options, settings);
+    g_free(settings);
+}
+
+/* The table is another author's: what the registry would abort on is refused by name. */
+static bool
+check_table(ConfPlugin *p, GError **error)
+{
+    for (const ConfOption *option = p->descriptor->options; option->name != NULL; option++) {
+        size_t size = size_of_member(option->type);
+        if (size == 0 || (option->type == CONF_T_CHOICE && option->range == NULL) || option->help == NULL) {
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                        "plugin %s declares option %s without a known type, a help text or the words of its choice", p->name,
+                        option->name);
+            return false;
+        }
+        if (option->offset > p->descriptor->settings_size || p->descriptor->settings_size - option->offset < size) {
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                        "plugin %s declares option %s outside its settings struct of %zu bytes", p->name, option->name,
+                        p->descriptor->settings_size);
+            return false;
+        }
+        if (option->fallback != NULL && !conf_option_check_value(option, option->fallback, error)) {
+            g_prefix_error(error, "plugin %s declares option %s with a default that is not allowed: ", p->name, option->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t
+size_of_member(ConfType type)
+{
+    switch (type) {
+    case CONF_T_BOOL:
+        return sizeof(bool);
+    case CONF_T_INT:
+    case CONF_T_CHOICE:
+        return sizeof(int64_t);
+    case CONF_T_STRING:
+    case CONF_T_SECRET:
+        return sizeof(char *);
+    }
+    return 0;
+}
+
+static ConfOption *
+resolve_sections(const ConfOption *options, const char *name)
+{
+    unsigned count = 0;
+    while (options[count].name != NULL)
+        count++;
+    ConfOption *resolved = g_new(ConfOption, count + 1);
+    memcpy(resolved, options, (count + 1) * sizeof(ConfOption));
+    for (unsigned i = 0; i < count; i++) {
+        const char *section = options[i].section;
+        resolved[i].section = section == NULL ? name : *section == '\0' ? NULL : section;
+    }
+    return resolved;
+}
+
+/* Puts the value in force in the place of a new one; true if they differed. */
+static bool
+keep_value(const ConfOption *option, void *filled, const void *in_force)
+{
+    char *to = (char *)filled + option->offset;
+    const char *from = (const char *)in_force + option->offset;
+    size_t size = size_of_member(option->type);
+    if (option->type != CONF_T_STRING && option->type != CONF_T_SECRET) {
+        bool differs = memcmp(to, from, size) != 0;
+        memcpy(to, from, size);
+        return differs;
+    }
+    char *fresh, *old;
+    memcpy(&fresh, to, sizeof(fresh));
+    memcpy(&old, from, sizeof(old));
+    if (g_strcmp0(fresh, old) == 0)
+        return false;
+    if (option->type == CONF_T_SECRET && fresh != NULL)
+        explicit_bzero(fresh, strlen(fresh));
+    g_free(fresh);
+    old = g_strdup(old);
+    memcpy(to, &old, sizeof(old));
+    return true;
+}
