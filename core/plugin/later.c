@@ -207,13 +207,13 @@ tell_owner(ConfLater *later, Outcome *outcome)
     later->state = LATER_FINISHING;
     switch (outcome->kind) {
     case OUTCOME_VERDICT:
-        funcs->finished(owner, outcome->verdict, outcome->error);
+        funcs->finished(owner, outcome->verdict, g_steal_pointer(&outcome->error));
         break;
     case OUTCOME_ANSWER:
         funcs->answered(owner, outcome->text);
         break;
     case OUTCOME_CHALLENGE:
-        funcs->challenged(owner, outcome->text, outcome->challenge_state);
+        funcs->challenged(owner, outcome->text, g_steal_pointer(&outcome->challenge_state));
         break;
     }
 }

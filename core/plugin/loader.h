@@ -57,13 +57,12 @@ unsigned conf_pool_queue_length(void);
 unsigned conf_pool_thread_count(void);
 /* later.c: the generic half of ConfLater; layers that own the thing delayed (request, log-in) make it. */
 typedef struct {
-    /* verdict NEXT, DONE, REFUSE (error is set then, and NULL otherwise); the owner answers and lets go of the later, which
-     * is freed after the call.  error, result_json, prompt and state are borrowed.  Exactly one of the four is called, none
-     * once abandoned. */
+    /* verdict NEXT, DONE, REFUSE; error is set with REFUSE, else NULL; the owner frees it, answers and lets go of the later,
+     * which is freed after the call.  Exactly one of the four is called, none once abandoned. */
     void (*finished)(void *owner, ConfVerdict verdict, GError *error);
-    void (*answered)(void *owner, const char *result_json);                     /* NULL: not a request */
-    void (*challenged)(void *owner, const char *prompt, GBytes *state);         /* NULL: not a log-in */
-    void (*timed_out)(void *owner);
+    void (*answered)(void *owner, const char *result_json);             /* NULL: not a request */
+    void (*challenged)(void *owner, const char *prompt, GBytes *state); /* NULL: not a log-in; the owner frees state (or NULL) */
+    void (*timed_out)(void *owner);                                     /* or the plugin is unloaded; then gone() is called */
 } ConfLaterFuncs;
 ConfLater *conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned timeout_ms, void (*gone)(void *), void *data);
 /* The owner is going (connection closed): gone() is called; a later finish does nothing but free. */
