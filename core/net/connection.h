@@ -88,3 +88,28 @@ void conf_connection_close_after_answer(ConfConnection *connection, const char *
 /* Total unsent bytes of all connections, and their number: statistics. */
 size_t conf_connection_total_unsent(void);
 unsigned conf_connection_count(void);
+
+/* ---- for the layers above ---- */
+/* func(data) once, just before closed(): what refers to the connection lets go of it.  Embedded in what owns it;
+ * zero-initialised is "not watching". */
+typedef struct ConfGoneWatch ConfGoneWatch;
+struct ConfGoneWatch {
+    ConfGoneWatch *next, **link; /* the connection's */
+    void (*func)(void *data);
+    void *data;
+};
+void conf_connection_watch_gone(ConfConnection *connection, ConfGoneWatch *watch, void (*func)(void *data), void *data);
+void conf_connection_unwatch_gone(ConfGoneWatch *watch);
+/* An answer is owed that comes later, its request taking `bytes` of memory.  A peer that shut its side is closed only
+ * when nothing is owed any more; where too much is owed, reading stops. */
+void conf_connection_begin_wait(ConfConnection *connection, size_t bytes);
+void conf_connection_end_wait(ConfConnection *connection, size_t bytes);
+/* As conf_connection_output, but still good after conf_connection_close_after_answer, until the end of the turn: for
+ * an answer whose request asked for the close. */
+ConfBuffer *conf_connection_output_last(ConfConnection *connection);
+/* Where conf_connection_get_option looks after the `transport` of an outgoing connection: process-wide, supplied by
+ * core/server.  NULL: set nowhere. */
+typedef const char *(*ConfConnectionOptionFunc)(const ConfConnection *connection, const char *section, const char *key, void *data);
+void conf_connection_set_option_func(ConfConnectionOptionFunc func, void *data);
+/* The client's own address behind a balancer. */
+void conf_connection_set_peer(ConfConnection *connection, const char *address, uint16_t port);

@@ -1,0 +1,138 @@
+/* connection-plugin.c - what plugins see of a connection: options, data of their own, silence. */
+#include "net/connection-private.h"
+
+static ConfAttachment *lookup(const ConfConnection *connection, const ConfPlugin *plugin);
+static ConfAttachment *get(ConfConnection *connection, ConfPlugin *plugin);
+static void free_data(ConfAttachment *attachment);
+static void watch_silence(ConfAttachment *attachment);
+static void silence(void *data);
+
+static ConfConnectionOptionFunc option_func;
+static void *option_data;
+
+void
+conf_connection_set_option_func(ConfConnectionOptionFunc func, void *data)
+{
+    option_func = func;
+    option_data = data;
+}
+
+const char *
+conf_connection_get_host(const ConfConnection *c)
+{
+    return c->dial != NULL ? conf_dial_get_host(c->dial) : "";
+}
+
+const char *
+conf_connection_get_option(const ConfConnection *c, const char *section, const char *key)
+{
+    const char *value = c->dial != NULL ? conf_dial_get_option(c->dial, key) : NULL;
+    if (value == NULL && option_func != NULL)
+        value = option_func(c, section, key, option_data);
+    return value;
+}
+
+void
+conf_connection_set_plugin_data(ConfConnection *c, ConfPlugin *p, void *data, void (*free_func)(void *))
+{
+    ConfAttachment *attachment = get(c, p);
+    free_data(attachment);
+    attachment->data = data;
+    attachment->free_data = data != NULL ? free_func : NULL;
+}
+
+void *
+conf_connection_get_plugin_data(const ConfConnection *c, const ConfPlugin *p)
+{
+    const ConfAttachment *attachment = lookup(c, p);
+    return attachment != NULL ? attachment->data : NULL;
+}
+
+void
+conf_connection_watch_idle(ConfConnection *c, ConfPlugin *p, unsigned ms)
+{
+    ConfAttachment *attachment = get(c, p);
+    attachment->idle_ms = ms;
+    attachment->idle_since = 0;
+    if (ms == 0 || c->state == CONF_CONNECTION_CLOSED)
+        conf_timer_cancel(&attachment->idle_timer);
+    else
+        watch_silence(attachment);
+}
+
+void
+conf_connection_drop(ConfConnection *c, const char *reason)
+{
+    conf_connection_close(c, reason);
+}
+
+void
+conf_attachments_free(ConfConnection *connection)
+{
+    while (connection->attachments != NULL) {
+        ConfAttachment *attachment = connection->attachments;
+        connection->attachments = attachment->next;
+        conf_timer_cancel(&attachment->idle_timer);
+        free_data(attachment);
+        g_free(attachment);
+    }
+}
+
+static ConfAttachment *
+lookup(const ConfConnection *connection, const ConfPlugin *plugin)
+{
+    ConfAttachment *attachment = connection->attachments;
+    while (attachment != NULL && attachment->plugin != plugin)
+        attachment = attachment->next;
+    return attachment;
+}
+
+static ConfAttachment *
+get(ConfConnection *connection, ConfPlugin *plugin)
+{
+    ConfAttachment *attachment = lookup(connection, plugin);
+    if (attachment != NULL)
+        return attachment;
+    attachment = g_new0(ConfAttachment, 1);
+    *attachment = (ConfAttachment){.next = connection->attachments, .connection = connection, .plugin = plugin};
+    connection->attachments = attachment;
+    return attachment;
+}
+
+static void
+free_data(ConfAttachment *attachment)
+{
+    if (attachment->free_data != NULL && attachment->data != NULL)
+        attachment->free_data(attachment->data);
+    attachment->data = NULL;
+    attachment->free_data = NULL;
+}
+
+/* The timer is not moved by each byte that comes: when it is due, it looks how long the silence is, and arms anew for
+ * what is left. */
+static void
+watch_silence(ConfAttachment *attachment)
+{
+    int64_t since = MAX(conf_connection_get_last_receive(attachment->connection), attachment->idle_since);
+    int64_t quiet_ms = (conf_poller_now(attachment->connection->poller) - since) / 1000;
+    int64_t left = (int64_t)attachment->idle_ms - quiet_ms;
+    conf_timer_arm(&attachment->idle_timer, (unsigned)MAX(left, 1), silence, attachment);
+}
+
+static void
+silence(void *data)
+{
+    ConfAttachment *attachment = data;
+    ConfConnection *connection = attachment->connection;
+    if (connection->state == CONF_CONNECTION_CLOSED)
+        return;
+    /* What waits in the socket counts as received: held input and a long turn are not the peer's silence. */
+    int64_t now = conf_poller_now(connection->poller);
+    int64_t last = conf_connection_get_last_receive(connection);
+    if (now - MAX(last, attachment->idle_since) >= (int64_t)attachment->idle_ms * 1000) {
+        attachment->idle_since = now;
+        conf_hooks_idle(connection, attachment->plugin, (unsigned)((now - last) / 1000));
+    }
+    if (attachment->idle_ms > 0 && connection->state != CONF_CONNECTION_CLOSED)
+        watch_silence(attachment);
+}
