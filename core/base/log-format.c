@@ -158,7 +158,9 @@ append_escaped(ConfBuffer *buffer, gunichar c)
     default:
         break;
     }
-    if (!g_unichar_isprint(c)) {
+    GUnicodeType type = g_unichar_type(c);
+    bool ends_line = type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR;
+    if (ends_line || !g_unichar_isprint(c)) {
         conf_buffer_printf(buffer, c < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)c);
         return;
     }

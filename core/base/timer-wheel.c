@@ -7,7 +7,7 @@
  *
  * Cancelling does not know the wheel: it unlinks the timer and leaves the bit of an empty slot set, which is found and
  * cleared later. */
-#include "base/timer-wheel.h"
+#include "base/timer-wheel-private.h"
 
 #include "base/clock.h"
 #include "base/queue-main.h"
@@ -87,12 +87,18 @@ conf_timer_arm(ConfTimer *timer, unsigned ms, ConfTimerFunc func, void *data)
 void
 conf_timer_wheel_arm(ConfTimerWheel *wheel, ConfTimer *timer, unsigned ms, ConfTimerFunc func, void *data)
 {
+    /* The clock itself, not the time at which the turn began: that one would make the timer fire early. */
+    int64_t due_usec = conf_clock_monotonic_usec() - wheel->base_usec + (int64_t)ms * 1000;
+    conf_timer_wheel_arm_at(wheel, timer, (due_usec + TICK_USEC - 1) / TICK_USEC, func, data);
+}
+
+void
+conf_timer_wheel_arm_at(ConfTimerWheel *wheel, ConfTimer *timer, int64_t due_tick, ConfTimerFunc func, void *data)
+{
     conf_timer_cancel(timer);
     timer->func = func;
     timer->data = data;
-    /* The clock itself, not the time at which the turn began: that one would make the timer fire early. */
-    int64_t due_usec = conf_clock_monotonic_usec() - wheel->base_usec + (int64_t)ms * 1000;
-    timer->due_tick = MAX((due_usec + TICK_USEC - 1) / TICK_USEC, wheel->current + 1);
+    timer->due_tick = MAX(due_tick, wheel->current + 1);
     int64_t slot_tick = insert(wheel, timer);
     wheel->wake = MIN(wheel->wake, slot_tick);
 }
@@ -102,6 +108,29 @@ conf_timer_cancel(ConfTimer *timer)
 {
     if (timer->link != NULL)
         unlink_timer(timer);
+}
+
+void
+conf_timer_wheel_advance(ConfTimerWheel *wheel, int64_t target)
+{
+    int64_t tick;
+    unsigned level;
+    while (find_next(wheel, &tick, &level) && tick <= target) {
+        wheel->current = tick;
+        if (level > 0)
+            move_down(wheel, level);
+        fire_current(wheel);
+        if (g_source_is_destroyed(&wheel->source))
+            return;
+    }
+    wheel->current = MAX(wheel->current, target);
+    wheel->wake = find_next(wheel, &tick, &level) ? tick : INT64_MAX;
+}
+
+int64_t
+conf_timer_wheel_get_wake(const ConfTimerWheel *wheel)
+{
+    return wheel->wake;
 }
 
 static gboolean
@@ -127,20 +156,7 @@ static gboolean
 wheel_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     ConfTimerWheel *wheel = (ConfTimerWheel *)source;
-    int64_t target = (conf_clock_monotonic_usec() - wheel->base_usec) / TICK_USEC;
-    int64_t tick;
-    unsigned level;
-
-    while (find_next(wheel, &tick, &level) && tick <= target) {
-        wheel->current = tick;
-        if (level > 0)
-            move_down(wheel, level);
-        fire_current(wheel);
-        if (g_source_is_destroyed(source))
-            return G_SOURCE_REMOVE;
-    }
-    wheel->current = MAX(wheel->current, target);
-    wheel->wake = find_next(wheel, &tick, &level) ? tick : INT64_MAX;
+    conf_timer_wheel_advance(wheel, (conf_clock_monotonic_usec() - wheel->base_usec) / TICK_USEC);
     return G_SOURCE_CONTINUE;
 }
 
