@@ -17,7 +17,8 @@ ConfAccess *conf_access_new(ConfStore *store, const ConfAccessSettings *settings
 void conf_access_free(ConfAccess *access);
 void conf_access_set_settings(ConfAccess *access, const ConfAccessSettings *settings);
 
-/* verdict: true: right.  False: *error (borrowed) is -32001 or -32013. */
+/* verdict: true: right.  False: *error (borrowed) is -32001 or -32013 (data.retryAfter), or -32014 where the access is being
+ * freed: every check that was not cancelled is answered, once. */
 typedef void (*ConfPasswordFunc)(bool right, const ConfRpcError *error, void *data);
 typedef struct ConfPasswordCheck ConfPasswordCheck;
 /* Checks `password` (copied, wiped) against the secret `member` ("passwordHash", "secretHash") of `account`, the person or
@@ -29,12 +30,13 @@ void conf_access_cancel_check(ConfPasswordCheck *check); /* func is not called a
 /* A log-in that was refused, or went well, for another reason than the internal password (no right, plugin). */
 void conf_access_note_refusal(ConfAccess *access, ConfSlice name, const char *address);
 void conf_access_note_success(ConfAccess *access, ConfSlice name, const char *address);
-/* Milliseconds that this (account, address) must wait still; 0: none. */
+/* Milliseconds that this (account, address) must wait still; 0: none.  Without an address nothing is counted. */
 unsigned conf_access_pause_ms(ConfAccess *access, ConfSlice name, const char *address);
 /* Forgets the digests of recent success of this person or application: with any change of it. */
 void conf_access_forget(ConfAccess *access, ConfKey account);
 
-/* Hash for storage, by the worker pool: func on the main loop with the text, or NULL and -32013. */
+/* Hash for storage, by the worker pool: func on the main loop, once, with the text, or NULL and -32013, -32014, or -32602
+ * (too long, or with a NUL: then at once). */
 typedef void (*ConfHashFunc)(const char *hash, const ConfRpcError *error, void *data);
 void conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func, void *data);
 /* Blocking: -init. g_free(). */
