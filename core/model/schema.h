@@ -39,6 +39,17 @@ struct ConfField {
     unsigned field_count;
     const char *help;
     unsigned index;             /* place in canonical order within its parent */
+
+    unsigned name_size;
+    bool common;                /* of every type: type, dbid, revision, name, tenant, folder, state, options, annex */
+    bool holds_references;      /* a REF, or one stands somewhere inside */
+    bool names_type;            /* STRING: its value is the name of a type */
+    const char *pattern_text;   /* as in the file; NULL: none */
+    const char *shown_as;       /* SECRET: the boolean member of the body that tells its presence; else NULL */
+    const char *since;          /* release that the field came with; NULL: the first */
+    ConfSlice fallback;         /* what an unset field counts as, canonical JSON; data NULL: none.  Never written */
+    const ConfField *computed_from;      /* ENUM that the value follows from: true where it is one of ... */
+    const char *const *computed_values;  /* ... these; NULL-ended */
 };
 
 typedef struct {
@@ -51,7 +62,23 @@ typedef struct {
     bool foldered;              /* has a root folder in each tenant (all but folder itself) */
     const ConfField *fields;    /* all: common ones first (type, dbid, revision, name, tenant, folder, state), own, options, annex */
     unsigned field_count;
+
+    unsigned name_size;
+    unsigned ordinal;           /* place among the types in ascending id order */
+    const struct ConfTypeIndex *index; /* members by name: schema-private.h */
 } ConfTypeInfo;
+
+/* Places of the common fields in ConfTypeInfo.fields. */
+enum {
+    CONF_FIELD_AT_TYPE,
+    CONF_FIELD_AT_DBID,
+    CONF_FIELD_AT_REVISION,
+    CONF_FIELD_AT_NAME,
+    CONF_FIELD_AT_TENANT,
+    CONF_FIELD_AT_FOLDER,
+    CONF_FIELD_AT_STATE,
+    CONF_FIELD_AT_OWN, /* the first own field */
+};
 
 /* Reads every *.json of the colon list of folders, earlier first; a later file may add a type, or fields to one
  * ("extend":"host").  Errors name file and member. */
