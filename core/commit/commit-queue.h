@@ -41,6 +41,8 @@ void conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *gr
 /* A change the server makes itself for a method (setPassword, changePassword): sets secret and visible members of one
  * object, checked by `right` on it (0: none).  Used instead of operations. `patch` and `secrets`: JSON objects, copied. */
 ConfTransaction *conf_transaction_new_amend(ConfKey key, uint8_t right, ConfSlice patch, ConfSlice secrets);
+/* The server itself writes, without a client (-import): rights are not asked.  Neither author nor this: nothing is found. */
+void conf_transaction_set_trusted(ConfTransaction *transaction);
 void conf_transaction_free(ConfTransaction *transaction);
 
 typedef struct ConfCommitQueue ConfCommitQueue;

@@ -3,6 +3,7 @@
  * One list at a time a connection: its input is held meanwhile, so that what a client can make the server remember is one
  * page.  The cursor carries the revision at which the list began, so that every page tells the same. */
 #include "methods/methods-private.h"
+#include "store/query.h"
 
 enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 10000, PAGE_MAX = 1024 * 1024 - 4096 };
 

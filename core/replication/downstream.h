@@ -12,5 +12,6 @@ typedef struct {
 ConfDownstream *conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table,
                                     const ConfDownstreamSettings *settings);
 void conf_downstream_free(ConfDownstream *downstream);
+void conf_downstream_set_settings(ConfDownstream *downstream, const ConfDownstreamSettings *settings);
 typedef struct { uint64_t replicas, snapshots, resumes; } ConfDownstreamStatistics;
 const ConfDownstreamStatistics *conf_downstream_statistics(const ConfDownstream *downstream);

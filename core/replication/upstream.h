@@ -18,6 +18,7 @@ typedef struct {
     const char *password;
     const char *role;        /* "proxy" */
     const char *transport;   /* for hook transport */
+    const char *release;
     unsigned reload_delay_s; /* delay-reload */
 } ConfUpstreamSettings;
 
@@ -33,10 +34,16 @@ typedef struct {
     void (*failed)(const GError *error, void *data);
     /* Before a commit of the stream is published by `publisher` (NULL before ready). */
     ConfPublisher *(*publisher)(void *data);
+    /* The fold that is about to be published leads to another environment: sessions cannot go on. */
+    void (*environment_changed)(void *data);
     void *data;
 } ConfUpstreamHost;
 
-ConfUpstream *conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *host);
+/* Strings are copied.  Connects by itself from the next turn on.  NULL: *error says which address is none. */
+ConfUpstream *conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *host, GError **error);
+/* What the master may call on this server: plugins add their methods. */
+ConfMethodTable *conf_upstream_get_table(ConfUpstream *upstream);
+void conf_upstream_set_reload_delay(ConfUpstream *upstream, unsigned seconds);
 void conf_upstream_free(ConfUpstream *upstream);
 ConfUpstreamLink conf_upstream_get_link(const ConfUpstream *upstream);
 bool conf_upstream_is_diverged(const ConfUpstream *upstream);

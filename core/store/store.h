@@ -53,6 +53,9 @@ const ConfObject *conf_store_lookup_name(const ConfStore *store, ConfTypeId type
 const ConfObject *conf_store_lookup(const ConfStore *store, ConfKey key);
 /* As conf_state_acl(conf_store_state()), cached on the object's node. */
 const ConfAcl *conf_store_acl(ConfStore *store, const ConfObject *object);
+/* A number that is new after each structural change (lists of rights in force, groups, persons' states): caches of the
+ * layers above ask whether it is still theirs. */
+uint64_t conf_store_structure(const ConfStore *store);
 /* Place of an object as it stands now; a reference. */
 ConfPlace *conf_store_place(ConfStore *store, const ConfObject *object);
 
@@ -82,8 +85,11 @@ void conf_store_forget_recent(ConfStore *store);
 /* ---- replacing all (a replica that reloads): the new store was filled beside the old one ----
  * Makes the fold of the differences between `store` and `fresh` (revision of fresh, from of store), for publication, and
  * moves the content of `fresh` into `store` when conf_store_apply() gets that commit. Works in slices: call until it answers
- * true. */
+ * true.  Takes `fresh`; should one of the two change meanwhile, it begins anew. */
 typedef struct ConfFold ConfFold;
 ConfFold *conf_fold_new(ConfStore *store, ConfStore *fresh);
 bool conf_fold_step(ConfFold *fold); /* true: done */
-ConfCommit *conf_fold_finish(ConfFold *fold); /* frees the fold; the commit is the caller's, to be applied */
+/* Frees the fold; the commit is the caller's, to be applied before anything else is.  One that is not done is done now. */
+ConfCommit *conf_fold_finish(ConfFold *fold);
+/* Given up: frees `fresh` too. */
+void conf_fold_free(ConfFold *fold);

@@ -1,0 +1,149 @@
+/* downstream-write.c - how objects and commits stand in the stream to a replica. */
+#include "base/clock.h"
+#include "replication/downstream-private.h"
+
+enum { LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
+
+static GPtrArray *write_lines(ConfReplica *replica, const ConfCommit *commit);
+static void write_head(ConfBuffer *buffer, const ConfCommit *commit);
+static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change);
+static void write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer);
+static void write_secrets(const ConfObject *object, ConfBuffer *buffer);
+
+GPtrArray *
+conf_replica_write_commit(ConfReplica *replica, const ConfCommit *commit)
+{
+    ConfDownstream *downstream = replica->downstream;
+    bool shared = conf_replica_reads_all(replica);
+    if (shared && downstream->cached_lines != NULL && downstream->cached_revision == commit->revision
+        && downstream->cached_secrets == replica->secrets)
+        return g_ptr_array_ref(downstream->cached_lines);
+    GPtrArray *lines = write_lines(replica, commit);
+    if (!shared)
+        return lines;
+    if (downstream->cached_lines != NULL)
+        g_ptr_array_unref(downstream->cached_lines);
+    downstream->cached_lines = g_ptr_array_ref(lines);
+    downstream->cached_revision = commit->revision;
+    downstream->cached_secrets = replica->secrets;
+    return lines;
+}
+
+void
+conf_replica_write_item(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer)
+{
+    CONF_BUFFER_LITERAL(buffer, "{\"object\":");
+    conf_buffer_append_slice(buffer, conf_bytes_slice(object->body));
+    if (replica->secrets && object->secrets != NULL)
+        write_secrets(object, buffer);
+    if (object->acl != NULL)
+        write_permissions(replica, object, buffer);
+    conf_buffer_append_char(buffer, '}');
+}
+
+void
+conf_replica_item_digest(const ConfReplica *replica, const ConfObject *object, uint8_t digest[16])
+{
+    if (replica->secrets || object->secrets == NULL)
+        memcpy(digest, object->digest, 16);
+    else
+        conf_object_compute_digest(conf_store_schema(replica->downstream->store), object, false, digest);
+}
+
+static GPtrArray *
+write_lines(ConfReplica *replica, const ConfCommit *commit)
+{
+    GPtrArray *lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    write_head(&buffer, commit);
+    size_t head = buffer.size;
+    g_auto(ConfBuffer) entry = CONF_BUFFER_INIT;
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        conf_buffer_truncate(&entry, 0);
+        if (!write_change(replica, &entry, &commit->changes[i]))
+            continue;
+        bool filled = buffer.size > head;
+        if (filled && (buffer.size > LINE_TARGET || buffer.size + entry.size > LINE_LIMIT)) {
+            CONF_BUFFER_LITERAL(&buffer, "],\"more\":true}}\n");
+            g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
+            conf_buffer_truncate(&buffer, head);
+            filled = false;
+        }
+        if (filled)
+            conf_buffer_append_char(&buffer, ',');
+        conf_buffer_append_slice(&buffer, conf_buffer_slice(&entry));
+    }
+    CONF_BUFFER_LITERAL(&buffer, "]}}\n");
+    g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
+    return lines;
+}
+
+static void
+write_head(ConfBuffer *buffer, const ConfCommit *commit)
+{
+    char time[CONF_TIME_TEXT_SIZE];
+    conf_clock_format(commit->time_ms, time);
+    conf_rpc_begin_notification(buffer, "replica.changes");
+    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"time\":\"%s\",\"by\":{", commit->revision,
+                       commit->chain, time);
+    if (commit->user.dbid != 0)
+        conf_buffer_printf(buffer, "\"user\":%" G_GINT64_FORMAT, commit->user.dbid);
+    if (commit->application.dbid != 0)
+        conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, commit->user.dbid != 0 ? "," : "",
+                           commit->application.dbid);
+    CONF_BUFFER_LITERAL(buffer, "},\"changes\":[");
+}
+
+/* False: the replica may not know of it. */
+static bool
+write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change)
+{
+    static const char *const names[] = {"create", "update", "delete", "permission", "secret"};
+    const ConfObject *before = change->before, *after = change->after;
+    const ConfObject *object = after != NULL ? after : before;
+    if (!conf_replica_may_read(replica, after != NULL ? change->acl_after : change->acl_before))
+        return false;
+    if (change->kind == CONF_CHANGE_SECRET && !replica->secrets)
+        return false;
+    conf_buffer_printf(buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT, names[change->kind],
+                       conf_schema_type(conf_store_schema(replica->downstream->store), object->type)->name, object->dbid);
+    if (change->kind == CONF_CHANGE_CREATE) {
+        CONF_BUFFER_LITERAL(buffer, ",\"object\":");
+        conf_buffer_append_slice(buffer, conf_bytes_slice(after->body));
+    } else if (change->kind == CONF_CHANGE_UPDATE) {
+        char hash[65];
+        conf_object_body_hash(after, hash);
+        conf_buffer_printf(buffer, ",\"revision\":%" G_GINT64_FORMAT ",\"hash\":\"%s\",", after->revision, hash);
+        conf_buffer_append_slice(buffer, conf_bytes_slice(change->difference));
+    }
+    const ConfAcl *acl_before = before != NULL ? before->acl : NULL;
+    if (after != NULL && (after->acl != acl_before || (before != NULL && after->acl_revision != before->acl_revision)))
+        write_permissions(replica, after, buffer);
+    ConfSlice secrets_before = before != NULL ? conf_bytes_slice(before->secrets) : (ConfSlice){NULL, 0};
+    if (after != NULL && replica->secrets && !conf_slice_equal(conf_bytes_slice(after->secrets), secrets_before))
+        write_secrets(after, buffer);
+    conf_buffer_append_char(buffer, '}');
+    return true;
+}
+
+/* "entries":null says that the list is inherited again. */
+static void
+write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer)
+{
+    conf_buffer_printf(buffer, ",\"permissions\":{\"revision\":%" G_GINT64_FORMAT ",\"entries\":", object->acl_revision);
+    if (object->acl != NULL)
+        conf_acl_write(object->acl, conf_store_schema(replica->downstream->store), buffer);
+    else
+        CONF_BUFFER_LITERAL(buffer, "null");
+    conf_buffer_append_char(buffer, '}');
+}
+
+static void
+write_secrets(const ConfObject *object, ConfBuffer *buffer)
+{
+    CONF_BUFFER_LITERAL(buffer, ",\"secrets\":");
+    if (object->secrets != NULL)
+        conf_buffer_append_slice(buffer, conf_bytes_slice(object->secrets));
+    else
+        CONF_BUFFER_LITERAL(buffer, "null");
+}

@@ -1,0 +1,526 @@
+/* downstream.c - replica.open and the streams that follow it (protocol.md 10). */
+#include "base/id.h"
+#include "base/log.h"
+#include "replication/downstream-private.h"
+
+enum { BEAT_MS = 1000, LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024, UNSENT_MAX = 1024 * 1024 };
+
+static void replica_open(ConfRequest *request, void *data);
+static void replica_object(ConfRequest *request, void *data);
+static const ConfObject *check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *params, ConfRpcError *error);
+static void displace(ConfDownstream *downstream, ConfKey application);
+static ConfReplica *replica_new(ConfDownstream *downstream, ConfSession *session, ConfKey application);
+static bool can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision);
+static void answer_open(ConfReplica *replica, ConfRequest *request, bool resume);
+static void send_schema(ConfReplica *replica, const ConfJson *params);
+static void replica_ended(void *data);
+static void replica_drained(void *data);
+static void go_on(ConfReplica *replica);
+static bool work_slice(void *data);
+static bool step(ConfReplica *replica);
+static void walk_step(ConfReplica *replica);
+static bool pump_step(ConfReplica *replica);
+static void send_loaded(ConfReplica *replica);
+static void send_buffer(ConfReplica *replica, ConfBuffer *buffer);
+static void beat_due(void *data);
+static void committed(ConfCommit *commit, void *data);
+static bool view_altered(const ConfReplica *replica, const ConfCommit *commit);
+static void follow_sum(ConfReplica *replica, const ConfCommit *commit);
+static void reset(ConfReplica *replica);
+static void replica_free(ConfReplica *replica);
+
+ConfDownstream *
+conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table, const ConfDownstreamSettings *settings)
+{
+    ConfDownstream *downstream = g_new0(ConfDownstream, 1);
+    downstream->sessions = sessions;
+    downstream->store = conf_sessions_store(sessions);
+    downstream->settings = *settings;
+    downstream->replicas = g_ptr_array_new();
+    static const ConfPublishFuncs funcs = {.done = committed};
+    conf_publisher_add(publisher, &funcs, downstream);
+    const ConfMethod family[] = {
+        {.name = "replica.open", .func = replica_open, .data = downstream},
+        {.name = "replica.object", .func = replica_object, .data = downstream},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(family); i++) {
+        bool added = conf_method_table_add(table, &family[i]);
+        g_assert(added);
+    }
+    return downstream;
+}
+
+void
+conf_downstream_free(ConfDownstream *downstream)
+{
+    if (downstream == NULL)
+        return;
+    while (downstream->replicas->len > 0) {
+        ConfReplica *replica = g_ptr_array_index(downstream->replicas, 0);
+        conf_session_take_over(replica->session, NULL, NULL, NULL);
+        replica_free(replica);
+    }
+    if (downstream->work != NULL)
+        conf_work_cancel(downstream->work);
+    if (downstream->cached_lines != NULL)
+        g_ptr_array_unref(downstream->cached_lines);
+    g_ptr_array_unref(downstream->replicas);
+    g_free(downstream);
+}
+
+void
+conf_downstream_set_settings(ConfDownstream *downstream, const ConfDownstreamSettings *settings)
+{
+    downstream->settings = *settings;
+}
+
+const ConfDownstreamStatistics *
+conf_downstream_statistics(const ConfDownstream *downstream)
+{
+    return &downstream->statistics;
+}
+
+bool
+conf_replica_may_read(const ConfReplica *replica, const ConfAcl *acl)
+{
+    return (conf_identity_rights(replica->identity, acl) & CONF_RIGHT_READ) != 0;
+}
+
+bool
+conf_replica_reads_all(const ConfReplica *replica)
+{
+    for (uint32_t id = 0; id < conf_acl_id_bound(); id++) {
+        const ConfAcl *acl = conf_acl_by_id(id);
+        if (acl != NULL && !conf_replica_may_read(replica, acl))
+            return false;
+    }
+    return true;
+}
+
+static void
+replica_open(ConfRequest *request, void *data)
+{
+    static const char *const names[] = {"application", "role", "release", "environment", "revision", "chain", "schema",
+                                        "changesFrom", "addp", NULL};
+    ConfDownstream *downstream = data;
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    const ConfJson *params = conf_request_parse_params(request, names, &error);
+    const ConfObject *application = params != NULL ? check_open(downstream, request, params, &error) : NULL;
+    if (application == NULL) {
+        conf_request_fail(request, &error);
+        return;
+    }
+    ConfKey key = conf_object_key(application);
+    displace(downstream, key);
+    ConfReplica *replica = replica_new(downstream, conf_request_get_session(request), key);
+    int64_t revision = 0;
+    bool resume = can_resume(downstream, params, &revision);
+    replica->walking = true;
+    replica->silent = resume;
+    replica->pump_cursor = resume ? revision : conf_store_position(downstream->store)->revision;
+    replica->loaded_due = !resume;
+    *(resume ? &downstream->statistics.resumes : &downstream->statistics.snapshots) += 1;
+    answer_open(replica, request, resume);
+    send_schema(replica, params);
+    conf_log(CONF_LOG_REPLICA_OPENED, "application", application->name, "mode", resume ? "resume" : "snapshot", "peer",
+             conf_connection_get_peer(replica->connection), NULL);
+    go_on(replica);
+}
+
+static const ConfObject *
+check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *params, ConfRpcError *error)
+{
+    ConfSession *session = conf_request_get_session(request);
+    ConfSlice name = {NULL, 0}, role = {NULL, 0}, release = {NULL, 0}, text = {NULL, 0};
+    int64_t number = 0;
+    if (!conf_params_string(params, "", "application", true, &name, error) || !conf_params_string(params, "", "role", true, &role, error)
+        || !conf_params_string(params, "", "release", true, &release, error)
+        || !conf_params_string(params, "", "environment", false, &text, error)
+        || !conf_params_string(params, "", "chain", false, &text, error)
+        || !conf_params_string(params, "", "schema", false, &text, error)
+        || !conf_params_integer(params, "", "revision", 0, G_MAXINT64, false, &number, error)
+        || !conf_params_integer(params, "", "changesFrom", 0, G_MAXINT64, false, &number, error))
+        return NULL;
+    if (!conf_slice_is(role, "proxy")) {
+        conf_rpc_fail_path(error, "/role", conf_slice_is(role, "backup") ? "This server does not serve backups yet"
+                                                                         : "role is proxy or backup");
+        return NULL;
+    }
+    for (unsigned i = 0; i < downstream->replicas->len; i++) {
+        ConfReplica *other = g_ptr_array_index(downstream->replicas, i);
+        if (other->session == session) {
+            conf_rpc_fail(error, CONF_RPC_INVALID_REQUEST, "This session is a replica already");
+            return NULL;
+        }
+    }
+    const ConfObject *application = conf_store_lookup_name(downstream->store, CONF_TYPE_APPLICATION, name, NULL);
+    if (application == NULL || !conf_session_may_read(session, application)) {
+        conf_rpc_fail_path(error, "/application", "There is no such application");
+        return NULL;
+    }
+    if ((conf_session_rights(session, application) & CONF_RIGHT_EXECUTE) == 0 || !application->enabled) {
+        conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED, "Right execute is missing on application %s, or it is disabled", application->name);
+        return NULL;
+    }
+    return application;
+}
+
+static void
+displace(ConfDownstream *downstream, ConfKey application)
+{
+    for (unsigned i = 0; i < downstream->replicas->len; i++) {
+        ConfReplica *replica = g_ptr_array_index(downstream->replicas, i);
+        if (!conf_key_equal(replica->application, application))
+            continue;
+        conf_log(CONF_LOG_REPLICA_DISPLACED, "peer", conf_connection_get_peer(replica->connection), NULL);
+        conf_session_finish(downstream->sessions, replica->session, "replaced"); /* frees it by replica_ended */
+        return;
+    }
+}
+
+static ConfReplica *
+replica_new(ConfDownstream *downstream, ConfSession *session, ConfKey application)
+{
+    ConfReplica *replica = g_new0(ConfReplica, 1);
+    replica->downstream = downstream;
+    replica->session = session;
+    replica->connection = conf_session_connection(session);
+    replica->application = application;
+    replica->identity = conf_identity_ref(conf_session_identity(session));
+    bool safe = conf_connection_is_encrypted(replica->connection) || conf_connection_is_loopback(replica->connection)
+        || downstream->settings.allow_plain_replica;
+    replica->secrets = safe && conf_access_is_administrator(conf_store_state(downstream->store), conf_session_subject(session));
+    g_ptr_array_add(downstream->replicas, replica);
+    downstream->statistics.replicas = downstream->replicas->len;
+    conf_session_take_over(session, replica_ended, replica_drained, replica);
+    conf_timer_arm(&replica->beat, BEAT_MS, beat_due, replica);
+    return replica;
+}
+
+static bool
+can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision)
+{
+    const ConfJson *environment = conf_json_member(params, "environment"), *chain = conf_json_member(params, "chain");
+    const ConfJson *given = conf_json_member(params, "revision");
+    if (environment == NULL || chain == NULL || given == NULL || chain->text.size != 16)
+        return false;
+    if (!conf_slice_is(environment->text, conf_store_position(downstream->store)->environment))
+        return false;
+    g_autofree char *text = conf_slice_dup(chain->text);
+    *revision = given->integer;
+    return given->integer >= conf_store_recent_start(downstream->store)
+        && conf_store_check_history(downstream->store, given->integer, text) == CONF_HISTORY_SAME;
+}
+
+static void
+answer_open(ConfReplica *replica, ConfRequest *request, bool resume)
+{
+    ConfDownstream *downstream = replica->downstream;
+    const ConfStorePosition *position = conf_store_position(downstream->store);
+    ConfJsonWriter writer;
+    conf_json_writer_init(&writer, conf_request_begin(request));
+    conf_json_writer_begin_object(&writer);
+    conf_json_writer_member_string(&writer, "mode", resume ? "resume" : "snapshot");
+    conf_json_writer_member_string(&writer, "environment", position->environment);
+    conf_json_writer_member_integer(&writer, "epoch", position->epoch);
+    conf_json_writer_member_string(&writer, "release", downstream->settings.release);
+    conf_json_writer_member_integer(&writer, "revision", position->revision);
+    conf_json_writer_member_string(&writer, "chain", position->chain);
+    if (!resume)
+        conf_json_writer_member_integer(&writer, "count", (int64_t)conf_store_count(downstream->store));
+    conf_json_writer_member_string(&writer, "schema", conf_schema_hash(conf_store_schema(downstream->store)));
+    conf_json_writer_end_object(&writer);
+    conf_request_end(request);
+}
+
+static void
+send_schema(ConfReplica *replica, const ConfJson *params)
+{
+    const ConfSchema *schema = conf_store_schema(replica->downstream->store);
+    const ConfJson *known = conf_json_member(params, "schema");
+    if (known != NULL && conf_slice_is(known->text, conf_schema_hash(schema)))
+        return;
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    conf_rpc_begin_notification(&buffer, "replica.schema");
+    conf_buffer_append_slice(&buffer, conf_schema_text(schema));
+    CONF_BUFFER_LITERAL(&buffer, "}\n");
+    send_buffer(replica, &buffer);
+}
+
+/* The item alone: where a replica's body of one object came out otherwise than here. */
+static void
+replica_object(ConfRequest *request, void *data)
+{
+    static const char *const names[] = {"type", "dbid", NULL};
+    ConfDownstream *downstream = data;
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    const ConfJson *params = conf_request_parse_params(request, names, &error);
+    ConfSlice type = {NULL, 0};
+    int64_t dbid = 0;
+    ConfReplica *replica = NULL;
+    for (unsigned i = 0; i < downstream->replicas->len; i++) {
+        ConfReplica *other = g_ptr_array_index(downstream->replicas, i);
+        if (other->session == conf_request_get_session(request))
+            replica = other;
+    }
+    bool fine = params != NULL && conf_params_string(params, "", "type", true, &type, &error)
+        && conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &dbid, &error);
+    if (fine && replica == NULL)
+        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "This session is no replica");
+    const ConfTypeInfo *info = fine ? conf_schema_type_by_name(conf_store_schema(downstream->store), type) : NULL;
+    const ConfObject *object = info == NULL
+        ? NULL : conf_store_lookup(downstream->store, (ConfKey){.type = info->id, .dbid = dbid});
+    if (fine && (object == NULL || !conf_replica_may_read(replica, conf_store_acl(downstream->store, object))))
+        fine = conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There is no such object");
+    if (!fine) {
+        conf_request_fail(request, &error);
+        return;
+    }
+    conf_replica_write_item(replica, object, conf_request_begin(request));
+    conf_request_end(request);
+}
+
+static void
+replica_ended(void *data)
+{
+    replica_free(data);
+}
+
+static void
+replica_drained(void *data)
+{
+    go_on(data);
+}
+
+static void
+go_on(ConfReplica *replica)
+{
+    ConfDownstream *downstream = replica->downstream;
+    if (replica->working)
+        return;
+    replica->working = true;
+    g_queue_push_tail(&downstream->working, replica);
+    if (downstream->work == NULL)
+        downstream->work = conf_work_start(conf_poller_default(), "replicas", work_slice, downstream);
+}
+
+static bool
+work_slice(void *data)
+{
+    ConfDownstream *downstream = data;
+    conf_poller_note("replicas");
+    while (!g_queue_is_empty(&downstream->working)) {
+        ConfReplica *replica = g_queue_pop_head(&downstream->working);
+        replica->working = false;
+        if (step(replica) && !replica->working) {
+            replica->working = true;
+            g_queue_push_tail(&downstream->working, replica);
+        }
+        if (conf_work_is_due() && !g_queue_is_empty(&downstream->working))
+            return true;
+    }
+    downstream->work = NULL;
+    return false;
+}
+
+/* True: there is more to send, and room for it. */
+static bool
+step(ConfReplica *replica)
+{
+    ConfStore *store = replica->downstream->store;
+    if (conf_connection_get_unsent(replica->connection) > UNSENT_MAX)
+        return false; /* drained() brings it back. */
+    if (replica->walking)
+        walk_step(replica);
+    if (!pump_step(replica))
+        return false; /* It was reset. */
+    bool arrived = replica->pump_cursor == conf_store_position(store)->revision;
+    if (!replica->walking && arrived && replica->loaded_due)
+        send_loaded(replica);
+    return replica->walking || !arrived;
+}
+
+static void
+walk_step(ConfReplica *replica)
+{
+    ConfStore *store = replica->downstream->store;
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    unsigned count = 0;
+    while (!conf_work_is_due() && buffer.size < LINE_TARGET) {
+        const ConfObject *object = conf_store_next(store, replica->walk_cursor);
+        if (object == NULL) {
+            replica->walking = false;
+            replica->summed = true;
+            break;
+        }
+        if (conf_replica_may_read(replica, conf_store_acl(store, object))) {
+            if (count > 0 && buffer.size + object->body->size > LINE_LIMIT)
+                break;
+            uint8_t digest[16];
+            conf_replica_item_digest(replica, object, digest);
+            conf_digest_add(replica->sum, digest);
+            if (!replica->silent) {
+                if (count++ == 0) {
+                    conf_rpc_begin_notification(&buffer, "replica.objects");
+                    CONF_BUFFER_LITERAL(&buffer, "{\"objects\":[");
+                } else {
+                    conf_buffer_append_char(&buffer, ',');
+                }
+                conf_replica_write_item(replica, object, &buffer);
+            }
+        }
+        replica->walk_cursor = conf_object_key(object);
+    }
+    if (count == 0)
+        return;
+    CONF_BUFFER_LITERAL(&buffer, "]}}\n");
+    send_buffer(replica, &buffer);
+}
+
+/* False: the replica was reset and is gone. */
+static bool
+pump_step(ConfReplica *replica)
+{
+    ConfStore *store = replica->downstream->store;
+    while (conf_connection_get_unsent(replica->connection) <= UNSENT_MAX) {
+        ConfCommit *commit = conf_store_recent_after(store, replica->pump_cursor);
+        if (commit == NULL && replica->pump_cursor < conf_store_position(store)->revision) {
+            reset(replica); /* The ring moved past it. */
+            return false;
+        }
+        if (commit == NULL)
+            return true;
+        GPtrArray *lines = conf_replica_write_commit(replica, commit);
+        for (unsigned i = 0; i < lines->len; i++)
+            conf_connection_send_bytes(replica->connection, g_ptr_array_index(lines, i), CONF_OUTPUT_ANSWER);
+        g_ptr_array_unref(lines);
+        replica->pump_cursor = commit->revision;
+        replica->quiet = false;
+        if (conf_work_is_due())
+            return true;
+    }
+    return true;
+}
+
+static void
+write_position(ConfReplica *replica, ConfBuffer *buffer)
+{
+    const ConfStorePosition *position = conf_store_position(replica->downstream->store);
+    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\"", position->revision, position->chain);
+    if (replica->summed) {
+        char hex[33];
+        conf_id_hex(replica->sum, sizeof replica->sum, hex);
+        conf_buffer_printf(buffer, ",\"digest\":\"%s\"", hex);
+    }
+    CONF_BUFFER_LITERAL(buffer, "}}\n");
+}
+
+static void
+send_loaded(ConfReplica *replica)
+{
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    replica->loaded_due = false;
+    conf_rpc_begin_notification(&buffer, "replica.loaded");
+    write_position(replica, &buffer);
+    send_buffer(replica, &buffer);
+}
+
+static void
+beat_due(void *data)
+{
+    ConfReplica *replica = data;
+    bool arrived = replica->pump_cursor == conf_store_position(replica->downstream->store)->revision;
+    conf_timer_arm(&replica->beat, BEAT_MS, beat_due, replica);
+    if (replica->quiet && arrived && !replica->loaded_due) {
+        g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+        conf_rpc_begin_notification(&buffer, "replica.beat");
+        write_position(replica, &buffer);
+        send_buffer(replica, &buffer);
+    }
+    replica->quiet = true;
+}
+
+static void
+send_buffer(ConfReplica *replica, ConfBuffer *buffer)
+{
+    g_autoptr(ConfBytes) line = conf_buffer_to_bytes(buffer);
+    conf_connection_send_bytes(replica->connection, line, CONF_OUTPUT_ANSWER);
+    replica->quiet = false;
+}
+
+static void
+committed(ConfCommit *commit, void *data)
+{
+    ConfDownstream *downstream = data;
+    for (unsigned i = downstream->replicas->len; i > 0; i--) {
+        ConfReplica *replica = g_ptr_array_index(downstream->replicas, i - 1);
+        if (commit->from != 0 || (commit->structural && view_altered(replica, commit))) {
+            reset(replica);
+            continue;
+        }
+        follow_sum(replica, commit);
+        go_on(replica);
+    }
+}
+
+/* What the replica may see has changed in objects that the commit did not write: it must load anew.  For an account that
+ * reads everything, before and after, nothing is altered. */
+static bool
+view_altered(const ConfReplica *replica, const ConfCommit *commit)
+{
+    if (conf_session_identity(replica->session) != replica->identity)
+        return true;
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        const ConfChange *change = &commit->changes[i];
+        if (change->before != NULL && change->after != NULL
+            && conf_replica_may_read(replica, change->acl_before) != conf_replica_may_read(replica, change->acl_after))
+            return true;
+    }
+    return false;
+}
+
+/* Keeps the sum that of the store as it is now, as far as the walk has come. */
+static void
+follow_sum(ConfReplica *replica, const ConfCommit *commit)
+{
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        const ConfChange *change = &commit->changes[i];
+        ConfKey key = conf_object_key(change->after != NULL ? change->after : change->before);
+        if (replica->walking && conf_key_compare(key, replica->walk_cursor) > 0)
+            continue;
+        uint8_t digest[16];
+        if (change->before != NULL && conf_replica_may_read(replica, change->acl_before)) {
+            conf_replica_item_digest(replica, change->before, digest);
+            conf_digest_subtract(replica->sum, digest);
+        }
+        if (change->after != NULL && conf_replica_may_read(replica, change->acl_after)) {
+            conf_replica_item_digest(replica, change->after, digest);
+            conf_digest_add(replica->sum, digest);
+        }
+    }
+}
+
+/* The replica reloads; until then it serves what it has. */
+static void
+reset(ConfReplica *replica)
+{
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    conf_rpc_begin_notification(&buffer, "replica.reset");
+    conf_buffer_printf(&buffer, "{\"revision\":%" G_GINT64_FORMAT "}}\n",
+                       conf_store_position(replica->downstream->store)->revision);
+    send_buffer(replica, &buffer);
+    conf_session_finish(replica->downstream->sessions, replica->session, "reset"); /* frees it by replica_ended */
+}
+
+static void
+replica_free(ConfReplica *replica)
+{
+    ConfDownstream *downstream = replica->downstream;
+    g_ptr_array_remove_fast(downstream->replicas, replica);
+    downstream->statistics.replicas = downstream->replicas->len;
+    if (replica->working)
+        g_queue_remove(&downstream->working, replica);
+    conf_timer_cancel(&replica->beat);
+    conf_identity_unref(replica->identity);
+    g_free(replica);
+}
