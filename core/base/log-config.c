@@ -20,27 +20,35 @@ typedef struct {
 } LogSettings;
 
 static const ConfOption LOG_OPTIONS[] = {
-    CONF_OPTION_CHOICE(LogSettings, verbose, "log", "verbose", "standard", "none|standard|interaction|trace|debug|all",
-        CONF_AT_ONCE, "What is logged. standard: errors, warnings and changes of state; interaction and trace: sessions and "
-        "connections too; debug and all: everything."),
-    CONF_OPTION_STRING(LogSettings, all, "log", "all", NULL, "stdout, stderr, syslog, or a file; a comma list", CONF_AT_ONCE,
-        "Outputs of every line. Where no option names an output, this is stderr."),
+    CONF_OPTION_CHOICE(
+        LogSettings, verbose, "log", "verbose", "standard", "none|standard|interaction|trace|debug|all",
+        CONF_AT_ONCE,
+        "What is logged. standard: errors, warnings and changes of state; interaction and trace: sessions "
+        "and connections too; debug and all: everything."),
+    CONF_OPTION_STRING(LogSettings, all, "log", "all", NULL,
+                       "stdout, stderr, syslog, or a file; a comma list", CONF_AT_ONCE,
+                       "Outputs of every line. Where no option names an output, this is stderr."),
     CONF_OPTION_STRING(LogSettings, standard, "log", "standard", NULL, "as all", CONF_AT_ONCE,
-        "Outputs of errors, warnings and changes of state."),
+                       "Outputs of errors, warnings and changes of state."),
     CONF_OPTION_STRING(LogSettings, interaction, "log", "interaction", NULL, "as all", CONF_AT_ONCE,
-        "Outputs of what standard has and of sessions and connections."),
-    CONF_OPTION_STRING(LogSettings, trace, "log", "trace", NULL, "as all", CONF_AT_ONCE, "The same as interaction."),
+                       "Outputs of what standard has and of sessions and connections."),
+    CONF_OPTION_STRING(LogSettings, trace, "log", "trace", NULL, "as all", CONF_AT_ONCE,
+                       "The same as interaction."),
     CONF_OPTION_STRING(LogSettings, debug, "log", "debug", NULL, "as all", CONF_AT_ONCE,
-        "Outputs of everything that verbose lets through."),
-    CONF_OPTION_CHOICE(LogSettings, message_format, "log", "message-format", "short", "short|medium|full|json", CONF_AT_ONCE,
-        "How a line looks. short: time, level, number, sentence and values; medium: with host and process; full: with what to "
-        "do about it; json: one JSON object a line."),
-    CONF_OPTION_STRING(LogSettings, segment, "log", "segment", "false", "false, N KB, N MB or N hr", CONF_AT_ONCE,
-        "When a log file is closed and a new one begun. The full one is renamed: the time is appended to its name."),
-    CONF_OPTION_STRING(LogSettings, expire, "log", "expire", "10", "false, N file (1..1000) or N day (1..100)", CONF_AT_ONCE,
+                       "Outputs of everything that verbose lets through."),
+    CONF_OPTION_CHOICE(
+        LogSettings, message_format, "log", "message-format", "short", "short|medium|full|json", CONF_AT_ONCE,
+        "How a line looks. short: time, level, number, sentence and values; medium: with host and process; "
+        "full: with what to do about it; json: one JSON object a line."),
+    CONF_OPTION_STRING(
+        LogSettings, segment, "log", "segment", "false", "false, N KB, N MB or N hr", CONF_AT_ONCE,
+        "When a log file is closed and a new one begun. The full one is renamed: the time is appended to its "
+        "name."),
+    CONF_OPTION_STRING(
+        LogSettings, expire, "log", "expire", "10", "false, N file (1..1000) or N day (1..100)", CONF_AT_ONCE,
         "Which segments are kept: that many files with the one being written, or those of that many days."),
     CONF_OPTION_INT(LogSettings, check_point, "log", "check-point", "1", "0..24 h", CONF_AT_ONCE,
-        "How often a line of level info says that the log is alive. 0: never."),
+                    "How often a line of level info says that the log is alive. 0: never."),
     CONF_OPTION_END,
 };
 
@@ -60,10 +68,10 @@ static const Verbosity VERBOSITIES[] = {
 
 static bool add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error);
 static bool parse_limits(const LogSettings *log, ConfLogFileLimits *limits, GError **error);
-static bool parse_amount(const char *key, const char *text, const char *allowed, const ConfOption forms[2], int64_t amounts[2],
-                         GError **error);
-static bool add_outputs(GHashTable *levels, GPtrArray *names, const char *key, const char *list, ConfLogLevel level,
-                        GError **error);
+static bool parse_amount(const char *key, const char *text, const char *allowed, const ConfOption forms[2],
+                         int64_t amounts[2], GError **error);
+static bool add_outputs(GHashTable *levels, GPtrArray *names, const char *key, const char *list,
+                        ConfLogLevel level, GError **error);
 
 void
 conf_log_register_options(void)
@@ -142,8 +150,10 @@ add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error)
         const char *key, *list;
         ConfLogLevel level;
     } lists[] = {
-        {"all", log->all, CONF_LOG_DEBUG},          {"standard", log->standard, CONF_LOG_NOTICE},
-        {"interaction", log->interaction, CONF_LOG_INFO}, {"trace", log->trace, CONF_LOG_INFO},
+        {"all", log->all, CONF_LOG_DEBUG},
+        {"standard", log->standard, CONF_LOG_NOTICE},
+        {"interaction", log->interaction, CONF_LOG_INFO},
+        {"trace", log->trace, CONF_LOG_INFO},
         {"debug", log->debug, CONF_LOG_DEBUG},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++)
@@ -163,7 +173,8 @@ add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error)
 }
 
 static bool
-add_outputs(GHashTable *levels, GPtrArray *names, const char *key, const char *list, ConfLogLevel level, GError **error)
+add_outputs(GHashTable *levels, GPtrArray *names, const char *key, const char *list, ConfLogLevel level,
+            GError **error)
 {
     g_auto(GStrv) words = g_strsplit(list != NULL ? list : "", ",", -1);
     for (unsigned i = 0; words[i] != NULL; i++) {
@@ -171,8 +182,10 @@ add_outputs(GHashTable *levels, GPtrArray *names, const char *key, const char *l
         if (*name == '\0')
             continue;
         if (strcmp(name, "network") == 0 || strcmp(name, "memory") == 0) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                        "log/%s: there is no output %s; allowed are stdout, stderr, syslog and the name of a file", key, name);
+            g_set_error(
+                error, CONF_ERROR, CONF_ERROR_INVALID,
+                "log/%s: there is no output %s; allowed are stdout, stderr, syslog and the name of a file",
+                key, name);
             return false;
         }
         void *old;
@@ -200,7 +213,8 @@ parse_limits(const LogSettings *log, ConfLogFileLimits *limits, GError **error)
     };
     int64_t segment[2], expire[2];
     if (!parse_amount("segment", log->segment, "false, N KB, N MB or N hr", SEGMENT, segment, error) ||
-        !parse_amount("expire", log->expire, "false, N file (1..1000) or N day (1..100)", EXPIRE, expire, error))
+        !parse_amount("expire", log->expire, "false, N file (1..1000) or N day (1..100)", EXPIRE, expire,
+                      error))
         return false;
     *limits = (ConfLogFileLimits){
         .segment_size = MIN(segment[0], INT64_MAX / 1024) * 1024,
@@ -213,8 +227,8 @@ parse_limits(const LogSettings *log, ConfLogFileLimits *limits, GError **error)
 
 /* A word for "off", or an amount in one of two units: the other stays 0. */
 static bool
-parse_amount(const char *key, const char *text, const char *allowed, const ConfOption forms[2], int64_t amounts[2],
-             GError **error)
+parse_amount(const char *key, const char *text, const char *allowed, const ConfOption forms[2],
+             int64_t amounts[2], GError **error)
 {
     amounts[0] = amounts[1] = 0;
     if (text == NULL || g_ascii_strcasecmp(text, "false") == 0 || g_ascii_strcasecmp(text, "no") == 0 ||
@@ -227,6 +241,7 @@ parse_amount(const char *key, const char *text, const char *allowed, const ConfO
             return true;
         }
     }
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "log/%s: \"%s\" is not allowed; allowed is %s", key, text, allowed);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "log/%s: \"%s\" is not allowed; allowed is %s", key,
+                text, allowed);
     return false;
 }

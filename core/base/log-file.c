@@ -1,5 +1,6 @@
-/* log-file.c - a log file: the one being written keeps its name, a full segment is renamed to NAME.YYYYMMDD-HHMMSS-mmm,
- * and old segments are removed.  Writer thread, and the main thread while nothing is written yet. */
+/* log-file.c - a log file: the one being written keeps its name, a full segment is renamed to
+ * NAME.YYYYMMDD-HHMMSS-mmm, and old segments are removed.  Writer thread, and the main thread while nothing
+ * is written yet. */
 #include "base/log-private.h"
 
 #include <errno.h>
@@ -88,8 +89,9 @@ rotate(ConfLogFile *file, GError **error)
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         char time[CONF_TIME_TEXT_SIZE];
         conf_clock_format(now + attempt, time);
-        g_autofree char *target = g_strdup_printf("%s.%.4s%.2s%.2s-%.2s%.2s%.2s-%.3s", file->path, time, time + 5, time + 8,
-                                                  time + 11, time + 14, time + 17, time + 20);
+        g_autofree char *target =
+            g_strdup_printf("%s.%.4s%.2s%.2s-%.2s%.2s%.2s-%.3s", file->path, time, time + 5, time + 8,
+                            time + 11, time + 14, time + 17, time + 20);
         if (renameat2(AT_FDCWD, file->path, AT_FDCWD, target, RENAME_NOREPLACE) == 0)
             return conf_log_file_open(file, error);
         if (errno == EINVAL && access(target, F_OK) != 0 && rename(file->path, target) == 0)

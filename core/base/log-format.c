@@ -31,7 +31,8 @@ conf_log_format(ConfBuffer *buffer, const ConfLogLine *line, ConfLogFormat forma
     conf_buffer_append_char(buffer, ' ');
     if (format != CONF_LOG_SHORT) {
         const char *program = g_get_prgname();
-        conf_buffer_printf(buffer, "%s %s[%d] ", g_get_host_name(), program != NULL ? program : "confserv", (int)getpid());
+        conf_buffer_printf(buffer, "%s %s[%d] ", g_get_host_name(), program != NULL ? program : "confserv",
+                           (int)getpid());
     }
     conf_log_format_message(buffer, line, format);
     conf_buffer_append_char(buffer, '\n');

@@ -1,7 +1,7 @@
 /* log-output.c - where lines go: standard output and error, files, syslog.  Used by the writer thread alone.
  *
- * No output may hold the writer for long, because the others wait behind it: one that takes nothing for a while loses
- * its lines, they are counted, and the count is told when it takes lines again. */
+ * No output may hold the writer for long, because the others wait behind it: one that takes nothing for a
+ * while loses its lines, they are counted, and the count is told when it takes lines again. */
 #include "base/log-private.h"
 
 #include <errno.h>
@@ -174,13 +174,14 @@ add_to_syslog(ConfLogOutput *output, const ConfLogLine *line, ConfLogFormat form
     if (localtime_r(&seconds, &local) != NULL) {
         /* Not strftime's %b: the name of the month must not follow the locale. */
         static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        g_snprintf(stamp, sizeof(stamp), "%.3s %2d %02d:%02d:%02d ", MONTHS + local.tm_mon * 3, local.tm_mday, local.tm_hour,
-                   local.tm_min, local.tm_sec);
+        g_snprintf(stamp, sizeof(stamp), "%.3s %2d %02d:%02d:%02d ", MONTHS + local.tm_mon * 3, local.tm_mday,
+                   local.tm_hour, local.tm_min, local.tm_sec);
     }
 
     g_auto(ConfBuffer) packet = CONF_BUFFER_INIT;
-    conf_buffer_printf(&packet, "<%d>%s%s[%d]: ", SYSLOG_FACILITY << 3 | SEVERITIES[conf_log_message(line->id)->level], stamp,
-                       program != NULL ? program : "confserv", (int)getpid());
+    conf_buffer_printf(&packet,
+                       "<%d>%s%s[%d]: ", SYSLOG_FACILITY << 3 | SEVERITIES[conf_log_message(line->id)->level],
+                       stamp, program != NULL ? program : "confserv", (int)getpid());
     conf_log_format_message(&packet, line, format);
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         if (send(output->fd, packet.data, packet.size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
@@ -253,7 +254,8 @@ write_some(ConfLogOutput *output, int fd, ConfSlice rest, int patience_ms)
     size_t size = is_file ? rest.size : MIN(rest.size, (size_t)CHUNK_MAX);
     ssize_t written;
     do
-        written = output->is_socket ? send(fd, rest.data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, rest.data, size);
+        written = output->is_socket ? send(fd, rest.data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                    : write(fd, rest.data, size);
     while (written < 0 && errno == EINTR);
     if (written > 0 && is_file)
         output->file.size += written;
@@ -276,7 +278,8 @@ tell_works(ConfLogOutput *output)
     output->is_failing = false;
     if (output->lost == 0)
         return;
-    conf_log(CONF_LOG_LINES_DROPPED, "output", output->name, "count", conf_log_integer((int64_t)output->lost), NULL);
+    conf_log(CONF_LOG_LINES_DROPPED, "output", output->name, "count", conf_log_integer((int64_t)output->lost),
+             NULL);
     output->lost = 0;
 }
 

@@ -44,11 +44,13 @@ typedef struct {
 } ConfLogFileLimits;
 
 /* `name`: stdout, stderr, syslog, or a path. */
-ConfLogOutput *conf_log_output_new(const char *name, ConfLogLevel level, const ConfLogFileLimits *limits, GError **error);
+ConfLogOutput *conf_log_output_new(const char *name, ConfLogLevel level, const ConfLogFileLimits *limits,
+                                   GError **error);
 void conf_log_output_free(ConfLogOutput *output);
 const char *conf_log_output_get_name(const ConfLogOutput *output);
 ConfLogLevel conf_log_output_get_level(const ConfLogOutput *output);
-void conf_log_output_add(ConfLogOutput *output, const ConfLogLine *line, ConfLogFormat format, ConfSlice text);
+void conf_log_output_add(ConfLogOutput *output, const ConfLogLine *line, ConfLogFormat format,
+                         ConfSlice text);
 void conf_log_output_flush(ConfLogOutput *output);
 void conf_log_output_reopen(ConfLogOutput *output);
 

@@ -1,7 +1,7 @@
 /* log.c - the front of the log: any thread leaves a line in a bounded queue, one thread writes.
  *
- * The queue is two buffers: callers fill one under the lock, the writer takes it whole and fills the outputs from it
- * without the lock.  A line that finds the queue full is dropped and counted. */
+ * The queue is two buffers: callers fill one under the lock, the writer takes it whole and fills the outputs
+ * from it without the lock.  A line that finds the queue full is dropped and counted. */
 #include "base/log-private.h"
 
 #include <signal.h>
@@ -64,7 +64,8 @@ typedef struct {
 } Writer;
 
 static const ConfLogMessage MESSAGES[] = {
-#define CONF_LOG_ID(name, number, level, sentence, advice) {number, CONF_LOG_##level, #name, sentence, advice},
+#define CONF_LOG_ID(name, number, level, sentence, advice) \
+    {number, CONF_LOG_##level, #name, sentence, advice},
 #include "base/log-ids.def"
 #undef CONF_LOG_ID
 };
@@ -157,7 +158,8 @@ conf_log_set_verbose(const char *verbose, GError **error)
     const char *word = conf_log_parse_verbose(verbose, &level);
     if (word == NULL) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "\"%.40s\" is not allowed; allowed is none, standard, interaction, trace, debug, all", verbose);
+                    "\"%.40s\" is not allowed; allowed is none, standard, interaction, trace, debug, all",
+                    verbose);
         return false;
     }
     g_mutex_lock(&state.lock);
@@ -262,7 +264,8 @@ measure_pairs(va_list pairs, unsigned *count)
 static void
 queue_line(ConfLogId id, size_t pairs_size, unsigned pair_count, va_list pairs)
 {
-    QueuedLine head = {(uint32_t)(sizeof(head) + pairs_size), (uint16_t)id, (uint16_t)pair_count, conf_clock_wall_ms(), NULL};
+    QueuedLine head = {(uint32_t)(sizeof(head) + pairs_size), (uint16_t)id, (uint16_t)pair_count,
+                       conf_clock_wall_ms(), NULL};
     if (state.queue.size + head.size > CONF_LOG_QUEUE_MAX) {
         state.dropped++;
         return;
@@ -289,8 +292,8 @@ queue_own_line(ConfLogId id, const char *key, uint64_t value)
 {
     char text[24];
     int size = g_snprintf(text, sizeof(text), "%" G_GUINT64_FORMAT, value);
-    QueuedLine head = {(uint32_t)(sizeof(head) + strlen(key) + 1 + (size_t)size + 1), (uint16_t)id, 1, conf_clock_wall_ms(),
-                       NULL};
+    QueuedLine head = {(uint32_t)(sizeof(head) + strlen(key) + 1 + (size_t)size + 1), (uint16_t)id, 1,
+                       conf_clock_wall_ms(), NULL};
     conf_buffer_append(&state.queue, &head, sizeof(head));
     conf_buffer_append(&state.queue, key, strlen(key) + 1);
     conf_buffer_append(&state.queue, text, (size_t)size + 1);
@@ -425,5 +428,6 @@ take_plan(Writer *writer, ConfLogPlan *plan)
     /* The old outputs may have renamed a file since the new ones opened it. */
     for (unsigned i = 0; i < plan->outputs->len; i++)
         conf_log_output_reopen(plan->outputs->pdata[i]);
-    writer->check_point_usec = plan->check_point_ms > 0 ? conf_clock_monotonic_usec() + plan->check_point_ms * 1000 : INT64_MAX;
+    writer->check_point_usec =
+        plan->check_point_ms > 0 ? conf_clock_monotonic_usec() + plan->check_point_ms * 1000 : INT64_MAX;
 }

@@ -1,8 +1,9 @@
 /* log.h - the log: one constant sentence an id, key=value pairs, outputs by level.
  *
- * Each id stands once in log-ids.def and never changes its meaning.  Lines repeated within a second are counted, not
- * written (per id; more than 20 a second).  Writing is done by a thread from a bounded ring: a full disk or a stopped
- * reader of stderr never holds the main loop; what is dropped is counted and told.  Any thread may log. */
+ * Each id stands once in log-ids.def and never changes its meaning.  Lines repeated within a second are
+ * counted, not written (per id; more than 20 a second).  Writing is done by a thread from a bounded ring: a
+ * full disk or a stopped reader of stderr never holds the main loop; what is dropped is counted and told. Any
+ * thread may log. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,10 +36,12 @@ bool conf_log_is_on(ConfLogId id);
 /* For conf_log arguments: text of a number; good until 16 further calls on this thread. */
 const char *conf_log_integer(int64_t value);
 
-/* Section [log]: verbose (none|standard|interaction|trace|debug|all), all/standard/... = comma list of stdout, stderr,
- * syslog, or a file name; message-format (short|medium|full|json); segment, expire as framework.md 2.6.
- * Standard output for `stderr` until configured: level notice and above. */
-void conf_log_register_options(void); /* of section [log], for the listing; conf_log_configure() does it too */
+/* Registers the options of section [log], for the listing; conf_log_configure() does it too. */
+void conf_log_register_options(void);
+/* Section [log]: verbose (none|standard|interaction|trace|debug|all); all, standard, interaction, trace, debug:
+ * comma lists of stdout, stderr, syslog or file names; message-format (short|medium|full|json); segment and
+ * expire (rotation); check-point.  Until configured: standard error, level notice and above.  False: what was
+ * in force stays. */
 bool conf_log_configure(const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* server.logLevel: the words of `verbose`. */
 bool conf_log_set_verbose(const char *verbose, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,5 +1,6 @@
-/* option-list.c - what is declared, as text for a terminal, as chapters of the manual, as JSON and as completion.  Made
- * from the tables alone, so that the same program always gives the same bytes: documents in the tree are compared with it. */
+/* option-list.c - what is declared, as text for a terminal, as chapters of the manual, as JSON and as
+ * completion.  Made from the tables alone, so that the same program always gives the same bytes: documents in
+ * the tree are compared with it. */
 #include "base/option-private.h"
 
 #include <stdio.h>
@@ -40,7 +41,8 @@ conf_option_list(const char *format, GError **error)
         const char *format;
         ListFunc func;
     } FORMATS[] = {
-        {"text", list_text}, {"markdown", list_markdown}, {"man", list_man}, {"json", list_json}, {"bash", list_bash},
+        {"text", list_text}, {"markdown", list_markdown}, {"man", list_man},
+        {"json", list_json}, {"bash", list_bash},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(FORMATS); i++) {
         if (strcmp(FORMATS[i].format, format) != 0)
@@ -53,8 +55,8 @@ conf_option_list(const char *format, GError **error)
         g_set_error_literal(error, CONF_ERROR, CONF_ERROR_FAILED, "standard output cannot be written");
         return false;
     }
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "there is no format %.40s; allowed are text, markdown, man, json, bash",
-                format);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                "there is no format %.40s; allowed are text, markdown, man, json, bash", format);
     return false;
 }
 
@@ -66,11 +68,14 @@ list_text(ConfBuffer *out, const GArray *entries)
         const Entry *entry = &g_array_index(entries, Entry, i);
         const ConfOption *option = entry->option;
         if (begins_section(entries, i))
-            conf_buffer_printf(out, "%s[%s]  (%s)\n", out->size > 0 ? "\n" : "", entry->section, entry->owner);
+            conf_buffer_printf(out, "%s[%s]  (%s)\n", out->size > 0 ? "\n" : "", entry->section,
+                               entry->owner);
         g_autofree char *allowed = conf_option_describe_allowed(option);
         g_autofree char *sentence = first_sentence(option->help);
-        conf_buffer_printf(out, "  %s = %s\n", option->name, option->fallback != NULL ? option->fallback : "");
-        conf_buffer_printf(out, "      %s\n      Allowed: %s. Takes effect %s.\n", sentence, allowed, when_words(option->when));
+        conf_buffer_printf(out, "  %s = %s\n", option->name,
+                           option->fallback != NULL ? option->fallback : "");
+        conf_buffer_printf(out, "      %s\n      Allowed: %s. Takes effect %s.\n", sentence, allowed,
+                           when_words(option->when));
     }
 }
 
@@ -84,7 +89,8 @@ list_markdown(ConfBuffer *out, const GArray *entries)
         const ConfOption *option = entry->option;
         if (begins_section(entries, i)) {
             conf_buffer_printf(out, "\n## `[%s]` (%s)\n\n", entry->section, entry->owner);
-            CONF_BUFFER_LITERAL(out, "| option | default | allowed | takes effect | meaning |\n|---|---|---|---|---|\n");
+            CONF_BUFFER_LITERAL(
+                out, "| option | default | allowed | takes effect | meaning |\n|---|---|---|---|---|\n");
         }
         g_autofree char *allowed = conf_option_describe_allowed(option);
         conf_buffer_printf(out, "| `%s` | ", option->name);
@@ -100,10 +106,12 @@ list_markdown(ConfBuffer *out, const GArray *entries)
 static void
 list_man(ConfBuffer *out, const GArray *entries)
 {
-    CONF_BUFFER_LITERAL(out, ".TH CONFSERV.CONF 5 \"\" \"confserv\" \"Configuration file\"\n"
-                             ".SH NAME\nconfserv.conf \\- options of the configuration server\n"
-                             ".SH DESCRIPTION\nSections are written [section], options key = value. Lines that begin with # or ; "
-                             "are comments. Sizes take the suffixes KiB, MiB and GiB, durations ms, s, min, h and d.\n");
+    CONF_BUFFER_LITERAL(
+        out,
+        ".TH CONFSERV.CONF 5 \"\" \"confserv\" \"Configuration file\"\n"
+        ".SH NAME\nconfserv.conf \\- options of the configuration server\n"
+        ".SH DESCRIPTION\nSections are written [section], options key = value. Lines that begin with # or ; "
+        "are comments. Sizes take the suffixes KiB, MiB and GiB, durations ms, s, min, h and d.\n");
     for (unsigned i = 0; i < entries->len; i++) {
         const Entry *entry = &g_array_index(entries, Entry, i);
         const ConfOption *option = entry->option;
@@ -133,7 +141,8 @@ list_json(ConfBuffer *out, const GArray *entries)
     conf_json_writer_begin_object(&writer);
     conf_json_writer_key(&writer, "commandLine");
     conf_json_writer_begin_array(&writer);
-    for (const ConfOption *option = conf_option_command_line(); option != NULL && option->name != NULL; option++)
+    for (const ConfOption *option = conf_option_command_line(); option != NULL && option->name != NULL;
+         option++)
         json_option(&writer, &(Entry){NULL, NULL, option});
     conf_json_writer_end_array(&writer);
     conf_json_writer_key(&writer, "options");
@@ -149,18 +158,21 @@ list_json(ConfBuffer *out, const GArray *entries)
 static void
 list_bash(ConfBuffer *out, const GArray *entries)
 {
-    CONF_BUFFER_LITERAL(out, "# Completion of confserv; made by confserv -list-options=bash, do not edit.\n"
-                             "_confserv()\n{\n"
-                             "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-                             "    case $previous in\n");
+    CONF_BUFFER_LITERAL(out,
+                        "# Completion of confserv; made by confserv -list-options=bash, do not edit.\n"
+                        "_confserv()\n{\n"
+                        "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+                        "    case $previous in\n");
     for (unsigned i = 0; i < entries->len; i++) {
         const Entry *entry = &g_array_index(entries, Entry, i);
         if (strcmp(entry->section, "log") != 0 || entry->option->type != CONF_T_CHOICE)
             continue;
         g_auto(GStrv) words = g_strsplit(entry->option->range, "|", -1);
         g_autofree char *joined = g_strjoinv(" ", words);
-        conf_buffer_printf(out, "    -log-%s|--log-%s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$current\"); return ;;\n",
-                           entry->option->name, entry->option->name, joined);
+        conf_buffer_printf(
+            out,
+            "    -log-%s|--log-%s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$current\"); return ;;\n",
+            entry->option->name, entry->option->name, joined);
     }
     CONF_BUFFER_LITERAL(out, "    esac\n    case $current in\n    -*) mapfile -t COMPREPLY < <(compgen -W '");
     append_command_line_words(out);
@@ -183,7 +195,8 @@ collect(void)
     const ConfOptionTable *tables = conf_option_tables(&count);
     for (unsigned t = 0; t < count; t++) {
         for (const ConfOption *option = tables[t].options; option->name != NULL; option++) {
-            Entry entry = {tables[t].owner, option->section != NULL ? option->section : tables[t].owner, option};
+            Entry entry = {tables[t].owner, option->section != NULL ? option->section : tables[t].owner,
+                           option};
             unsigned place = entries->len;
             for (unsigned i = 0; i < entries->len; i++) {
                 const Entry *other = &g_array_index(entries, Entry, i);
@@ -289,7 +302,8 @@ append_command_line_markdown(ConfBuffer *out)
 static void
 append_command_line_words(ConfBuffer *out)
 {
-    for (const ConfOption *option = conf_option_command_line(); option != NULL && option->name != NULL; option++)
+    for (const ConfOption *option = conf_option_command_line(); option != NULL && option->name != NULL;
+         option++)
         conf_buffer_printf(out, " -%s", option->name);
 }
 

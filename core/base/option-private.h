@@ -19,9 +19,10 @@ typedef struct {
 
 /* False: `range` is not of that form (a programmer's error, found when the table is registered). */
 bool conf_option_parse_range(const char *range, ConfOptionRange *parsed);
-/* `text` NULL: unset, which for numbers is 0.  The message of *error says what is allowed; it never has the value of a
- * secret. */
-bool conf_option_parse_value(const ConfOption *option, const char *text, ConfOptionValue *value, GError **error);
+/* `text` NULL: unset, which for numbers is 0.  The message of *error says what is allowed; it never has the
+ * value of a secret. */
+bool conf_option_parse_value(const ConfOption *option, const char *text, ConfOptionValue *value,
+                             GError **error);
 /* "a whole number of seconds from 1 to 600", for errors and manuals.  Returns new. */
 char *conf_option_describe_allowed(const ConfOption *option);
 
@@ -30,6 +31,7 @@ typedef struct {
     const ConfOption *options;
 } ConfOptionTable;
 
-/* Registered tables in the order of registration; the command line stands apart (NULL: none is registered). */
+/* Registered tables in the order of registration; the command line stands apart (NULL: none is registered).
+ */
 const ConfOptionTable *conf_option_tables(unsigned *count);
 const ConfOption *conf_option_command_line(void);

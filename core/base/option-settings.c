@@ -1,4 +1,5 @@
-/* option-settings.c - sections and values as text, in their order, and the configuration file they come from. */
+/* option-settings.c - sections and values as text, in their order, and the configuration file they come from.
+ */
 #include "base/option.h"
 
 #include <errno.h>
@@ -281,8 +282,8 @@ read_pair(FileReader *reader, char *line, GError **error)
         return refuse(reader, error, "a key stands before the first [section]");
     const Setting *earlier = lookup(reader->settings, reader->section, key);
     if (earlier != NULL) {
-        g_autofree char *why = g_strdup_printf("%s is set a second time in [%s], first in line %d", key, reader->section,
-                                               earlier->line);
+        g_autofree char *why = g_strdup_printf("%s is set a second time in [%s], first in line %d", key,
+                                               reader->section, earlier->line);
         return refuse(reader, error, why);
     }
     set_at(reader->settings, reader->section, key, g_strstrip(equals + 1), reader->line);

@@ -130,7 +130,8 @@ conf_option_describe_allowed(const ConfOption *option)
         return g_strdup("a number");
     GString *text = g_string_new("a whole number");
     if (range.minimum != INT64_MIN && range.maximum != INT64_MAX)
-        g_string_append_printf(text, " from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, range.minimum, range.maximum);
+        g_string_append_printf(text, " from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, range.minimum,
+                               range.maximum);
     else if (range.minimum != INT64_MIN)
         g_string_append_printf(text, " of at least %" G_GINT64_FORMAT, range.minimum);
     else if (range.maximum != INT64_MAX)
@@ -139,7 +140,8 @@ conf_option_describe_allowed(const ConfOption *option)
     if (*range.unit != '\0')
         g_string_append_printf(text, " (%s", range.unit);
     if (unit != NULL)
-        g_string_append(text, unit->kind == KIND_SIZE ? ", or with KiB, MiB, GiB" : ", or with ms, s, min, h, d");
+        g_string_append(text,
+                        unit->kind == KIND_SIZE ? ", or with KiB, MiB, GiB" : ", or with ms, s, min, h, d");
     if (*range.unit != '\0')
         g_string_append_c(text, ')');
     return g_string_free(text, FALSE);

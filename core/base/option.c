@@ -19,7 +19,8 @@ static GArray *tables; /* ConfOptionTable */
 static const ConfOption *command_line;
 
 static void report_if_unknown(const char *section, const char *key, const char *value, int line, void *data);
-static bool declares(const ConfOptionTable *table, const char *section, const char *key, const char *own_section);
+static bool declares(const ConfOptionTable *table, const char *section, const char *key,
+                     const char *own_section);
 static bool section_matches(const char *declared, const char *section);
 static void check_table(const char *owner, const ConfOption *options);
 static bool read_value(const Source *source, ConfOptionValue *value, GError **error);
@@ -62,8 +63,8 @@ conf_option_tables(unsigned *count)
 }
 
 bool
-conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
-                 GError **error)
+conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings,
+                 void *target, GError **error)
 {
     ConfOptionValue value;
     for (const ConfOption *option = options; option->name != NULL; option++) {
@@ -81,8 +82,8 @@ conf_option_fill(const ConfOption *options, const char *own_section, const ConfS
 }
 
 void
-conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings, void *target,
-                         GPtrArray *refused)
+conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings,
+                         void *target, GPtrArray *refused)
 {
     for (const ConfOption *option = options; option->name != NULL; option++) {
         Source source = {option, own_section, settings};
@@ -105,7 +106,8 @@ conf_option_clear(const ConfOption *options, void *target)
 }
 
 void
-conf_option_find_unknown(const ConfSettings *settings, const char *own_section, ConfSettingFunc func, void *data)
+conf_option_find_unknown(const ConfSettings *settings, const char *own_section, ConfSettingFunc func,
+                         void *data)
 {
     UnknownSearch search = {own_section, func, data};
     conf_settings_foreach(settings, report_if_unknown, &search);
@@ -132,7 +134,8 @@ declares(const ConfOptionTable *table, const char *section, const char *key, con
 {
     const char *own = strcmp(table->owner, CONF_OPTION_OWNER_SERVER) == 0 ? own_section : table->owner;
     for (const ConfOption *option = table->options; option->name != NULL; option++)
-        if (strcmp(option->name, key) == 0 && section_matches(option->section != NULL ? option->section : own, section))
+        if (strcmp(option->name, key) == 0 &&
+            section_matches(option->section != NULL ? option->section : own, section))
             return true;
     return false;
 }
@@ -155,7 +158,8 @@ check_table(const char *owner, const ConfOption *options)
         ConfOptionValue value;
         g_autoptr(GError) error = NULL;
         if (option->type == CONF_T_INT && !conf_option_parse_range(option->range, &range))
-            g_error("%s: option %s: range \"%s\" is not of the form \"1..600 s\"", owner, option->name, option->range);
+            g_error("%s: option %s: range \"%s\" is not of the form \"1..600 s\"", owner, option->name,
+                    option->range);
         if (option->type == CONF_T_CHOICE && option->range == NULL)
             g_error("%s: option %s: a choice needs its words in range", owner, option->name);
         if (!conf_option_parse_value(option, option->fallback, &value, &error))
@@ -229,6 +233,7 @@ mend_number(const ConfOption *option, void *target)
     if (option->type != CONF_T_INT || !conf_option_parse_range(option->range, &range))
         return;
     int64_t held = *(int64_t *)(void *)((char *)target + option->offset);
-    if ((held < range.minimum || held > range.maximum) && conf_option_parse_value(option, option->fallback, &value, NULL))
+    if ((held < range.minimum || held > range.maximum) &&
+        conf_option_parse_value(option, option->fallback, &value, NULL))
         store(option, &value, target);
 }

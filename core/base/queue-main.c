@@ -1,7 +1,7 @@
 /* queue-main.c - how another thread comes back to the main loop.
  *
- * The queue itself has no bound: each entry is the end of a job that was taken under a bound elsewhere (the worker
- * pool's, the storage writer's), and refusing an end would lose it. */
+ * The queue itself has no bound: each entry is the end of a job that was taken under a bound elsewhere (the
+ * worker pool's, the storage writer's), and refusing an end would lose it. */
 #include "base/queue-main.h"
 
 #include <errno.h>

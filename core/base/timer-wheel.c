@@ -1,12 +1,13 @@
 /* timer-wheel.c - a hierarchical timing wheel behind one GSource.
  *
- * A tick is 10 ms since the wheel was made.  A level has 64 slots, a slot of level n spans 64^n ticks.  A timer stands
- * in the level of the highest six-bit digit in which its due tick differs from the current tick; when the current tick
- * comes to a slot of a level above 0, its timers move to lower levels.  So at each level only slots above the current
- * digit are in use, and the first of the lowest level that has any is what comes next.
+ * A tick is 10 ms since the wheel was made.  A level has 64 slots, a slot of level n spans 64^n ticks.  A
+ * timer stands in the level of the highest six-bit digit in which its due tick differs from the current tick;
+ * when the current tick comes to a slot of a level above 0, its timers move to lower levels.  So at each
+ * level only slots above the current digit are in use, and the first of the lowest level that has any is what
+ * comes next.
  *
- * Cancelling does not know the wheel: it unlinks the timer and leaves the bit of an empty slot set, which is found and
- * cleared later. */
+ * Cancelling does not know the wheel: it unlinks the timer and leaves the bit of an empty slot set, which is
+ * found and cleared later. */
 #include "base/timer-wheel-private.h"
 
 #include "base/clock.h"
@@ -93,7 +94,8 @@ conf_timer_wheel_arm(ConfTimerWheel *wheel, ConfTimer *timer, unsigned ms, ConfT
 }
 
 void
-conf_timer_wheel_arm_at(ConfTimerWheel *wheel, ConfTimer *timer, int64_t due_tick, ConfTimerFunc func, void *data)
+conf_timer_wheel_arm_at(ConfTimerWheel *wheel, ConfTimer *timer, int64_t due_tick, ConfTimerFunc func,
+                        void *data)
 {
     conf_timer_cancel(timer);
     timer->func = func;
@@ -245,7 +247,8 @@ fire_current(ConfTimerWheel *wheel)
     for (ConfTimer *timer = due, **link = &due; timer != NULL; link = &timer->next, timer = timer->next)
         timer->link = link;
 
-    /* Each stays linked until its turn, so that one func may cancel, free or arm anew another of the same tick. */
+    /* Each stays linked until its turn, so that one func may cancel, free or arm anew another of the same
+     * tick. */
     while (due != NULL) {
         ConfTimer *timer = due;
         unlink_timer(timer);

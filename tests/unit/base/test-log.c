@@ -94,8 +94,10 @@ test_short_form(void)
     g_assert_true(configure(NULL, "all", path, NULL));
     conf_log(CONF_LOG_STARTED, "port", "2120", "name", "two words", "empty", "", "none", NULL, NULL);
     g_autofree char *text = read_log(path);
-    g_assert_true(g_regex_match_simple("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z notice 8001 Server is started "
-                                       "port=2120 name=\"two words\" empty=\"\" none=-\n$", text, 0, 0));
+    g_assert_true(g_regex_match_simple(
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z notice 8001 Server is started "
+        "port=2120 name=\"two words\" empty=\"\" none=-\n$",
+        text, 0, 0));
     struct stat status;
     g_assert_cmpint(g_stat(path, &status), ==, 0);
     g_assert_cmpint(status.st_mode & 07, ==, 0);
@@ -107,12 +109,13 @@ test_values_are_tamed(void)
 {
     g_autofree char *path = path_of("tamed");
     g_assert_true(configure(NULL, "all", path, NULL));
-    conf_log(CONF_LOG_STOPPING, "a", "x\n2026 error 1 forged", "b", "\033[2J\x7f", "c", "q\"\\=", "d", "\xff\xc3", "e",
-             "\xc3\xa9\xe2\x80\xa8", NULL);
+    conf_log(CONF_LOG_STOPPING, "a", "x\n2026 error 1 forged", "b", "\033[2J\x7f", "c", "q\"\\=", "d",
+             "\xff\xc3", "e", "\xc3\xa9\xe2\x80\xa8", NULL);
     g_autofree char *text = read_log(path);
     g_assert_cmpuint(count_of(text, "\n"), ==, 1);
-    assert_contains(text, " a=\"x\\n2026 error 1 forged\" b=\"\\u001b[2J\\u007f\" c=\"q\\\"\\\\=\" d=\"\\xff\\xc3\" "
-                          "e=\"\xc3\xa9\\u2028\"\n");
+    assert_contains(
+        text, " a=\"x\\n2026 error 1 forged\" b=\"\\u001b[2J\\u007f\" c=\"q\\\"\\\\=\" d=\"\\xff\\xc3\" "
+              "e=\"\xc3\xa9\\u2028\"\n");
 }
 
 static void
@@ -141,7 +144,8 @@ test_full_and_medium_forms(void)
     assert_contains(lines[0], host);
     g_assert_true(g_str_has_suffix(lines[0], "key=medium"));
     assert_contains(lines[1], host);
-    g_assert_true(g_str_has_suffix(lines[1], "key=full -- Check its spelling against confserv -list-options."));
+    g_assert_true(
+        g_str_has_suffix(lines[1], "key=full -- Check its spelling against confserv -list-options."));
 }
 
 static void
@@ -170,7 +174,8 @@ test_levels(void)
     g_autofree char *standard = path_of("level-standard");
     g_autofree char *interaction = path_of("level-interaction");
     g_autofree char *both = g_strdup_printf("%s , %s", standard, interaction);
-    g_assert_true(configure(NULL, "verbose", "all", "all", all, "standard", both, "interaction", interaction, NULL));
+    g_assert_true(
+        configure(NULL, "verbose", "all", "all", all, "standard", both, "interaction", interaction, NULL));
     g_assert_true(conf_log_is_on(CONF_LOG_PLUGIN_MESSAGE_DEBUG));
     conf_log(CONF_LOG_PLUGIN_MESSAGE_ERROR, NULL);
     conf_log(CONF_LOG_PLUGIN_MESSAGE_NOTICE, NULL);
@@ -181,7 +186,8 @@ test_levels(void)
     g_autofree char *interaction_text = read_log(interaction);
     g_assert_cmpuint(count_of(all_text, "\n"), ==, 4);
     g_assert_cmpuint(count_of(standard_text, "\n"), ==, 2);
-    g_assert_cmpuint(count_of(interaction_text, "\n"), ==, 3); /* named twice: one output, of the wider level */
+    g_assert_cmpuint(count_of(interaction_text, "\n"), ==,
+                     3); /* named twice: one output, of the wider level */
 }
 
 static void
@@ -252,7 +258,8 @@ test_repeated_lines(void)
     g_autofree char *text = wait_for(path, "repeated=");
     unsigned written = count_of(text, " n=");
     assert_contains(text, "other=id");
-    g_autofree char *told = g_strdup_printf("No descriptors are free, new connections wait repeated=%u\n", 500 - written);
+    g_autofree char *told =
+        g_strdup_printf("No descriptors are free, new connections wait repeated=%u\n", 500 - written);
     assert_contains(text, told);
     g_assert_cmpuint(written, >=, 20);
     g_assert_cmpuint(written, <, 200); /* a slow machine may see a few seconds go by */
@@ -347,7 +354,8 @@ test_full_disk(void)
     g_assert_cmpuint(count_of(text, "Log output cannot be written output=/dev/full"), ==, 1);
 }
 
-/* A reader that does not read: the caller goes on, the file beside it gets every line, and the loss is told. */
+/* A reader that does not read: the caller goes on, the file beside it gets every line, and the loss is told.
+ */
 static void
 test_stopped_reader(void)
 {
@@ -391,11 +399,13 @@ log_from_thread(void *data)
     g_autofree char *value = g_strnfill(2000, 't');
     for (unsigned id = 0; id < CONF_LOG_ID_COUNT; id++)
         for (unsigned i = 0; i < 20; i++)
-            conf_log((ConfLogId)id, "x", value, "x", value, "x", value, "x", value, "x", value, "x", value, NULL);
+            conf_log((ConfLogId)id, "x", value, "x", value, "x", value, "x", value, "x", value, "x", value,
+                     NULL);
     return NULL;
 }
 
-/* More than the queue holds, from several threads: every line is written, counted as repeated, or counted as dropped. */
+/* More than the queue holds, from several threads: every line is written, counted as repeated, or counted as
+ * dropped. */
 static void
 test_nothing_is_lost_silently(void)
 {

@@ -1,4 +1,5 @@
-/* test-option.c - the configuration file, values with units, settings structs, unknown options, the listing. */
+/* test-option.c - the configuration file, values with units, settings structs, unknown options, the listing.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,12 +22,16 @@ typedef struct {
 } Settings;
 
 static const ConfOption OPTIONS[] = {
-    CONF_OPTION_BOOL(Settings, trace, NULL, "trace", "false", NULL, CONF_AT_ONCE, "Whether to trace. Both sides can."),
+    CONF_OPTION_BOOL(Settings, trace, NULL, "trace", "false", NULL, CONF_AT_ONCE,
+                     "Whether to trace. Both sides can."),
     CONF_OPTION_INT(Settings, port, NULL, "port", "2020", "1..65535", CONF_AT_START, "Port to listen on."),
-    CONF_OPTION_INT(Settings, timeout, "link", "timeout", "10", "1..600 s", CONF_ON_CONNECT, "Silence allowed | in all."),
-    CONF_OPTION_INT(Settings, size, "link", "size", "1 MiB", "0..1 GiB B", CONF_AT_ONCE, ".hidden start of a line"),
+    CONF_OPTION_INT(Settings, timeout, "link", "timeout", "10", "1..600 s", CONF_ON_CONNECT,
+                    "Silence allowed | in all."),
+    CONF_OPTION_INT(Settings, size, "link", "size", "1 MiB", "0..1 GiB B", CONF_AT_ONCE,
+                    ".hidden start of a line"),
     CONF_OPTION_CHOICE(Settings, mode, "link", "mode", "both", "off|local|both", CONF_AT_ONCE, "Who traces."),
-    CONF_OPTION_STRING(Settings, server, NULL, "server", "db", NULL, CONF_AT_START, "Section of the database."),
+    CONF_OPTION_STRING(Settings, server, NULL, "server", "db", NULL, CONF_AT_START,
+                       "Section of the database."),
     CONF_OPTION_SECRET(Settings, password, "link", "password", NULL, NULL, CONF_AT_START, "Password."),
     CONF_OPTION_END,
 };
@@ -62,8 +67,10 @@ static void
 test_file(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(ConfSettings) settings = load("\xef\xbb\xbf# comment\n; another\n[confserv]\r\n  port = 2120 \r\nserver=\n"
-                                            "name = a = b # c\n\n[ empty ]\n[confserv]\nlast=\xc3\xa9", -1, &error);
+    g_autoptr(ConfSettings) settings =
+        load("\xef\xbb\xbf# comment\n; another\n[confserv]\r\n  port = 2120 \r\nserver=\n"
+             "name = a = b # c\n\n[ empty ]\n[confserv]\nlast=\xc3\xa9",
+             -1, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(conf_settings_get(settings, "confserv", "port"), ==, "2120");
     g_assert_cmpstr(conf_settings_get(settings, "confserv", "server"), ==, "");
@@ -76,7 +83,9 @@ test_file(void)
     g_assert_false(conf_settings_has_section(settings, "Empty"));
     g_autoptr(GString) seen = g_string_new(NULL);
     conf_settings_foreach(settings, append_setting, seen);
-    g_assert_cmpstr(seen->str, ==, "confserv/port=2120@4;confserv/server=@5;confserv/name=a = b # c@6;confserv/last=\xc3\xa9@10;");
+    g_assert_cmpstr(
+        seen->str, ==,
+        "confserv/port=2120@4;confserv/server=@5;confserv/name=a = b # c@6;confserv/last=\xc3\xa9@10;");
 }
 
 static void
@@ -88,7 +97,8 @@ test_file_refused(void)
     assert_refused("[a\n", -1, "test.conf:1: the name of a section must end");
     assert_refused("[a] b\n", -1, "test.conf:1: nothing may follow");
     assert_refused("[ ]\n", -1, "test.conf:1: the section has no name");
-    assert_refused("[a]\n\nb = 1\nc = 2\nb = 3\n", -1, "test.conf:5: b is set a second time in [a], first in line 3");
+    assert_refused("[a]\n\nb = 1\nc = 2\nb = 3\n", -1,
+                   "test.conf:5: b is set a second time in [a], first in line 3");
     assert_refused("[a]\nb = \xff\n", -1, "test.conf:2: the line is not UTF-8");
     assert_refused("[a]\nb = 1\0002\n", 11, "test.conf:2: a zero byte");
 
@@ -177,8 +187,10 @@ test_fill_is_all_or_nothing(void)
     conf_settings_set(settings, "link", "timeout", "601");
     g_assert_false(conf_option_fill(OPTIONS, "confserv", settings, &target, &error));
     g_assert_error(error, CONF_ERROR, CONF_ERROR_INVALID);
-    g_assert_cmpstr(error->message, ==,
-                    "link/timeout: \"601\" is too large; allowed is a whole number from 1 to 600 (s, or with ms, s, min, h, d)");
+    g_assert_cmpstr(
+        error->message, ==,
+        "link/timeout: \"601\" is too large; allowed is a whole number from 1 to 600 "
+        "(s, or with ms, s, min, h, d)");
     g_assert_cmpint(target.port, ==, 7);
     g_assert_cmpstr(target.server, ==, "kept");
     conf_option_clear(OPTIONS, &target);
@@ -198,7 +210,8 @@ test_fill_lenient(void)
     g_assert_cmpuint(refused->len, ==, 3);
     g_assert_true(g_str_has_prefix(refused->pdata[0], "confserv/port: \"many\" is not a whole number"));
     g_assert_true(g_str_has_prefix(refused->pdata[1], "link/timeout: \"0\" is too small"));
-    g_assert_cmpstr(refused->pdata[2], ==, "link/mode: \"never\" is not allowed; allowed is off, local, both");
+    g_assert_cmpstr(refused->pdata[2], ==,
+                    "link/mode: \"never\" is not allowed; allowed is off, local, both");
     g_assert_cmpint(target.port, ==, 2020); /* was 0, which is no port */
     g_assert_cmpint(target.timeout, ==, 33);
     g_assert_cmpint(target.mode, ==, 1);
@@ -274,7 +287,8 @@ test_error_shows_a_readable_value(void)
     g_autoptr(GError) cut = NULL;
     g_autofree char *accents = g_strconcat("y", NULL);
     for (unsigned i = 0; i < 6; i++) {
-        char *twice = g_strconcat(accents, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", NULL);
+        char *twice =
+            g_strconcat(accents, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", NULL);
         g_free(accents);
         accents = twice;
     }
@@ -287,7 +301,8 @@ test_unknown(void)
 {
     static const ConfOption FAMILY[] = {
         CONF_OPTION_STRING(Settings, server, "gauth*", "ldap-url", NULL, NULL, CONF_AT_START, "A directory."),
-        CONF_OPTION_BOOL(Settings, trace, NULL, "certificate-check", "true", NULL, CONF_AT_START, "Whether to check."),
+        CONF_OPTION_BOOL(Settings, trace, NULL, "certificate-check", "true", NULL, CONF_AT_START,
+                         "Whether to check."),
         CONF_OPTION_END,
     };
     conf_option_register(CONF_OPTION_OWNER_SERVER, OPTIONS);
@@ -350,12 +365,15 @@ test_list(void)
 
     g_autofree char *text = capture_list("text");
     assert_contains(text, "  -port P\n      Port of the master.\n");
-    assert_contains(text, "  timeout = 10\n      Silence allowed | in all.\n      Allowed: a whole number from 1 to 600");
+    assert_contains(
+        text, "  timeout = 10\n      Silence allowed | in all.\n      Allowed: a whole number from 1 to 600");
     assert_contains(text, "      Whether to trace.\n"); /* the first sentence only */
 
     g_autofree char *markdown = capture_list("markdown");
-    assert_contains(markdown, "| `timeout` | 10 | a whole number from 1 to 600 (s, or with ms, s, min, h, d) | on connect | "
-                              "Silence allowed \\| in all. |\n");
+    assert_contains(
+        markdown,
+        "| `timeout` | 10 | a whole number from 1 to 600 (s, or with ms, s, min, h, d) | on connect | "
+        "Silence allowed \\| in all. |\n");
     g_autofree char *man = capture_list("man");
     assert_contains(man, "\n\\&.hidden start of a line\n");
     assert_contains(man, ".SH \"SECTION [link]\"\n");
@@ -391,7 +409,8 @@ test_list_bash_is_bash(void)
     const char *command[] = {"bash", "-n", path, NULL};
     int status = -1;
     g_autoptr(GError) error = NULL;
-    g_assert_true(g_spawn_sync(NULL, (char **)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, &error));
+    g_assert_true(g_spawn_sync(NULL, (char **)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
+                               &status, &error));
     g_assert_cmpint(status, ==, 0);
 }
 

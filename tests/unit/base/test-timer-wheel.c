@@ -1,4 +1,5 @@
-/* test-timer-wheel.c - timers fire once, never early, in order, and survive what their funcs do to each other. */
+/* test-timer-wheel.c - timers fire once, never early, in order, and survive what their funcs do to each
+ * other. */
 #include <glib.h>
 
 #include "base/clock.h"
@@ -224,7 +225,8 @@ test_many(void)
     for (unsigned i = 0; i < COUNT; i++)
         conf_timer_cancel(&timers[i]);
     int64_t took_usec = conf_clock_monotonic_usec() - begin;
-    /* 600,000 steps of constant cost take well under a second even with sanitizers; a walk over all would take hours. */
+    /* 600,000 steps of constant cost take well under a second even with sanitizers; a walk over all would
+     * take hours. */
     g_assert_cmpint(took_usec, <, 20 * G_USEC_PER_SEC);
     conf_timer_wheel_advance(wheel, 10000);
     g_assert_cmpint(conf_timer_wheel_get_wake(wheel), ==, INT64_MAX);
