@@ -111,6 +111,12 @@ conf_connection_get_unsent_notifications(const ConfConnection *connection)
     return connection->unsent_notifications;
 }
 
+bool
+conf_connection_is_full(const ConfConnection *connection)
+{
+    return connection->throttled;
+}
+
 int64_t
 conf_connection_get_stalled_since(const ConfConnection *connection)
 {

@@ -73,6 +73,8 @@ void conf_connection_send_bytes(ConfConnection *connection, ConfBytes *bytes, Co
 void conf_connection_send_copy(ConfConnection *connection, ConfSlice data, ConfOutputKind kind);
 size_t conf_connection_get_unsent(const ConfConnection *connection);               /* all */
 size_t conf_connection_get_unsent_notifications(const ConfConnection *connection); /* CONF_OUTPUT_NOTIFICATION only */
+/* Unsent output is above the queue limit, or not yet below half of it again. */
+bool conf_connection_is_full(const ConfConnection *connection);
 /* Monotonic usec when the peer last took a byte while output stood unsent (0: nothing is unsent). */
 int64_t conf_connection_get_stalled_since(const ConfConnection *connection);
 

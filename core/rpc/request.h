@@ -25,6 +25,9 @@ bool conf_request_is_notification(const ConfRequest *request);
 /* params as a tree in the arena of the turn (do not keep), checked to be an object whose members are all among `names`
  * (NULL-ended).  NULL: *error is set. */
 const ConfJson *conf_request_parse_params(ConfRequest *request, const char *const *names, ConfRpcError *error);
+/* Members that a plugin understands (conf_plugin_know_param) are let through: core/server supplies who knows them. */
+typedef bool (*ConfKnownParamFunc)(const char *method, ConfSlice member, void *data);
+void conf_request_set_known_param_func(ConfKnownParamFunc func, void *data);
 /* The arena of the turn; reset after the outermost dispatch. */
 ConfArena *conf_request_arena(void);
 
