@@ -8,7 +8,7 @@
 #include <json-glib/json-glib.h>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log-private.h"
 
 /* Lines of one id within a second are counted after the twentieth, so the tests share the ids out. */
 static char *folder;
@@ -84,6 +84,24 @@ wait_for(const char *path, const char *part)
         if (g_get_monotonic_time() > until)
             g_error("\"%s\" did not come:\n%s", part, text);
         g_usleep(5000);
+    }
+}
+
+/* Numbers are what operators search for: each stands for one message, in the thousand of its layer. */
+static void
+test_numbers_are_unique(void)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    for (unsigned id = 0; id < CONF_LOG_ID_COUNT; id++) {
+        const ConfLogMessage *message = conf_log_message((ConfLogId)id);
+        g_test_message("%u %s", message->number, message->name);
+        g_assert_true(g_hash_table_add(seen, GUINT_TO_POINTER(message->number)));
+        g_assert_cmpuint(message->number, >=, 1000);
+        g_assert_cmpuint(message->number, <, 10000);
+        g_assert_cmpstr(message->sentence, !=, "");
+        /* What an operator must act upon says how. */
+        if (message->level == CONF_LOG_ERROR)
+            g_assert_cmpstr(message->advice, !=, "");
     }
 }
 
@@ -460,6 +478,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     folder = g_dir_make_tmp("confserv-log-XXXXXX", NULL);
     g_assert_nonnull(folder);
+    g_test_add_func("/base/log/numbers-are-unique", test_numbers_are_unique);
     g_test_add_func("/base/log/short-form", test_short_form);
     g_test_add_func("/base/log/values-are-tamed", test_values_are_tamed);
     g_test_add_func("/base/log/long-value-is-cut", test_long_value_is_cut);

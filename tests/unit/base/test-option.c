@@ -187,10 +187,9 @@ test_fill_is_all_or_nothing(void)
     conf_settings_set(settings, "link", "timeout", "601");
     g_assert_false(conf_option_fill(OPTIONS, "confserv", settings, &target, &error));
     g_assert_error(error, CONF_ERROR, CONF_ERROR_INVALID);
-    g_assert_cmpstr(
-        error->message, ==,
-        "link/timeout: \"601\" is too large; allowed is a whole number from 1 to 600 "
-        "(s, or with ms, s, min, h, d)");
+    g_assert_cmpstr(error->message, ==,
+                    "link/timeout: \"601\" is too large; allowed is a whole number from 1 to 600 "
+                    "(s, or with ms, s, min, h, d)");
     g_assert_cmpint(target.port, ==, 7);
     g_assert_cmpstr(target.server, ==, "kept");
     conf_option_clear(OPTIONS, &target);
