@@ -89,7 +89,7 @@ typedef struct {
 ConfWriteSink conf_commit_queue_sink(ConfCommitQueue *queue);
 
 /* The first content of a new database (model.md 4): -init.  Returns the objects (ConfObject *, references) in an array in
- * (type, dbid) order and fills `next_dbids` (index: type id). */
+ * (type, dbid) order and fills `next_dbids`: GUINT_TO_POINTER(type id) → GSIZE_TO_POINTER(next dbid). */
 typedef struct {
     const char *admin_name;      /* NULL: "default" */
     const char *admin_password_hash;
