@@ -12,6 +12,7 @@
 
 #include <glib.h>
 
+#include "base/error.h"
 #include "base/option-declaration.h"
 
 G_BEGIN_DECLS
@@ -337,6 +338,8 @@ typedef struct {
     bool (*is_alive)(void *db);
     /* -accept-rollback: a new environment UUID. */
     bool (*set_environment)(void *db, int64_t epoch, const char *environment, GError **error);
+    /* Housekeeping (a checkpoint) after a commit was answered; `idle`: nothing else waits.  Short; may be NULL. */
+    void (*tidy)(void *db, bool idle);
 } ConfStorageProvider;
 
 /* ---- service "history" ---- */
