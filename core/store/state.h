@@ -21,7 +21,9 @@ const ConfSchema *conf_state_schema(const ConfState *state);
 /* Takes part in caches: does this working set (or one below) change lists of rights, groups, persons' states, or where
  * folders and tenants lie?  False for the store's own state. */
 bool conf_state_is_structural(const ConfState *state);
-/* Data of the layers above that lives as long as the working set does (rights of accounts under it). */
+/* Data of the layers above that lives as long as the working set does (rights of accounts under it), or, of the store's
+ * own state, as the store.  A structural change put into a working set drops its cache at once; the store's stays (see
+ * conf_store_structure()). */
 void conf_state_set_cache(ConfState *state, void *cache, void (*free_cache)(void *cache));
 void *conf_state_get_cache(const ConfState *state);
 
@@ -37,6 +39,10 @@ void conf_state_foreach_named(const ConfState *state, ConfTypeId type, ConfSlice
 void conf_state_foreach_child(const ConfState *state, ConfKey container, ConfObjectFunc func, void *data);
 /* Objects with a reference field to `target` (each once); tenant and folder are not meant. */
 void conf_state_foreach_referrer(const ConfState *state, ConfKey target, ConfObjectFunc func, void *data);
+/* Access groups of kind everyone. */
+void conf_state_foreach_everyone(const ConfState *state, ConfObjectFunc func, void *data);
+/* All objects of a type, by name within each level: as many as there are, for what ends early. */
+void conf_state_foreach_of_type(const ConfState *state, ConfTypeId type, ConfObjectFunc func, void *data);
 /* True if something lies in the folder, or belongs to the tenant besides its empty root folders. */
 bool conf_state_has_content(const ConfState *state, ConfKey container);
 /* The tenant's root folder that holds this type; NULL: none. */

@@ -1,0 +1,62 @@
+/* commit.c - the committed transaction as a thing: references, memory. */
+#include "store/commit.h"
+
+static void clear_change(ConfChange *change);
+
+ConfPlace *
+conf_place_ref(ConfPlace *place)
+{
+    if (place != NULL)
+        place->refs++;
+    return place;
+}
+
+void
+conf_place_unref(ConfPlace *place)
+{
+    if (place != NULL && --place->refs == 0)
+        g_free(place);
+}
+
+ConfCommit *
+conf_commit_new(unsigned change_count)
+{
+    ConfCommit *commit = g_new0(ConfCommit, 1);
+    commit->refs = 1;
+    commit->changes = g_new0(ConfChange, change_count);
+    commit->change_count = change_count;
+    return commit;
+}
+
+ConfCommit *
+conf_commit_ref(ConfCommit *commit)
+{
+    commit->refs++;
+    return commit;
+}
+
+void
+conf_commit_unref(ConfCommit *commit)
+{
+    if (commit == NULL || --commit->refs > 0)
+        return;
+    for (unsigned i = 0; i < commit->change_count; i++)
+        clear_change(&commit->changes[i]);
+    g_free(commit->changes);
+    g_free(commit->address);
+    g_free(commit);
+}
+
+static void
+clear_change(ConfChange *change)
+{
+    conf_object_unref(change->before);
+    conf_object_unref(change->after);
+    conf_bytes_unref(change->difference);
+    if (change->acl_before != NULL)
+        conf_acl_unref(change->acl_before);
+    if (change->acl_after != NULL)
+        conf_acl_unref(change->acl_after);
+    conf_place_unref(change->place_before);
+    conf_place_unref(change->place_after);
+}
