@@ -19,4 +19,5 @@ typedef enum {
 } ConfError;
 
 #define CONF_ERROR (conf_error_quark())
-GQuark conf_error_quark(void);
+/* Plugins set errors of this domain too. */
+__attribute__((visibility("default"))) GQuark conf_error_quark(void);

@@ -21,10 +21,13 @@ typedef struct {
     int64_t created_ms;
 } ConfStorageState;
 
-/* `settings`: of section [server=] (dbserver...). `create`: -init. Blocks: at start only. */
+/* Declares the options of the database section (dbengine, dbname, reconnect-timeout, response-timeout); open does it too. */
+void conf_storage_register_options(const char *section);
+/* `settings`: of section [server=] (dbserver...); copied. `create`: -init. Blocks: at start only. */
 ConfStorage *conf_storage_open(const ConfStorageProvider *provider, const ConfSettings *settings, const char *section, bool create,
                                GError **error);
-/* Waits for the writer thread (at most the response timeout), gives the lease back. */
+/* Waits for the writer thread (at most the response timeout), gives the lease back.  A commit under way is finished first,
+ * but no func is called any more: who wants its answer drains before.  NULL is allowed. */
 void conf_storage_close(ConfStorage *storage);
 
 /* ---- at start, blocking ---- */
@@ -38,6 +41,8 @@ bool conf_storage_load_objects(ConfStorage *storage, ConfStorageObjectFunc func,
 bool conf_storage_load_next_dbids(ConfStorage *storage, ConfStorageDbidFunc func, void *data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Change records with revision > after, ascending. */
 bool conf_storage_load_changes(ConfStorage *storage, int64_t after, ConfStorageChangeFunc func, void *data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* -accept-rollback, after take_lease: a new environment UUID. */
+bool conf_storage_set_environment(ConfStorage *storage, const char *environment, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A new database: its first content in one transaction (-init, -import). */
 bool conf_storage_write_initial(ConfStorage *storage, const ConfStorageBatch *batch, const ConfStorageState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -63,5 +68,7 @@ int64_t conf_storage_get_confirmed_at(const ConfStorage *storage);
 void conf_storage_confirm(ConfStorage *storage, ConfStoredFunc func, void *data);
 bool conf_storage_is_available(const ConfStorage *storage);
 int64_t conf_storage_get_epoch(const ConfStorage *storage);
-/* Removes change records older than both bounds allow, never above `keep_from`; in slices between commits. */
+/* Removes change records that are older than `older_than_ms` (an age, by the wall clock) or that the newer ones leave no
+ * room for in `max_bytes`, and whose revision is below `keep_from`; in slices between commits.  A request made while one is
+ * under way takes its place. */
 void conf_storage_prune(ConfStorage *storage, int64_t older_than_ms, int64_t max_bytes, int64_t keep_from);
