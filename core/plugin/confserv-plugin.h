@@ -366,7 +366,8 @@ typedef struct {
     const ConfOption *options;
     size_t settings_size;
     /* `settings` stay good until changed() gave the next ones, and until unload() returned.  Options that take effect at
-     * start only keep their value in them.  A section of NULL in `options` is the plugin's name, "" the server's own. */
+     * start only keep their value in them.  A section of NULL in `options` is the plugin's name, "" the server's own; of
+     * "NAME*" (every section that begins so) values are checked, and read by conf_plugin_get_option(). */
     bool (*check)(const void *settings, GError **error); /* pure: start, reload, -check-config */
     void *(*load)(ConfPlugin *p, const void *settings, GError **error); /* NULL: refused, *error */
     void (*changed)(void *self, const void *settings); /* only after check() agreed */

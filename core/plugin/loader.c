@@ -267,6 +267,10 @@ find_all(ConfPluginHost *host, const char *list, const char *own_section, const 
         bool is_optional = *item == '?';
         if (is_optional)
             item++;
+        if (*item == '\0') {
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "option plugins has a \"?\" without a name");
+            return NULL;
+        }
         g_autoptr(GError) why = NULL;
         ConfPlugin *p = find_one(host, item, found, own_section, settings, &why);
         if (p != NULL) {
@@ -286,10 +290,6 @@ static ConfPlugin *
 find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *own_section, const ConfSettings *settings,
          GError **error)
 {
-    if (*item == '\0') {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "option plugins has a \"?\" without a name");
-        return NULL;
-    }
     g_autoptr(ConfPlugin) p = conf_plugin_open(item, host->path, error);
     if (p == NULL)
         return NULL;

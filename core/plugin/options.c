@@ -1,11 +1,16 @@
 /* options.c - the options of a plugin: its table with sections resolved, its settings struct filled, and reloads.
  *
- * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own section. */
+ * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own section, and "NAME*" is
+ * every section that begins with NAME: values there are checked, but not put into the struct. */
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "plugin/plugin-private.h"
+
+/* Stands for the section of options of a family ("gauth_ldap*") where one settings struct is filled: no file has it, so the
+ * member holds the default, and the plugin reads the sections that there are by conf_plugin_get_option(). */
+static const char NO_SECTION[] = "\001";
 
 /* Descriptors to resolved tables: the registry borrows tables for ever, and a plugin may be inspected before it is
  * loaded. */
@@ -14,6 +19,10 @@ static GHashTable *resolved_tables;
 static bool check_table(ConfPlugin *p, GError **error);
 static size_t size_of_member(ConfType type);
 static ConfOption *resolve_sections(const ConfOption *options, const char *name);
+static bool is_family(const char *section);
+static void register_options(const char *name, const ConfOption *options);
+static bool check_families(const ConfPlugin *p, const ConfSettings *settings, GError **error);
+static void check_setting(const char *section, const char *key, const char *value, int line, void *data);
 static bool keep_value(const ConfOption *option, void *filled, const void *in_force);
 
 bool
@@ -33,7 +42,7 @@ conf_plugin_options_prepare(ConfPlugin *p, GError **error)
     g_hash_table_insert(resolved_tables, (gpointer)p->descriptor, resolved);
     p->options = resolved;
     /* The name in the descriptor, not the copy: the registry keeps it for ever. */
-    conf_option_register(p->descriptor->name, resolved);
+    register_options(p->descriptor->name, p->descriptor->options);
     return true;
 }
 
@@ -41,7 +50,8 @@ bool
 conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings, void **filled, GError **error)
 {
     void *target = p->descriptor->settings_size > 0 ? g_malloc0(p->descriptor->settings_size) : NULL;
-    if (p->options != NULL && !conf_option_fill(p->options, own_section, settings, target, error)) {
+    if (p->options != NULL && (!conf_option_fill(p->options, own_section, settings, target, error) ||
+                               !check_families(p, settings, error))) {
         g_prefix_error(error, "plugin %s: ", p->name);
         conf_plugin_options_free(p, target);
         return false;
@@ -136,9 +146,74 @@ resolve_sections(const ConfOption *options, const char *name)
     memcpy(resolved, options, (count + 1) * sizeof(ConfOption));
     for (unsigned i = 0; i < count; i++) {
         const char *section = options[i].section;
-        resolved[i].section = section == NULL ? name : *section == '\0' ? NULL : section;
+        if (section == NULL)
+            resolved[i].section = name;
+        else if (*section == '\0')
+            resolved[i].section = NULL;
+        else if (is_family(section))
+            resolved[i].section = NO_SECTION;
     }
     return resolved;
+}
+
+static bool
+is_family(const char *section)
+{
+    return section != NULL && g_str_has_suffix(section, "*");
+}
+
+/* In two tables: the registry takes a section of NULL as the owner's, and options of the server's own section are owned by
+ * it whoever reads them. */
+static void
+register_options(const char *name, const ConfOption *options)
+{
+    unsigned count = 0;
+    while (options[count].name != NULL)
+        count++;
+    ConfOption *of_plugin = g_new0(ConfOption, count + 1), *of_server = g_new0(ConfOption, count + 1);
+    unsigned plugin_count = 0, server_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (options[i].section == NULL || *options[i].section != '\0') {
+            of_plugin[plugin_count++] = options[i];
+            continue;
+        }
+        of_server[server_count] = options[i];
+        of_server[server_count++].section = NULL;
+    }
+    conf_option_register(name, of_plugin);
+    conf_option_register(CONF_OPTION_OWNER_SERVER, of_server);
+}
+
+typedef struct {
+    const ConfOption *options;
+    GError *error;
+} FamilyCheck;
+
+static bool
+check_families(const ConfPlugin *p, const ConfSettings *settings, GError **error)
+{
+    FamilyCheck check = {p->descriptor->options, NULL};
+    conf_settings_foreach(settings, check_setting, &check);
+    if (check.error == NULL)
+        return true;
+    g_propagate_error(error, check.error);
+    return false;
+}
+
+static void
+check_setting(const char *section, const char *key, const char *value, int line, void *data)
+{
+    FamilyCheck *check = data;
+    if (check->error != NULL)
+        return;
+    for (const ConfOption *option = check->options; option->name != NULL; option++) {
+        if (!is_family(option->section) || strcmp(option->name, key) != 0 ||
+            strncmp(section, option->section, strlen(option->section) - 1) != 0)
+            continue;
+        if (!conf_option_check_value(option, value, &check->error))
+            g_prefix_error(&check->error, "%s/%s: ", section, key);
+        return;
+    }
 }
 
 /* Puts the value in force in the place of a new one; true if they differed. */

@@ -24,12 +24,14 @@ typedef struct {
     const Kind *kind;
     ConfPlugin *plugin;
     void *table;
+    char *engines; /* of storage: a copy, since the plugin's may lie in its settings */
 } Service;
 
 struct ConfServices {
     GArray *list; /* of Service, in the order in which they came */
 };
 
+static void clear_service(void *service);
 static const Kind *find_kind(const char *service);
 static bool check_table(const Kind *kind, const void *table, GError **error);
 static const Service *find_taker(const ConfServices *services, const Kind *kind, const void *table);
@@ -41,14 +43,13 @@ conf_services_new(void)
 {
     ConfServices *services = g_new0(ConfServices, 1);
     services->list = g_array_new(FALSE, FALSE, sizeof(Service));
+    g_array_set_clear_func(services->list, clear_service);
     return services;
 }
 
 void
 conf_services_free(ConfServices *services)
 {
-    for (unsigned i = 0; i < services->list->len; i++)
-        g_free(g_array_index(services->list, Service, i).table);
     g_array_unref(services->list);
     g_free(services);
 }
@@ -71,8 +72,12 @@ conf_services_add(ConfServices *services, ConfPlugin *p, const char *service, co
     }
     size_t size;
     memcpy(&size, table, sizeof(size));
-    Service added = {kind, p, g_malloc0(kind->size)};
+    Service added = {kind, p, g_malloc0(kind->size), NULL};
     memcpy(added.table, table, MIN(size, kind->size));
+    if (kind == &KINDS[0]) {
+        ConfStorageProvider *provider = added.table;
+        provider->engine = added.engines = g_strdup(provider->engine);
+    }
     g_array_append_val(services->list, added);
     return true;
 }
@@ -81,11 +86,8 @@ void
 conf_services_remove(ConfServices *services, ConfPlugin *p)
 {
     for (unsigned i = services->list->len; i > 0; i--) {
-        Service *service = &g_array_index(services->list, Service, i - 1);
-        if (service->plugin != p)
-            continue;
-        g_free(service->table);
-        g_array_remove_index(services->list, i - 1);
+        if (g_array_index(services->list, Service, i - 1).plugin == p)
+            g_array_remove_index(services->list, i - 1);
     }
 }
 
@@ -114,6 +116,13 @@ conf_services_lookup_storage(ConfServices *services, const char *engine)
             return provider;
     }
     return NULL;
+}
+
+static void
+clear_service(void *service)
+{
+    g_free(((Service *)service)->table);
+    g_free(((Service *)service)->engines);
 }
 
 static const Kind *
