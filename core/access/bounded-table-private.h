@@ -1,5 +1,5 @@
-/* bounded-table-private.h - entries by a 16-byte key, at most so many: the one longest unused makes room.  For what is
- * remembered of names and addresses that anyone may invent. */
+/* bounded-table-private.h - entries by a 16-byte key, at most so many: the one longest unused makes room.
+ * For what is remembered of names and addresses that anyone may invent. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,8 +1,9 @@
-/* hash-queue-private.h - password hashes that wait for the worker pool: bounded in all and fair among addresses.
+/* hash-queue-private.h - password hashes that wait for the worker pool: bounded in all and fair among
+ * addresses.
  *
- * Addresses take turns.  When the queue is full, the address that has most waiting gives up its newest job for one of an
- * address with fewer, so that one address cannot keep the others out, yet may use what nobody else wants.  Main loop only,
- * but for work(). */
+ * Addresses take turns.  When the queue is full, the address that has most waiting gives up its newest job
+ * for one of an address with fewer, so that one address cannot keep the others out, yet may use what
+ * nobody else wants.  Main loop only, but for work(). */
 #pragma once
 
 #include "base/bytes.h"
@@ -19,9 +20,9 @@ typedef enum {
 
 /* Embedded in what is to be hashed. */
 struct ConfHashJob {
-    void (*work)(ConfHashJob *job); /* in the pool: touches nothing but the job */
+    void (*work)(ConfHashJob *job);                           /* in the pool: touches nothing but the job */
     void (*ended)(ConfHashJob *job, ConfHashOutcome outcome); /* once, unless cancelled */
-    void (*release)(ConfHashJob *job); /* the last call, always: frees it */
+    void (*release)(ConfHashJob *job);                        /* the last call, always: frees it */
     ConfHashQueue *queue;
     ConfHashTurns *turns; /* while it waits */
     GList link;

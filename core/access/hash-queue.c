@@ -124,8 +124,8 @@ conf_hash_queue_retry_after(const ConfHashQueue *queue)
     return seconds + (unsigned)g_random_int_range(0, (gint32)seconds + 1);
 }
 
-/* Gives the pool no more than it has threads: what waits here can be ordered fairly, what waits there cannot, and plugins'
- * jobs get their turn between hashes. */
+/* Gives the pool no more than it has threads: what waits here can be ordered fairly, what waits there
+ * cannot, and plugins' jobs get their turn between hashes. */
 static void
 pump(ConfHashQueue *queue)
 {
@@ -187,9 +187,9 @@ remove_waiting(ConfHashQueue *queue, ConfHashJob *job)
     g_free(turns);
 }
 
-/* The newest job of the address that has most waiting, if that is at least two more than `address` has: with fewer they
- * would displace one another in turn.  A walk over the addresses, but only while the queue is full, and it is bounded by
- * the limit. */
+/* The newest job of the address that has most waiting, if that is at least two more than `address` has:
+ * with fewer they would displace one another in turn.  A walk over the addresses, but only while the queue
+ * is full, and it is bounded by the limit. */
 static ConfHashJob *
 find_displaceable(ConfHashQueue *queue, const char *address)
 {

@@ -1,7 +1,7 @@
 /* login-pause.c - pauses after refused log-ins.
  *
- * Attempts during a pause count for nothing: they are answered without a look at the password, and whoever has the right
- * one comes in after the pause however often a forgotten program tried in between. */
+ * Attempts during a pause count for nothing: they are answered without a look at the password, and whoever
+ * has the right one comes in after the pause however often a forgotten program tried in between. */
 #include "access/login-pause-private.h"
 
 #include <arpa/inet.h>
@@ -12,8 +12,9 @@
 
 /* Refusals are forgotten after this long without another. */
 #define FORGOTTEN_USEC (G_GINT64_CONSTANT(900) * G_USEC_PER_SEC)
-/* A right password whose owner is refused for another reason is told at once by conf_access_note_refusal(); until then the
- * count before it is kept, or a right password could be told by the pauses that it does not bring. */
+/* A right password whose owner is refused for another reason is told at once by
+ * conf_access_note_refusal(); until then the count before it is kept, or a right password could be told by
+ * the pauses that it does not bring. */
 #define SUCCESS_UNSURE_USEC G_USEC_PER_SEC
 #define MINUTE_USEC (G_GINT64_CONSTANT(60) * G_USEC_PER_SEC)
 
@@ -117,7 +118,8 @@ conf_login_pauses_wait_ms(ConfLoginPauses *pauses, ConfSlice name, const char *a
         wait_usec = account->paused_until - now;
 
     address_key(address, key);
-    const Address *entry = pauses->address_rate > 0 ? conf_bounded_table_lookup(pauses->addresses, key) : NULL;
+    const Address *entry =
+        pauses->address_rate > 0 ? conf_bounded_table_lookup(pauses->addresses, key) : NULL;
     double above = entry != NULL ? level_now(pauses, entry, now) - (double)pauses->address_rate : 0;
     if (above > 0)
         wait_usec = MAX(wait_usec, (int64_t)(above * (double)MINUTE_USEC / (double)pauses->address_rate));
@@ -151,15 +153,17 @@ level_now(const ConfLoginPauses *pauses, const Address *entry, int64_t now)
     return MAX(entry->level - drained, 0);
 }
 
-/* Names come from the network in any length and spelling: what is kept of one is a digest of the form that names are
- * compared in. */
+/* Names come from the network in any length and spelling: what is kept of one is a digest of the form that
+ * names are compared in. */
 static void
 account_key(ConfSlice name, const char *address, uint8_t key[CONF_TABLE_KEY_SIZE])
 {
     struct in6_addr space;
-    g_autofree char *normal = g_utf8_normalize(name.data != NULL ? name.data : "", (gssize)name.size, G_NORMALIZE_NFC);
+    g_autofree char *normal =
+        g_utf8_normalize(name.data != NULL ? name.data : "", (gssize)name.size, G_NORMALIZE_NFC);
     char separator = '\0';
-    const ConfSlice parts[] = {network_of(address, &space), {&separator, 1}, normal != NULL ? conf_slice_from_string(normal) : name};
+    const ConfSlice parts[] = {
+        network_of(address, &space), {&separator, 1}, normal != NULL ? conf_slice_from_string(normal) : name};
     uint8_t digest[32];
     conf_id_sha256_parts(parts, G_N_ELEMENTS(parts), digest);
     memcpy(key, digest, CONF_TABLE_KEY_SIZE);

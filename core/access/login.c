@@ -14,8 +14,8 @@
 #include "base/timer-wheel.h"
 
 enum {
-    PAUSED_ANSWER_MS = 2000,  /* protocol.md 13.13 */
-    DELAYED_MAX = 10000,      /* paused ones that wait for their answer; more are answered at once */
+    PAUSED_ANSWER_MS = 2000, /* protocol.md 13.13 */
+    DELAYED_MAX = 10000,     /* paused ones that wait for their answer; more are answered at once */
 };
 
 struct ConfAccess {
@@ -23,8 +23,8 @@ struct ConfAccess {
     ConfLoginPauses *pauses;
     ConfRecentSuccess *recent;
     ConfHashQueue *queue;
-    GQueue delayed; /* of ConfPasswordCheck */
-    GHashTable *last_logins; /* of LastLogin, by its key */
+    GQueue delayed;                           /* of ConfPasswordCheck */
+    GHashTable *last_logins;                  /* of LastLogin, by its key */
     char setting[CONF_PASSWORD_SETTING_SIZE]; /* for unknown users */
     ConfAccessStatistics statistics;
     bool is_stopping;
@@ -59,7 +59,8 @@ typedef struct {
 } LastLogin;
 
 static char *stored_hash(const ConfAccess *access, const ConfObject *account, const char *member);
-static ConfPasswordCheck *delay_refusal(ConfAccess *access, unsigned pause_ms, ConfPasswordFunc func, void *data);
+static ConfPasswordCheck *delay_refusal(ConfAccess *access, unsigned pause_ms, ConfPasswordFunc func,
+                                        void *data);
 static ConfPasswordCheck *queue_check(ConfAccess *access, ConfPasswordCheck *check);
 static void on_delay_over(void *data);
 static void run_check(ConfHashJob *job);
@@ -108,13 +109,14 @@ conf_access_free(ConfAccess *access)
 void
 conf_access_set_settings(ConfAccess *access, const ConfAccessSettings *settings)
 {
-    conf_login_pauses_set(access->pauses, settings->login_attempts, settings->login_pause_ms, settings->address_rate);
+    conf_login_pauses_set(access->pauses, settings->login_attempts, settings->login_pause_ms,
+                          settings->address_rate);
     conf_hash_queue_set_limit(access->queue, settings->hash_queue);
 }
 
 ConfPasswordCheck *
-conf_access_check_password(ConfAccess *access, const ConfObject *account, const char *member, ConfSlice name, const char *address,
-                           ConfSlice password, ConfPasswordFunc func, void *data)
+conf_access_check_password(ConfAccess *access, const ConfObject *account, const char *member, ConfSlice name,
+                           const char *address, ConfSlice password, ConfPasswordFunc func, void *data)
 {
     conf_assert_main();
     if (access->is_stopping) {
@@ -130,7 +132,8 @@ conf_access_check_password(ConfAccess *access, const ConfObject *account, const 
     int64_t now = conf_clock_monotonic_usec();
     bool is_possible = conf_password_is_possible(password);
     char *hash = account != NULL && is_possible ? stored_hash(access, account, member) : NULL;
-    if (hash != NULL && conf_recent_success_check(access->recent, conf_object_key(account), hash, password, now)) {
+    if (hash != NULL &&
+        conf_recent_success_check(access->recent, conf_object_key(account), hash, password, now)) {
         conf_secret_free(hash);
         access->statistics.recent_hits++;
         conf_login_pauses_note_success(access->pauses, name, address, now);
@@ -193,12 +196,14 @@ conf_access_forget(ConfAccess *access, ConfKey account)
 }
 
 void
-conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func, void *data)
+conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func,
+                          void *data)
 {
     conf_assert_main();
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     if (!conf_password_is_possible(password)) {
-        conf_rpc_fail(&error, CONF_RPC_INVALID_PARAMS, "A password has at most %d bytes and no NUL", (int)CONF_PASSWORD_SIZE_MAX);
+        conf_rpc_fail(&error, CONF_RPC_INVALID_PARAMS, "A password has at most %d bytes and no NUL",
+                      (int)CONF_PASSWORD_SIZE_MAX);
         func(NULL, &error, data);
         return;
     }
@@ -243,7 +248,8 @@ const ConfAccessStatistics *
 conf_access_statistics(const ConfAccess *access)
 {
     /* The gauge is taken when it is asked for; all else is counted as it happens. */
-    ((ConfAccess *)access)->statistics.queue = access->queue != NULL ? conf_hash_queue_waiting(access->queue) : 0;
+    ((ConfAccess *)access)->statistics.queue =
+        access->queue != NULL ? conf_hash_queue_waiting(access->queue) : 0;
     return &access->statistics;
 }
 
@@ -331,8 +337,8 @@ end_check(ConfHashJob *job, ConfHashOutcome outcome)
         check->func(false, &error, check->data);
         return;
     }
-    conf_recent_success_note(access->recent, check->account, check->hash, conf_slice_from_string(check->password),
-                             conf_clock_monotonic_usec());
+    conf_recent_success_note(access->recent, check->account, check->hash,
+                             conf_slice_from_string(check->password), conf_clock_monotonic_usec());
     conf_access_note_success(access, name, check->address);
     check->func(true, NULL, check->data);
 }

@@ -8,7 +8,8 @@ enum { CONF_PASSWORD_SIZE_MAX = 511, CONF_PASSWORD_SETTING_SIZE = 192 };
 
 /* May this text be a password at all: not too long, no NUL in it? */
 bool conf_password_is_possible(ConfSlice password);
-/* A salt and parameters that no stored hash has: hashing with it costs what a check costs.  At start; cannot fail. */
+/* A salt and parameters that no stored hash has: hashing with it costs what a check costs.  At start;
+ * cannot fail. */
 void conf_password_new_setting(char setting[CONF_PASSWORD_SETTING_SIZE]);
 /* Costs one hash in every case.  `hash` may be a mere setting: then it is false. */
 bool conf_password_matches(const char *password, const char *hash);

@@ -1,4 +1,5 @@
-/* password.c - hashes of passwords by libxcrypt: yescrypt for new ones, whatever crypt(5) knows for stored ones. */
+/* password.c - hashes of passwords by libxcrypt: yescrypt for new ones, whatever crypt(5) knows for stored
+ * ones. */
 #include "access/password-private.h"
 
 #include <crypt.h>
@@ -38,7 +39,8 @@ conf_password_verify_now(ConfSlice password, const char *hash)
 bool
 conf_password_is_possible(ConfSlice password)
 {
-    return password.size <= CONF_PASSWORD_SIZE_MAX && (password.size == 0 || memchr(password.data, '\0', password.size) == NULL);
+    return password.size <= CONF_PASSWORD_SIZE_MAX &&
+           (password.size == 0 || memchr(password.data, '\0', password.size) == NULL);
 }
 
 void

@@ -1,6 +1,6 @@
-/* recent-success-private.h - what saves the cost of a hash at a reconnect storm: a keyed digest of (account, stored hash,
- * password) for an hour after the password was found right.  The key is drawn at start and never leaves the process.
- * Times are monotonic microseconds. */
+/* recent-success-private.h - what saves the cost of a hash at a reconnect storm: a keyed digest of
+ * (account, stored hash, password) for an hour after the password was found right.  The key is drawn at
+ * start and never leaves the process. Times are monotonic microseconds. */
 #pragma once
 
 #include "base/bytes.h"
@@ -13,7 +13,10 @@ typedef struct ConfRecentSuccess ConfRecentSuccess;
 
 ConfRecentSuccess *conf_recent_success_new(void);
 void conf_recent_success_free(ConfRecentSuccess *recent);
-void conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password, int64_t now);
-/* True: this very password was found right for this very hash.  What was noted for another hash is forgotten. */
-bool conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password, int64_t now);
+void conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char *hash,
+                              ConfSlice password, int64_t now);
+/* True: this very password was found right for this very hash.  What was noted for another hash is
+ * forgotten. */
+bool conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char *hash,
+                               ConfSlice password, int64_t now);
 void conf_recent_success_forget(ConfRecentSuccess *recent, ConfKey account);

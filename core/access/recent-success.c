@@ -45,7 +45,8 @@ conf_recent_success_free(ConfRecentSuccess *recent)
 }
 
 void
-conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password, int64_t now)
+conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password,
+                         int64_t now)
 {
     uint8_t key[CONF_TABLE_KEY_SIZE];
     make_key(account, key);
@@ -56,7 +57,8 @@ conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char 
 }
 
 bool
-conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password, int64_t now)
+conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password,
+                          int64_t now)
 {
     uint8_t key[CONF_TABLE_KEY_SIZE];
     make_key(account, key);
@@ -85,7 +87,8 @@ conf_recent_success_forget(ConfRecentSuccess *recent, ConfKey account)
         conf_bounded_table_remove(recent->table, success);
 }
 
-/* dbids are the server's own, so nobody can aim at collisions: the hash of the key spreads them, the rest tells them apart. */
+/* dbids are the server's own, so nobody can aim at collisions: the hash of the key spreads them, the rest
+ * tells them apart. */
 static void
 make_key(ConfKey account, uint8_t key[CONF_TABLE_KEY_SIZE])
 {
@@ -103,7 +106,8 @@ mark_hash(const ConfRecentSuccess *recent, const char *hash, uint8_t mark[CONF_D
 }
 
 static void
-digest_all(const ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password, uint8_t digest[CONF_DIGEST_SIZE])
+digest_all(const ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password,
+           uint8_t digest[CONF_DIGEST_SIZE])
 {
     char owner[64];
     g_snprintf(owner, sizeof(owner), "%u/%" G_GINT64_FORMAT, account.type, account.dbid);

@@ -14,7 +14,7 @@ enum {
 
 static bool is_in_load(const ConfPlugin *p, GError **error);
 
-G_DEFINE_QUARK(conf-plugin-rpc-error-quark, conf_plugin_rpc_error)
+G_DEFINE_QUARK(conf - plugin - rpc - error - quark, conf_plugin_rpc_error)
 
 ConfPlugin *
 conf_plugin_ref(ConfPlugin *p)
@@ -123,8 +123,8 @@ conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...)
     ConfLogId id = IDS[CLAMP(level, 0, (int)G_N_ELEMENTS(IDS) - 1)];
     if (!conf_log_is_on(id))
         return;
-    /* One id cannot have a sentence a plugin: it is a value, which keeps it whole in JSON lines too.  What is missing of
-     * the pairs is NULL, and the first NULL key ends them. */
+    /* One id cannot have a sentence a plugin: it is a value, which keeps it whole in JSON lines too.  What
+     * is missing of the pairs is NULL, and the first NULL key ends them. */
     const char *a[2 * LOG_PAIRS_MAX] = {NULL};
     va_list arguments;
     va_start(arguments, sentence);
@@ -135,8 +135,9 @@ conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...)
         a[2 * i + 1] = va_arg(arguments, const char *);
     }
     va_end(arguments);
-    conf_log(id, "plugin", p->name, "message", sentence, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10],
-             a[11], a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], NULL);
+    conf_log(id, "plugin", p->name, "message", sentence, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8],
+             a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22],
+             a[23], NULL);
 }
 
 void
@@ -163,7 +164,8 @@ conf_plugin_know_param(ConfPlugin *p, const char *method, const char *member)
 }
 
 bool
-conf_plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error)
+conf_plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func,
+                       GError **error)
 {
     conf_assert_main();
     if (!is_in_load(p, error))

@@ -1,9 +1,9 @@
 /* confserv-plugin.h - all that a plugin may use of the server.
  *
- * A plugin is a shared object that exports one symbol, `conf_plugin` (see CONF_PLUGIN at the end).  Everything here is
- * called on the main loop only, unless it says "any thread".  Types are opaque; what a function lends is good until the
- * hook returns, unless it says otherwise.  Nothing here may block: a blocking library goes through conf_work().
- * docs/plugins.md walks through a complete plugin. */
+ * A plugin is a shared object that exports one symbol, `conf_plugin` (see CONF_PLUGIN at the end).
+ * Everything here is called on the main loop only, unless it says "any thread".  Types are opaque; what a
+ * function lends is good until the hook returns, unless it says otherwise.  Nothing here may block: a
+ * blocking library goes through conf_work(). docs/plugins.md walks through a complete plugin. */
 #pragma once
 
 #include <stdbool.h>
@@ -39,9 +39,9 @@ typedef enum {
     CONF_LATER,  /* I took a ConfLater and shall finish it */
 } ConfVerdict;
 
-/* Error codes of protocol.md 11 may be put on a GError of domain CONF_PLUGIN_RPC_ERROR (code = the number): the client gets
- * that code.  Of domain CONF_ERROR the code CONF_ERROR_UNAVAILABLE becomes -32013; anything else in `received` -32603, in
- * `login` -32001. */
+/* Error codes of protocol.md 11 may be put on a GError of domain CONF_PLUGIN_RPC_ERROR (code = the
+ * number): the client gets that code.  Of domain CONF_ERROR the code CONF_ERROR_UNAVAILABLE becomes
+ * -32013; anything else in `received` -32603, in `login` -32001. */
 #define CONF_PLUGIN_RPC_ERROR (conf_plugin_rpc_error_quark())
 CONF_API GQuark conf_plugin_rpc_error_quark(void);
 
@@ -52,8 +52,9 @@ typedef struct {
     ConfVerdict (*accepted)(void *self, ConfConnection *c, GError **error);
     ConfVerdict (*transport)(void *self, ConfConnection *c, GError **error); /* may push a filter: TLS */
     void (*opened)(void *self, ConfConnection *c);                           /* handshakes are over */
-    void (*idle)(void *self, ConfConnection *c, unsigned quiet_ms);          /* nothing received since; see conf_connection_watch_idle */
-    void (*closed)(void *self, ConfConnection *c);                           /* last use of c */
+    /* nothing received since; see conf_connection_watch_idle */
+    void (*idle)(void *self, ConfConnection *c, unsigned quiet_ms);
+    void (*closed)(void *self, ConfConnection *c); /* last use of c */
     /* requests */
     ConfVerdict (*received)(void *self, ConfRequest *r, GError **error);
     ConfVerdict (*login)(void *self, ConfLogin *l, GError **error);
@@ -70,7 +71,8 @@ enum { CONF_FIRST = 100, CONF_EARLY = 300, CONF_NORMAL = 500, CONF_LATE = 700, C
 
 /* From load() only; several tables allowed.  Lower runs first; ties: the order of `plugins =`. */
 CONF_API void conf_plugin_hook(ConfPlugin *p, int priority, const ConfHooks *hooks);
-/* A service of which the core needs one: "storage" (ConfStorageProvider), "history" (ConfHistoryProvider).  False: taken. */
+/* A service of which the core needs one: "storage" (ConfStorageProvider), "history" (ConfHistoryProvider).
+ * False: taken. */
 CONF_API bool conf_plugin_provide(ConfPlugin *p, const char *service, const void *table, GError **error);
 CONF_API const char *conf_plugin_get_name(const ConfPlugin *p);
 /* Section of the server's own options in force now, as text; NULL: unset. */
@@ -80,31 +82,40 @@ CONF_API const char *conf_plugin_get_data_folder(const ConfPlugin *p);
 /* Name of the server's own application, its role ("primary", "proxy", "backup"). */
 CONF_API const char *conf_plugin_get_application(const ConfPlugin *p);
 CONF_API const char *conf_plugin_get_role(const ConfPlugin *p);
-/* One line in the log. `level`: 0 error .. 4 debug.  At most 12 pairs, const char *, NULL-ended.  Any thread. */
-CONF_API void conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...) G_GNUC_NULL_TERMINATED;
-/* A counter or gauge in server.statistics under "NAME" (flat; the plugin's name is put before: "addp.polls").  The
- * address stays valid as long as the plugin is loaded. */
+/* One line in the log. `level`: 0 error .. 4 debug.  At most 12 pairs, const char *, NULL-ended.  Any
+ * thread. */
+CONF_API void conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...)
+    G_GNUC_NULL_TERMINATED;
+/* A counter or gauge in server.statistics under "NAME" (flat; the plugin's name is put before:
+ * "addp.polls").  The address stays valid as long as the plugin is loaded. */
 CONF_API void conf_plugin_statistic(ConfPlugin *p, const char *name, const uint64_t *value);
 
 /* ---- later: keeps a request or log-in past its hook ----
- * gone() says that nobody waits any more (client closed, or timeout_ms over and the core has answered "unavailable").
- * Finish exactly once in every case, also after gone().  Finishing with CONF_NEXT goes on with the next hook. */
+ * gone() says that nobody waits any more (client closed, or timeout_ms over and the core has answered
+ * "unavailable").  Finish exactly once in every case, also after gone().  Finishing with CONF_NEXT goes on
+ * with the next hook. */
 CONF_API ConfLater *conf_request_later(ConfRequest *r, unsigned timeout_ms, void (*gone)(void *), void *data);
 CONF_API ConfLater *conf_login_later(ConfLogin *l, unsigned timeout_ms, void (*gone)(void *), void *data);
 CONF_API void conf_later_finish(ConfLater *later, ConfVerdict verdict, GError *error); /* takes both */
-CONF_API void conf_later_answer(ConfLater *later, const char *result_json);            /* of a request: DONE with this result */
-CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state); /* of a log-in: ask more (-32002); takes later */
+/* of a request: DONE with this result */
+CONF_API void conf_later_answer(ConfLater *later, const char *result_json);
+/* of a log-in: ask more (-32002); takes later */
+CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state);
 
 /* ---- work, watches, timers ---- */
-/* Blocking library: work() runs in a bounded pool and sees only job; done() always follows on the main loop, before
- * unload().  False: the queue is full, or the plugin is being unloaded; refuse with CONF_ERROR_UNAVAILABLE. */
-CONF_API bool conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job), void *job);
+/* Blocking library: work() runs in a bounded pool and sees only job; done() always follows on the main
+ * loop, before unload().  False: the queue is full, or the plugin is being unloaded; refuse with
+ * CONF_ERROR_UNAVAILABLE. */
+CONF_API bool conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job),
+                        void *job);
 /* Any thread: func(self, data) on the main loop; not called any more once unload() was. */
 CONF_API void conf_plugin_call_main(ConfPlugin *p, void (*func)(void *self, void *data), void *data);
-/* Library with a descriptor (libldap, libpq): waits in the server's main loop until conf_unwatch; G_IO_NVAL (the descriptor
- * was closed) is told once and ends the watch.  0: refused. */
-CONF_API unsigned conf_watch(ConfPlugin *p, int fd, GIOCondition events, void (*ready)(void *self, int fd, GIOCondition));
-CONF_API unsigned conf_timer(ConfPlugin *p, unsigned ms, void (*due)(void *self, void *data), void *data); /* once */
+/* Library with a descriptor (libldap, libpq): waits in the server's main loop until conf_unwatch;
+ * G_IO_NVAL (the descriptor was closed) is told once and ends the watch.  0: refused. */
+CONF_API unsigned conf_watch(ConfPlugin *p, int fd, GIOCondition events,
+                             void (*ready)(void *self, int fd, GIOCondition));
+/* Once. */
+CONF_API unsigned conf_timer(ConfPlugin *p, unsigned ms, void (*due)(void *self, void *data), void *data);
 CONF_API void conf_unwatch(ConfPlugin *p, unsigned id); /* either kind; before unload() the core does it */
 
 /* ---- connections ---- */
@@ -114,27 +125,33 @@ CONF_API bool conf_connection_is_loopback(const ConfConnection *c);
 CONF_API bool conf_connection_is_encrypted(const ConfConnection *c);
 CONF_API const char *conf_connection_get_peer(const ConfConnection *c);         /* "10.1.2.3:4711" */
 CONF_API const char *conf_connection_get_peer_address(const ConfConnection *c); /* without the port */
-CONF_API const char *conf_connection_get_port_id(const ConfConnection *c);      /* of the listener; "" of outgoing ones */
-CONF_API const char *conf_connection_get_host(const ConfConnection *c);         /* outgoing: the name dialled; else "" */
-CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);     /* monotonic usec; what waits in the socket counts */
-/* An option of this connection by the look-up order: of an accepted one port → application → host, of an outgoing one
- * connection → application → host; within each the `transport` string ("tls=1;certificate=...") before the section
- * named.  NULL: set nowhere. Borrowed until the hook returns. */
-CONF_API const char *conf_connection_get_option(const ConfConnection *c, const char *section, const char *key);
+/* of the listener; "" of outgoing ones */
+CONF_API const char *conf_connection_get_port_id(const ConfConnection *c);
+/* outgoing: the name dialled; else "" */
+CONF_API const char *conf_connection_get_host(const ConfConnection *c);
+/* monotonic usec; what waits in the socket counts */
+CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);
+/* An option of this connection by the look-up order: of an accepted one port → application → host, of an
+ * outgoing one connection → application → host; within each the `transport` string
+ * ("tls=1;certificate=...") before the section named.  NULL: set nowhere. Borrowed until the hook returns. */
+CONF_API const char *conf_connection_get_option(const ConfConnection *c, const char *section,
+                                                const char *key);
 /* A plugin's own data on a connection; freed after `closed`.  NULL data takes it away. */
-CONF_API void conf_connection_set_plugin_data(ConfConnection *c, ConfPlugin *p, void *data, void (*free_data)(void *));
+CONF_API void conf_connection_set_plugin_data(ConfConnection *c, ConfPlugin *p, void *data,
+                                              void (*free_data)(void *));
 CONF_API void *conf_connection_get_plugin_data(const ConfConnection *c, const ConfPlugin *p);
-/* hook `idle` is called for this connection once nothing was received for `ms`, and again every `ms` of silence; 0: never.
- * One setting a plugin and connection. */
+/* hook `idle` is called for this connection once nothing was received for `ms`, and again every `ms` of
+ * silence; 0: never. One setting a plugin and connection. */
 CONF_API void conf_connection_watch_idle(ConfConnection *c, ConfPlugin *p, unsigned ms);
 /* Closed at the end of the turn; pointers stay good until `closed`. */
 CONF_API void conf_connection_drop(ConfConnection *c, const char *reason);
-/* A request to the peer (addp.poll).  answered(): result and error are raw JSON, one of them NULL; both NULL: no answer in
- * time or connection gone. */
-CONF_API bool conf_connection_send_request(ConfConnection *c, ConfPlugin *p, const char *method, const char *params_json,
-                                           unsigned timeout_ms,
-                                           void (*answered)(void *self, const char *result, const char *error, void *data), void *data);
-CONF_API bool conf_connection_send_notification(ConfConnection *c, const char *method, const char *params_json);
+/* A request to the peer (addp.poll).  answered(): result and error are raw JSON, one of them NULL; both
+ * NULL: no answer in time or connection gone. */
+CONF_API bool conf_connection_send_request(
+    ConfConnection *c, ConfPlugin *p, const char *method, const char *params_json, unsigned timeout_ms,
+    void (*answered)(void *self, const char *result, const char *error, void *data), void *data);
+CONF_API bool conf_connection_send_notification(ConfConnection *c, const char *method,
+                                                const char *params_json);
 
 /* ---- filters: a transform of the byte stream (TLS); pushed by hook `transport` ---- */
 typedef struct ConfFilterHandle ConfFilterHandle;
@@ -142,7 +159,8 @@ typedef struct {
     size_t size; /* sizeof(ConfFilterTable) */
     /* The stream begins.  An outgoing filter may speak first. */
     void (*start)(void *filter, ConfFilterHandle *h, bool outgoing);
-    /* Bytes from the wire: hand on what they decode to by conf_filter_emit_plain; answer by conf_filter_emit_wire. */
+    /* Bytes from the wire: hand on what they decode to by conf_filter_emit_plain; answer by
+     * conf_filter_emit_wire. */
     void (*decode)(void *filter, ConfFilterHandle *h, const void *data, size_t size);
     /* Bytes of the server: hand them on by conf_filter_emit_wire.  Called only after conf_filter_ready. */
     void (*encode)(void *filter, ConfFilterHandle *h, const void *data, size_t size);
@@ -159,39 +177,51 @@ CONF_API void conf_filter_emit_wire(ConfFilterHandle *h, const void *data, size_
 CONF_API void conf_filter_ready(ConfFilterHandle *h);
 CONF_API void conf_filter_set_encrypted(ConfFilterHandle *h, bool encrypted);
 /* Who the peer proved to be ("CN=proxy1,O=..."), and further names, NULL-ended; copied. */
-CONF_API void conf_filter_set_peer_identity(ConfFilterHandle *h, const char *subject, const char *const *names);
+CONF_API void conf_filter_set_peer_identity(ConfFilterHandle *h, const char *subject,
+                                            const char *const *names);
 CONF_API void conf_filter_fail(ConfFilterHandle *h, const char *reason); /* closes */
 CONF_API ConfConnection *conf_filter_get_connection(const ConfFilterHandle *h);
-CONF_API const char *conf_connection_get_peer_subject(const ConfConnection *c);      /* NULL: proved nothing */
+/* NULL: proved nothing */
+CONF_API const char *conf_connection_get_peer_subject(const ConfConnection *c);
 CONF_API const char *const *conf_connection_get_peer_names(const ConfConnection *c); /* NULL-ended, or NULL */
 
 /* ---- requests and methods ---- */
 CONF_API const char *conf_request_get_method_name(const ConfRequest *r);
 /* Raw JSON text of params; NUL-ended, good until the hook returns. */
 CONF_API const char *conf_request_get_params_json(ConfRequest *r);
-CONF_API ConfConnection *conf_request_get_peer(const ConfRequest *r);  /* NULL: gone */
-CONF_API ConfSession *conf_request_get_owner(const ConfRequest *r);    /* NULL: not logged in */
+CONF_API ConfConnection *conf_request_get_peer(const ConfRequest *r); /* NULL: gone */
+CONF_API ConfSession *conf_request_get_owner(const ConfRequest *r);   /* NULL: not logged in */
 /* Answers (then return CONF_DONE). */
 CONF_API void conf_request_answer_json(ConfRequest *r, const char *result_json);
 CONF_API void conf_request_answer_error(ConfRequest *r, int code, const char *message, const char *data_json);
-/* Adds members to the params of session.open's and replica.open's requests that this plugin understands ("addp"); others
- * answer -32602 to a member they do not know. And to their answers. */
+/* Adds members to the params of session.open's and replica.open's requests that this plugin understands
+ * ("addp"); others answer -32602 to a member they do not know. And to their answers. */
 CONF_API void conf_plugin_know_param(ConfPlugin *p, const char *method, const char *member);
 CONF_API void conf_request_add_to_answer(ConfRequest *r, const char *member, const char *json);
-/* From load() only.  func answers by conf_request_answer_json, or takes conf_request_later.  Needs a session unless
- * before_login. False: the name is taken. */
+/* From load() only.  func answers by conf_request_answer_json, or takes conf_request_later.  Needs a
+ * session unless before_login. False: the name is taken. */
 typedef void (*ConfPluginMethodFunc)(void *self, ConfRequest *r);
-CONF_API bool conf_plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error);
+CONF_API bool conf_plugin_add_method(ConfPlugin *p, const char *name, bool before_login,
+                                     ConfPluginMethodFunc func, GError **error);
 
 /* ---- JSON: reading as a tree, writing ---- */
 typedef struct ConfJson ConfJson; /* a value; lives until the hook returns */
-typedef enum { CONF_V_NULL, CONF_V_BOOLEAN, CONF_V_NUMBER, CONF_V_STRING, CONF_V_ARRAY, CONF_V_OBJECT } ConfValueKind;
+typedef enum {
+    CONF_V_NULL,
+    CONF_V_BOOLEAN,
+    CONF_V_NUMBER,
+    CONF_V_STRING,
+    CONF_V_ARRAY,
+    CONF_V_OBJECT
+} ConfValueKind;
 /* NULL: not one strict JSON text; *error says where. */
 CONF_API const ConfJson *conf_value_parse(const char *text, GError **error);
 CONF_API ConfValueKind conf_value_kind(const ConfJson *v);
 CONF_API const ConfJson *conf_value_member(const ConfJson *v, const char *name); /* NULL: none */
-CONF_API const ConfJson *conf_value_item(const ConfJson *v, unsigned index);     /* of array or object; NULL: past the end */
-CONF_API const ConfJson *conf_value_next(const ConfJson *v); /* the item after this one; NULL: it is the last */
+/* of array or object; NULL: past the end */
+CONF_API const ConfJson *conf_value_item(const ConfJson *v, unsigned index);
+/* the item after this one; NULL: it is the last */
+CONF_API const ConfJson *conf_value_next(const ConfJson *v);
 CONF_API unsigned conf_value_length(const ConfJson *v);
 /* NUL-ended; a text with \u0000 in it is none, lest it be read as its beginning. */
 CONF_API const char *conf_value_string(const ConfJson *v); /* of STRING; NULL: no string */
@@ -225,8 +255,10 @@ CONF_API int64_t conf_commit_get_user(const ConfCommit *c); /* dbid; 0: none */
 CONF_API int64_t conf_commit_get_application(const ConfCommit *c);
 CONF_API const char *conf_commit_get_address(const ConfCommit *c); /* NULL: none */
 CONF_API unsigned conf_commit_get_length(const ConfCommit *c);
-/* "create", "update", "delete", "permission", "secret"; before and after may be NULL.  After either is lent. */
-CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before, const ConfObject **after);
+/* "create", "update", "delete", "permission", "secret"; before and after may be NULL.  After either is
+ * lent. */
+CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before,
+                                            const ConfObject **after);
 /* The change record of architecture.md 5 as JSON; g_free(). */
 CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
@@ -234,32 +266,40 @@ CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, i
 CONF_API const ConfObject *conf_plugin_lookup_name(ConfPlugin *p, const char *type, const char *name);
 
 /* ---- sessions ---- */
-CONF_API uint64_t conf_session_get_id(const ConfSession *s);           /* never used twice in a process; not the token */
-CONF_API int64_t conf_session_get_user(const ConfSession *s);          /* dbid of the person; 0: an application as itself */
+/* never used twice in a process; not the token */
+CONF_API uint64_t conf_session_get_id(const ConfSession *s);
+/* dbid of the person; 0: an application as itself */
+CONF_API int64_t conf_session_get_user(const ConfSession *s);
 CONF_API const char *conf_session_get_user_name(const ConfSession *s); /* "" then */
 CONF_API int64_t conf_session_get_application(const ConfSession *s);
 CONF_API const char *conf_session_get_application_name(const ConfSession *s);
 CONF_API ConfConnection *conf_session_get_peer(const ConfSession *s); /* NULL: broken, may be resumed */
-CONF_API bool conf_session_may(const ConfSession *s, const ConfObject *o, const char *right); /* "read", "change", ... */
+/* "read", "change", ... */
+CONF_API bool conf_session_may(const ConfSession *s, const ConfObject *o, const char *right);
 CONF_API bool conf_session_is_administrator(const ConfSession *s);
 /* An object as the session sees it; NULL: none, or not readable. */
 CONF_API const ConfObject *conf_session_read(ConfSession *s, const char *type, int64_t dbid);
 CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *type, const char *name);
-/* A transaction as the session: `operations_json` is the array of method `transaction`.  done(): error_json NULL: committed as
- * `revision`.  done always follows, also after the session is gone. */
+/* A transaction as the session: `operations_json` is the array of method `transaction`.  done():
+ * error_json NULL: committed as `revision`.  done always follows, also after the session is gone. */
 CONF_API void conf_session_submit(ConfSession *s, ConfPlugin *p, const char *operations_json,
-                                  void (*done)(void *self, int64_t revision, const char *error_json, void *data), void *data);
+                                  void (*done)(void *self, int64_t revision, const char *error_json,
+                                               void *data),
+                                  void *data);
 CONF_API bool conf_session_send_notification(ConfSession *s, const char *method, const char *params_json);
 /* Ends it: session.ending with this reason. */
 CONF_API void conf_session_end(ConfSession *s, const char *reason);
 
 /* ---- log-ins ---- */
-CONF_API const char *conf_login_get_user(const ConfLogin *l);        /* as given; "" if none */
+CONF_API const char *conf_login_get_user(const ConfLogin *l); /* as given; "" if none */
 CONF_API const char *conf_login_get_application(const ConfLogin *l);
-CONF_API const char *conf_login_get_password(const ConfLogin *l);    /* "" if none; wiped after the hook or the later */
-CONF_API const char *conf_login_get_mechanism(const ConfLogin *l);   /* "password", "certificate", "kerberos" */
-CONF_API const char *conf_login_get_token(const ConfLogin *l);       /* of other mechanisms; "" */
-CONF_API const ConfObject *conf_login_get_person(const ConfLogin *l); /* NULL: unknown here, or an application as itself */
+/* "" if none; wiped after the hook or the later */
+CONF_API const char *conf_login_get_password(const ConfLogin *l);
+/* "password", "certificate", "kerberos" */
+CONF_API const char *conf_login_get_mechanism(const ConfLogin *l);
+CONF_API const char *conf_login_get_token(const ConfLogin *l); /* of other mechanisms; "" */
+/* NULL: unknown here, or an application as itself */
+CONF_API const ConfObject *conf_login_get_person(const ConfLogin *l);
 CONF_API ConfConnection *conf_login_get_connection(const ConfLogin *l); /* NULL: gone */
 /* What the directory says to the user: data.text of the error. */
 CONF_API void conf_login_set_text(ConfLogin *l, const char *text);
@@ -269,7 +309,7 @@ CONF_API void conf_login_add_group(ConfLogin *l, const char *group);
 CONF_API GBytes *conf_login_get_state(const ConfLogin *l);
 CONF_API const char *conf_login_get_response(const ConfLogin *l);
 
-/* ---- service "storage": blocking functions, called by one thread at a time (the writer thread, or at start) ---- */
+/* ---- service "storage": blocking functions, called by one thread at a time (the writer thread, or at start) */
 typedef struct {
     uint16_t type;
     int64_t dbid, revision, acl_revision;
@@ -283,8 +323,8 @@ typedef struct {
     size_t record_size;
 } ConfStorageChange;
 typedef struct {
-    int64_t base_revision;  /* lease row's revision must be this */
-    int64_t last_revision;  /* and becomes this */
+    int64_t base_revision; /* lease row's revision must be this */
+    int64_t last_revision; /* and becomes this */
     const char *last_chain;
     const ConfStorageObject *puts; /* written or replaced */
     size_t put_count;
@@ -316,29 +356,35 @@ typedef struct {
     void (*close)(void *db);
     /* Numbered migrations under a lock; CONF_ERROR_NEWER where the database is newer.  *version: now. */
     bool (*migrate)(void *db, int *version, GError **error);
-    /* The lock that dies with the process, named by the epoch it is for.  1: taken, 0: held by someone, -1: *error. */
+    /* The lock that dies with the process, named by the epoch it is for.  1: taken, 0: held by someone,
+     * -1: *error. */
     int (*take_lock)(void *db, int64_t epoch, GError **error);
     bool (*read_lease)(void *db, ConfStorageLease *lease, GError **error);
     /* epoch := epoch + 1 where it is still `seen`; CONF_ERROR_HELD otherwise. */
     bool (*take_lease)(void *db, int64_t seen_epoch, const char *holder, int64_t *epoch, GError **error);
     /* beat := beat + 1 where epoch is mine; CONF_ERROR_DEPOSED otherwise. */
     bool (*renew_lease)(void *db, int64_t epoch, GError **error);
-    bool (*load_objects)(void *db, ConfStorageObjectFunc func, void *data, GError **error); /* (type, dbid) order */
+    /* (type, dbid) order */
+    bool (*load_objects)(void *db, ConfStorageObjectFunc func, void *data, GError **error);
     bool (*load_next_dbids)(void *db, ConfStorageDbidFunc func, void *data, GError **error);
     bool (*load_changes)(void *db, int64_t after, ConfStorageChangeFunc func, void *data, GError **error);
-    /* All or nothing, durable when it returns true.  First statement: the fenced update of the lease row; no row:
-     * CONF_ERROR_DEPOSED.  CONF_ERROR_UNKNOWN where the outcome cannot be told; CONF_ERROR_FULL, _UNAVAILABLE: not done. */
+    /* All or nothing, durable when it returns true.  First statement: the fenced update of the lease row;
+     * no row: CONF_ERROR_DEPOSED.  CONF_ERROR_UNKNOWN where the outcome cannot be told; CONF_ERROR_FULL,
+     * _UNAVAILABLE: not done. */
     bool (*commit)(void *db, int64_t epoch, const ConfStorageBatch *batch, GError **error);
     /* -init: everything, and the lease row, in one transaction; CONF_ERROR_EXISTS where data stands. */
-    bool (*initialize)(void *db, const ConfStorageLease *lease, const ConfStorageBatch *batch, GError **error);
-    /* Removes at most `limit` of the oldest change records that are older than `before_ms`, or above max_bytes in all, with
-     * revision < keep_from.  *removed: how many. */
-    bool (*prune)(void *db, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit, int *removed, GError **error);
+    bool (*initialize)(void *db, const ConfStorageLease *lease, const ConfStorageBatch *batch,
+                       GError **error);
+    /* Removes at most `limit` of the oldest change records that are older than `before_ms`, or above
+     * max_bytes in all, with revision < keep_from.  *removed: how many. */
+    bool (*prune)(void *db, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit,
+                  int *removed, GError **error);
     /* After an error: is the connection worth keeping?  False: it is closed and opened anew. */
     bool (*is_alive)(void *db);
     /* -accept-rollback: a new environment UUID. */
     bool (*set_environment)(void *db, int64_t epoch, const char *environment, GError **error);
-    /* Housekeeping (a checkpoint) after a commit was answered; `idle`: nothing else waits.  Short; may be NULL. */
+    /* Housekeeping (a checkpoint) after a commit was answered; `idle`: nothing else waits.  Short; may be
+     * NULL. */
     void (*tidy)(void *db, bool idle);
 } ConfStorageProvider;
 
@@ -347,15 +393,20 @@ typedef struct {
     size_t size;
     /* The highest revision that the history holds durably: change records are not pruned above it. */
     int64_t (*get_confirmed)(void *self);
-    /* asOf: the object as of a revision; answers later through conf_later_answer-like completion: done(body or NULL, error). */
+    /* asOf: the object as of a revision; answers later through conf_later_answer-like completion:
+     * done(body or NULL, error). */
     void (*read_as_of)(void *self, const char *type, int64_t dbid, int64_t revision,
                        void (*done)(const char *object_json, GError *error, void *data), void *data);
-    /* Change records with revision > after, ascending, for replays beyond the memory; func false ends; done at the end. */
-    void (*replay)(void *self, int64_t after, bool (*func)(const char *record_json, const char *chain, void *data),
+    /* Change records with revision > after, ascending, for replays beyond the memory; func false ends;
+     * done at the end. */
+    void (*replay)(void *self, int64_t after,
+                   bool (*func)(const char *record_json, const char *chain, void *data),
                    void (*done)(GError *error, void *data), void *data);
     /* Sessions on disk: saved at each change, asked for at a resume of an unknown token. */
-    void (*save_session)(void *self, const char *token_hash, const char *session_json); /* NULL json: forget */
-    void (*load_session)(void *self, const char *token_hash, void (*done)(const char *session_json, void *data), void *data);
+    /* NULL json: forget */
+    void (*save_session)(void *self, const char *token_hash, const char *session_json);
+    void (*load_session)(void *self, const char *token_hash,
+                         void (*done)(const char *session_json, void *data), void *data);
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */
@@ -365,17 +416,20 @@ typedef struct {
     const char *const *needs; /* plugins that must be loaded before; NULL-ended, or NULL */
     const ConfOption *options;
     size_t settings_size;
-    /* `settings` stay good until changed() gave the next ones, and until unload() returned.  Options that take effect at
-     * start only keep their value in them.  A section of NULL in `options` is the plugin's name, "" the server's own; of
-     * "NAME*" (every section that begins so) values are checked, and read by conf_plugin_get_option(). */
+    /* `settings` stay good until changed() gave the next ones, and until unload() returned.  Options that
+     * take effect at start only keep their value in them.  A section of NULL in `options` is the plugin's
+     * name, "" the server's own; of "NAME*" (every section that begins so) values are checked, and read by
+     * conf_plugin_get_option(). */
     bool (*check)(const void *settings, GError **error); /* pure: start, reload, -check-config */
     void *(*load)(ConfPlugin *p, const void *settings, GError **error); /* NULL: refused, *error */
-    void (*changed)(void *self, const void *settings); /* only after check() agreed */
-    void (*stop)(void *self);   /* no new work; finish what is held; watches and timers still run */
-    void (*unload)(void *self); /* nothing of the plugin is pending: jobs are done, watches, timers and laters gone */
+    void (*changed)(void *self, const void *settings);                  /* only after check() agreed */
+    void (*stop)(void *self); /* no new work; finish what is held; watches and timers still run */
+    /* nothing of the plugin is pending: jobs are done, watches, timers and laters gone */
+    void (*unload)(void *self);
 } ConfPluginDescriptor;
 #define CONF_PLUGIN(...) \
     CONF_API extern const ConfPluginDescriptor conf_plugin; \
-    const ConfPluginDescriptor conf_plugin = {CONF_PLUGIN_MAGIC, CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE, __VA_ARGS__}
+    const ConfPluginDescriptor conf_plugin = {CONF_PLUGIN_MAGIC, CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE, \
+                                              __VA_ARGS__}
 
 G_END_DECLS

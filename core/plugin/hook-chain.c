@@ -1,8 +1,8 @@
-/* hook-chain.c - the hooks of all plugins, flattened into one array a hook point, and the stack of plugins whose code
- * runs now.
+/* hook-chain.c - the hooks of all plugins, flattened into one array a hook point, and the stack of plugins
+ * whose code runs now.
  *
- * The arrays change only while plugins are loaded or unloaded, never while a hook runs, so a position in the chain of
- * `received` or `login` stays good while a plugin keeps a request for later. */
+ * The arrays change only while plugins are loaded or unloaded, never while a hook runs, so a position in
+ * the chain of `received` or `login` stays good while a plugin keeps a request for later. */
 #include "plugin/hook-chain.h"
 
 #include <stddef.h>
@@ -32,7 +32,8 @@ typedef enum {
 
 typedef void (*AnyFunc)(void);
 
-/* All members of ConfHooks are pointers to functions, so one offset a point is all that telling them apart takes. */
+/* All members of ConfHooks are pointers to functions, so one offset a point is all that telling them apart
+ * takes. */
 static const size_t POINT_OFFSET[POINT_COUNT] = {
     [POINT_ACCEPTED] = offsetof(ConfHooks, accepted),
     [POINT_TRANSPORT] = offsetof(ConfHooks, transport),
@@ -79,8 +80,8 @@ typedef struct {
         slot->hooks.member(slot->plugin->self, __VA_ARGS__); \
         conf_plugin_leave(slot->plugin); \
     }
-/* Returns from the function with the first verdict that is not CONF_NEXT.  *position moves on before the hook is called:
- * it is then where the chain goes on, should the hook keep the thing for later. */
+/* Returns from the function with the first verdict that is not CONF_NEXT.  *position moves on before the
+ * hook is called: it is then where the chain goes on, should the hook keep the thing for later. */
 #define ASK_IN_ORDER(point, member, thing, position, may_be_later, error) \
     while (*(position) < chains[point].count) { \
         const Slot *slot = &chains[point].slots[(*(position))++]; \
@@ -88,7 +89,8 @@ typedef struct {
         g_autoptr(GError) why = NULL; \
         conf_plugin_enter(slot->plugin); \
         ConfVerdict verdict = slot->hooks.member(slot->plugin->self, thing, &why); \
-        verdict = settle_verdict(slot->plugin, verdict, slot->plugin->laters_made != laters_before, may_be_later, &why); \
+        verdict = settle_verdict(slot->plugin, verdict, slot->plugin->laters_made != laters_before, \
+                                 may_be_later, &why); \
         conf_plugin_leave(slot->plugin); \
         if (verdict == CONF_NEXT) \
             continue; \
@@ -105,7 +107,8 @@ static bool scratch_is_used;
 
 static bool has_member(const ConfHooks *hooks, Point point);
 static int compare_candidates(const void *a, const void *b);
-static ConfVerdict settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_later, bool may_be_later, GError **error);
+static ConfVerdict settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_later, bool may_be_later,
+                                  GError **error);
 
 bool
 conf_hooks_have_visible(void)
@@ -235,7 +238,8 @@ conf_hooks_session_closed(ConfSession *s, const char *reason)
 ConfPlugin *
 conf_plugin_current(void)
 {
-    return entries != NULL && entries->len > 0 ? g_array_index(entries, Entry, entries->len - 1).plugin : NULL;
+    return entries != NULL && entries->len > 0 ? g_array_index(entries, Entry, entries->len - 1).plugin
+                                               : NULL;
 }
 
 void
@@ -331,8 +335,8 @@ compare_candidates(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* What a hook answers is not trusted to fit together: a refusal always comes with a reason and nothing else does; who took
- * a ConfLater waits for it, and nobody else. */
+/* What a hook answers is not trusted to fit together: a refusal always comes with a reason and nothing
+ * else does; who took a ConfLater waits for it, and nobody else. */
 static ConfVerdict
 settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_later, bool may_be_later, GError **error)
 {
@@ -350,12 +354,15 @@ settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_later, bool may_be_
     }
     if (verdict == CONF_REFUSE) {
         if (*error == NULL)
-            g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "plugin %s refused without giving a reason", p->name);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "plugin %s refused without giving a reason",
+                        p->name);
         return verdict;
     }
     g_clear_error(error);
-    conf_plugin_fault(p, may_be_later && verdict == CONF_LATER ? "A hook answered CONF_LATER without taking a ConfLater"
-                                                               : "A hook gave a verdict that it may not give");
-    g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "plugin %s gave a verdict that it may not give", p->name);
+    conf_plugin_fault(p, may_be_later && verdict == CONF_LATER
+                             ? "A hook answered CONF_LATER without taking a ConfLater"
+                             : "A hook gave a verdict that it may not give");
+    g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "plugin %s gave a verdict that it may not give",
+                p->name);
     return CONF_REFUSE;
 }

@@ -1,5 +1,5 @@
-/* hook-chain.h - the hooks of all plugins, flattened into one array a hook point: an unused point costs one test.
- * The core calls plugins through these only.  Main loop only. */
+/* hook-chain.h - the hooks of all plugins, flattened into one array a hook point: an unused point costs
+ * one test. The core calls plugins through these only.  Main loop only. */
 #pragma once
 
 #include "plugin/confserv-plugin.h"
@@ -16,8 +16,8 @@ void conf_hooks_opened(ConfConnection *c);
 void conf_hooks_closed(ConfConnection *c);
 /* `p`: whose idle watch is due. */
 void conf_hooks_idle(ConfConnection *c, ConfPlugin *p, unsigned quiet_ms);
-/* `position`: where in the chain to begin (0 at first; after CONF_LATER finished with CONF_NEXT, the one after the hook
- * that took it).  On CONF_LATER *position is that. */
+/* `position`: where in the chain to begin (0 at first; after CONF_LATER finished with CONF_NEXT, the one
+ * after the hook that took it).  On CONF_LATER *position is that. */
 ConfVerdict conf_hooks_received(ConfRequest *r, unsigned *position, GError **error);
 ConfVerdict conf_hooks_login(ConfLogin *l, unsigned *position, GError **error);
 void conf_hooks_login_refused(ConfLogin *l, const char *why);

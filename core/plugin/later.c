@@ -1,9 +1,10 @@
 /* later.c - the generic half of ConfLater: the duty to answer that a plugin took over in a hook or a method.
  *
- * States: held (the plugin has it, the owner waits), finishing (the plugin finished it, the owner is being told; where that
- * happens within the hook that took it, from the main loop, since the owner does not know yet that it is to wait), gone
- * (nobody waits any more; the plugin must still finish it), over (kept a while unused, see below).  The owner is told at most once and never after
- * conf_later_abandon(); gone() is called at most once and never after the plugin finished. */
+ * States: held (the plugin has it, the owner waits), finishing (the plugin finished it, the owner is being
+ * told; where that happens within the hook that took it, from the main loop, since the owner does not know
+ * yet that it is to wait), gone (nobody waits any more; the plugin must still finish it), over (kept a
+ * while unused, see below).  The owner is told at most once and never after conf_later_abandon(); gone()
+ * is called at most once and never after the plugin finished. */
 #include <string.h>
 
 #include "base/error.h"
@@ -36,14 +37,14 @@ struct ConfLater {
     void *data;
     GList link; /* in plugin->laters */
     ConfTimer timer;
-    uint64_t frame; /* of the hook that took it */
+    uint64_t frame;  /* of the hook that took it */
     Outcome outcome; /* while finishing */
     LaterState state;
     bool is_listed; /* link is in plugin->laters */
 };
 
-/* A plugin that finishes twice must not write into memory that is somebody else's by then: the last ones are kept, marked
- * as over. */
+/* A plugin that finishes twice must not write into memory that is somebody else's by then: the last ones
+ * are kept, marked as over. */
 static GQueue over = G_QUEUE_INIT;
 
 static void on_timeout(void *data);
@@ -57,7 +58,8 @@ static void retire(ConfLater *later);
 static void unlist(ConfLater *later);
 
 ConfLater *
-conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned timeout_ms, void (*gone)(void *), void *data)
+conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned timeout_ms,
+               void (*gone)(void *), void *data)
 {
     conf_assert_main();
     g_assert(p != NULL);
@@ -131,8 +133,8 @@ on_timeout(void *data)
     ConfLater *later = data;
     void *owner = later->owner;
     later->owner = NULL;
-    /* Marked before: the owner that answers may close what abandons this again, and the plugin may see the answer in a
-     * hook and finish there. */
+    /* Marked before: the owner that answers may close what abandons this again, and the plugin may see the
+     * answer in a hook and finish there. */
     later->state = LATER_GONE;
     later->funcs->timed_out(owner);
     if (later->state == LATER_GONE)
@@ -239,8 +241,8 @@ settle_outcome(const ConfLater *later, Outcome *outcome)
     if (outcome->verdict != CONF_REFUSE)
         g_clear_error(&outcome->error);
     else if (outcome->error == NULL)
-        g_set_error(&outcome->error, CONF_ERROR, CONF_ERROR_FAILED, "plugin %s refused without giving a reason",
-                    later->plugin->name);
+        g_set_error(&outcome->error, CONF_ERROR, CONF_ERROR_FAILED,
+                    "plugin %s refused without giving a reason", later->plugin->name);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* loader.c - the plugins of this server: which, in which order, from start to end.
  *
- * Everything is read and checked before the first load() runs, so that a wrong option of the last plugin does not leave
- * the effects of the first behind. */
+ * Everything is read and checked before the first load() runs, so that a wrong option of the last plugin
+ * does not leave the effects of the first behind. */
 #include "plugin/loader.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "plugin/plugin-private.h"
 #include "plugin/service-private.h"
 
-/* How long a job of a plugin that is to be unloaded may still run.  Beyond, the plugin's memory is left to the end of the
- * process: freeing it under a running thread would be worse. */
+/* How long a job of a plugin that is to be unloaded may still run.  Beyond, the plugin's memory is left to
+ * the end of the process: freeing it under a running thread would be worse. */
 enum { DRAIN_MS = 5000 };
 
 struct ConfPluginHost {
@@ -25,8 +25,8 @@ struct ConfPluginHost {
     bool is_stopped;
 };
 
-static GPtrArray *find_all(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings,
-                           GError **error);
+static GPtrArray *find_all(ConfPluginHost *host, const char *list, const char *own_section,
+                           const ConfSettings *settings, GError **error);
 static ConfPlugin *find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *own_section,
                             const ConfSettings *settings, GError **error);
 static bool check_needs(const ConfPlugin *p, GPtrArray *before, GPtrArray *all, GError **error);
@@ -66,7 +66,8 @@ conf_plugin_host_free(ConfPluginHost *host)
 }
 
 bool
-conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings, GError **error)
+conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *own_section,
+                      const ConfSettings *settings, GError **error)
 {
     conf_assert_main();
     g_free(host->own_section);
@@ -80,7 +81,8 @@ conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *own_se
         ConfPlugin *p = found->pdata[i];
         g_autoptr(GError) why = NULL;
         if (load_one(host, p, found, &why)) {
-            conf_log(CONF_LOG_PLUGIN_LOADED, "plugin", p->name, "version", p->descriptor->version, "file", p->path, NULL);
+            conf_log(CONF_LOG_PLUGIN_LOADED, "plugin", p->name, "version", p->descriptor->version, "file",
+                     p->path, NULL);
             continue;
         }
         if (p->is_optional) {
@@ -96,8 +98,8 @@ conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *own_se
 }
 
 bool
-conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings,
-                         GError **error)
+conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own_section,
+                         const ConfSettings *settings, GError **error)
 {
     conf_assert_main();
     g_autoptr(GPtrArray) found = find_all(host, list, own_section, settings, error);
@@ -122,7 +124,8 @@ conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own
 }
 
 bool
-conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings, GError **error)
+conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings,
+                        GError **error)
 {
     conf_assert_main();
     g_autofree void **fresh = g_new0(void *, host->plugins->len + 1);
@@ -196,7 +199,8 @@ conf_plugin_host_storage(ConfPluginHost *host, const char *engine)
 }
 
 void
-conf_plugin_host_foreach(ConfPluginHost *host, void (*func)(const char *name, const char *version, void *data), void *data)
+conf_plugin_host_foreach(ConfPluginHost *host,
+                         void (*func)(const char *name, const char *version, void *data), void *data)
 {
     for (unsigned i = 0; i < host->plugins->len; i++) {
         const ConfPlugin *p = host->plugins->pdata[i];
@@ -205,7 +209,8 @@ conf_plugin_host_foreach(ConfPluginHost *host, void (*func)(const char *name, co
 }
 
 void
-conf_plugin_host_foreach_statistic(ConfPluginHost *host, void (*func)(const char *name, uint64_t value, void *data), void *data)
+conf_plugin_host_foreach_statistic(ConfPluginHost *host,
+                                   void (*func)(const char *name, uint64_t value, void *data), void *data)
 {
     for (unsigned i = 0; i < host->plugins->len; i++) {
         const ConfPlugin *p = host->plugins->pdata[i];
@@ -245,17 +250,20 @@ conf_plugin_host_own_section(const ConfPluginHost *host)
 }
 
 bool
-conf_plugin_host_offer(ConfPluginHost *host, ConfPlugin *p, const char *service, const void *table, GError **error)
+conf_plugin_host_offer(ConfPluginHost *host, ConfPlugin *p, const char *service, const void *table,
+                       GError **error)
 {
     return conf_services_add(host->services, p, service, table, error);
 }
 
 /* Reads descriptors and options of all that `list` names and is not optional and missing.  NULL: *error. */
 static GPtrArray *
-find_all(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings, GError **error)
+find_all(ConfPluginHost *host, const char *list, const char *own_section, const ConfSettings *settings,
+         GError **error)
 {
     if (host->is_stopped) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "plugins cannot be loaded any more: the server is stopping");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED,
+                    "plugins cannot be loaded any more: the server is stopping");
         return NULL;
     }
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)conf_plugin_unref);
@@ -287,8 +295,8 @@ find_all(ConfPluginHost *host, const char *list, const char *own_section, const 
 }
 
 static ConfPlugin *
-find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *own_section, const ConfSettings *settings,
-         GError **error)
+find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *own_section,
+         const ConfSettings *settings, GError **error)
 {
     g_autoptr(ConfPlugin) p = conf_plugin_open(item, host->path, error);
     if (p == NULL)
@@ -298,7 +306,8 @@ find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *o
         return NULL;
     }
     p->host = host;
-    if (!conf_plugin_options_prepare(p, error) || !conf_plugin_options_read(p, own_section, settings, &p->settings, error))
+    if (!conf_plugin_options_prepare(p, error) ||
+        !conf_plugin_options_read(p, own_section, settings, &p->settings, error))
         return NULL;
     return g_steal_pointer(&p);
 }
@@ -310,11 +319,12 @@ check_needs(const ConfPlugin *p, GPtrArray *before, GPtrArray *all, GError **err
     for (unsigned i = 0; needs != NULL && needs[i] != NULL; i++) {
         if (lookup(before, needs[i]) != NULL)
             continue;
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    lookup(all, needs[i]) != NULL
-                        ? "plugin %s needs plugin %s to be loaded before it: put it before it in option plugins"
-                        : "plugin %s needs plugin %s, which is not loaded: add it before it in option plugins",
-                    p->name, needs[i]);
+        g_set_error(
+            error, CONF_ERROR, CONF_ERROR_INVALID,
+            lookup(all, needs[i]) != NULL
+                ? "plugin %s needs plugin %s to be loaded before it: put it before it in option plugins"
+                : "plugin %s needs plugin %s, which is not loaded: add it before it in option plugins",
+            p->name, needs[i]);
         return false;
     }
     return true;

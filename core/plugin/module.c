@@ -1,8 +1,9 @@
 /* module.c - finds the file of a plugin, reads its descriptor as data and opens it for good.
  *
- * Nothing of the plugin's is called here.  A file is opened lazily first, so that one built for another ABI is named as
- * such instead of by the first symbol it misses; then closed, because GModule ignores the flags of a second open while the
- * first stands; then opened with all symbols bound, so that a missing one shows now and not at the first log-in. */
+ * Nothing of the plugin's is called here.  A file is opened lazily first, so that one built for another
+ * ABI is named as such instead of by the first symbol it misses; then closed, because GModule ignores the
+ * flags of a second open while the first stands; then opened with all symbols bound, so that a missing one
+ * shows now and not at the first log-in. */
 #include <string.h>
 
 #include "base/error.h"
@@ -76,8 +77,8 @@ find_file(const char *item, const char *path, GError **error)
             return file;
     }
     g_set_error(error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
-                "plugin %s was not found: there is neither %s/%s.so nor %s.so in the plugin folders (%s)", item, item, item,
-                item, path != NULL && *path != '\0' ? path : "none is set");
+                "plugin %s was not found: there is neither %s/%s.so nor %s.so in the plugin folders (%s)",
+                item, item, item, item, path != NULL && *path != '\0' ? path : "none is set");
     return NULL;
 }
 
@@ -97,7 +98,8 @@ read_descriptor(GModule *module, const char *file, GError **error)
 {
     gpointer symbol = NULL;
     if (!g_module_symbol(module, "conf_plugin", &symbol) || symbol == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s is no plugin of confserv: it exports no symbol conf_plugin", file);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "%s is no plugin of confserv: it exports no symbol conf_plugin", file);
         return NULL;
     }
     const ConfPluginDescriptor *descriptor = symbol;
@@ -115,16 +117,18 @@ check_descriptor(const ConfPluginDescriptor *descriptor, const char *file, GErro
         return false;
     }
     if (descriptor->abi != CONF_PLUGIN_ABI) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "%s was built for plugin ABI %u, and this server has plugin ABI %u: build the plugin anew", file,
-                    descriptor->abi, (unsigned)CONF_PLUGIN_ABI);
+        g_set_error(
+            error, CONF_ERROR, CONF_ERROR_INVALID,
+            "%s was built for plugin ABI %u, and this server has plugin ABI %u: build the plugin anew", file,
+            descriptor->abi, (unsigned)CONF_PLUGIN_ABI);
         return false;
     }
     if (descriptor->feature > CONF_PLUGIN_FEATURE) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "%s was built for a newer server (plugin feature level %u; this server has %u): update the server or "
-                    "build the plugin for this one",
-                    file, descriptor->feature, (unsigned)CONF_PLUGIN_FEATURE);
+        g_set_error(
+            error, CONF_ERROR, CONF_ERROR_INVALID,
+            "%s was built for a newer server (plugin feature level %u; this server has %u): update the "
+            "server or build the plugin for this one",
+            file, descriptor->feature, (unsigned)CONF_PLUGIN_FEATURE);
         return false;
     }
     g_autofree char *name = name_of_file(file);
@@ -150,14 +154,17 @@ set_bind_error(const char *file, GError **error)
         reason = "unknown error";
     const char *symbol = strstr(reason, MISSING);
     if (symbol == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "plugin file %s cannot be opened: %s", file, reason);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "plugin file %s cannot be opened: %s", file,
+                    reason);
         return;
     }
     symbol += sizeof(MISSING) - 1;
     /* A versioned symbol goes on with ", version V". */
     g_autofree char *name = g_strndup(symbol, strcspn(symbol, ", "));
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                "plugin file %s needs the symbol %s, which neither this server nor a library of the plugin has", file, name);
+    g_set_error(
+        error, CONF_ERROR, CONF_ERROR_INVALID,
+        "plugin file %s needs the symbol %s, which neither this server nor a library of the plugin has", file,
+        name);
 }
 
 static char *

@@ -1,19 +1,22 @@
-/* options.c - the options of a plugin: its table with sections resolved, its settings struct filled, and reloads.
+/* options.c - the options of a plugin: its table with sections resolved, its settings struct filled, and
+ * reloads.
  *
- * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own section, and "NAME*" is
- * every section that begins with NAME: values there are checked, but not put into the struct. */
+ * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own
+ * section, and "NAME*" is every section that begins with NAME: values there are checked, but not put into
+ * the struct. */
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "plugin/plugin-private.h"
 
-/* Stands for the section of options of a family ("gauth_ldap*") where one settings struct is filled: no file has it, so the
- * member holds the default, and the plugin reads the sections that there are by conf_plugin_get_option(). */
+/* Stands for the section of options of a family ("gauth_ldap*") where one settings struct is filled: no
+ * file has it, so the member holds the default, and the plugin reads the sections that there are by
+ * conf_plugin_get_option(). */
 static const char NO_SECTION[] = "\001";
 
-/* Descriptors to resolved tables: the registry borrows tables for ever, and a plugin may be inspected before it is
- * loaded. */
+/* Descriptors to resolved tables: the registry borrows tables for ever, and a plugin may be inspected
+ * before it is loaded. */
 static GHashTable *resolved_tables;
 
 static bool check_table(ConfPlugin *p, GError **error);
@@ -47,7 +50,8 @@ conf_plugin_options_prepare(ConfPlugin *p, GError **error)
 }
 
 bool
-conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings, void **filled, GError **error)
+conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings, void **filled,
+                         GError **error)
 {
     void *target = p->descriptor->settings_size > 0 ? g_malloc0(p->descriptor->settings_size) : NULL;
     if (p->options != NULL && (!conf_option_fill(p->options, own_section, settings, target, error) ||
@@ -80,7 +84,8 @@ conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled)
     for (const ConfOption *option = p->options; option->name != NULL; option++) {
         if (option->when != CONF_AT_START || !keep_value(option, filled, p->settings))
             continue;
-        conf_log(CONF_LOG_PLUGIN_OPTION_WAITS, "plugin", p->name, "section", option->section, "option", option->name, NULL);
+        conf_log(CONF_LOG_PLUGIN_OPTION_WAITS, "plugin", p->name, "section", option->section, "option",
+                 option->name, NULL);
     }
 }
 
@@ -101,19 +106,23 @@ check_table(ConfPlugin *p, GError **error)
     for (const ConfOption *option = p->descriptor->options; option->name != NULL; option++) {
         size_t size = size_of_member(option->type);
         if (size == 0 || (option->type == CONF_T_CHOICE && option->range == NULL) || option->help == NULL) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                        "plugin %s declares option %s without a known type, a help text or the words of its choice", p->name,
-                        option->name);
+            g_set_error(
+                error, CONF_ERROR, CONF_ERROR_INVALID,
+                "plugin %s declares option %s without a known type, a help text or the words of its choice",
+                p->name, option->name);
             return false;
         }
-        if (option->offset > p->descriptor->settings_size || p->descriptor->settings_size - option->offset < size) {
+        if (option->offset > p->descriptor->settings_size ||
+            p->descriptor->settings_size - option->offset < size) {
             g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                        "plugin %s declares option %s outside its settings struct of %zu bytes", p->name, option->name,
-                        p->descriptor->settings_size);
+                        "plugin %s declares option %s outside its settings struct of %zu bytes", p->name,
+                        option->name, p->descriptor->settings_size);
             return false;
         }
         if (option->fallback != NULL && !conf_option_check_value(option, option->fallback, error)) {
-            g_prefix_error(error, "plugin %s declares option %s with a default that is not allowed: ", p->name, option->name);
+            g_prefix_error(error,
+                           "plugin %s declares option %s with a default that is not allowed: ", p->name,
+                           option->name);
             return false;
         }
     }
@@ -162,8 +171,8 @@ is_family(const char *section)
     return section != NULL && g_str_has_suffix(section, "*");
 }
 
-/* In two tables: the registry takes a section of NULL as the owner's, and options of the server's own section are owned by
- * it whoever reads them. */
+/* In two tables: the registry takes a section of NULL as the owner's, and options of the server's own
+ * section are owned by it whoever reads them. */
 static void
 register_options(const char *name, const ConfOption *options)
 {

@@ -1,8 +1,10 @@
-/* plugin-private.h - what the files of core/plugin share: one plugin in this server, and the stack of running plugins.
+/* plugin-private.h - what the files of core/plugin share: one plugin in this server, and the stack of running
+ * plugins.
  *
- * States go one way: found (descriptor read, options filled), loading (within load()), loaded, stopped (stop() was
- * called: it finishes what it holds), unloaded.  The host owns plugins; calls under way from other threads hold a
- * reference, so the struct may outlive the host (its code does so anyway: modules are resident). */
+ * States go one way: found (descriptor read, options filled), loading (within load()), loaded, stopped
+ * (stop() was called: it finishes what it holds), unloaded.  The host owns plugins; calls under way from
+ * other threads hold a reference, so the struct may outlive the host (its code does so anyway: modules are
+ * resident). */
 #pragma once
 
 #include <gmodule.h>
@@ -33,14 +35,14 @@ struct ConfPlugin {
     ConfPluginState state;
     bool is_optional;
     void *self;
-    void *settings;      /* a struct of descriptor->settings_size; NULL: no options */
-    GError *fault;       /* misuse of the API within load(): load fails with it */
-    GArray *hook_tables; /* ConfHookTable */
-    GArray *statistics;  /* ConfPluginStatistic */
-    GPtrArray *params;   /* "method member", sorted by nothing: a handful */
-    GHashTable *watches; /* id → ConfWatch: timers too */
-    GQueue laters;       /* ConfLater, not finished */
-    unsigned laters_made; /* in all: tells whether a hook took one */
+    void *settings;        /* a struct of descriptor->settings_size; NULL: no options */
+    GError *fault;         /* misuse of the API within load(): load fails with it */
+    GArray *hook_tables;   /* ConfHookTable */
+    GArray *statistics;    /* ConfPluginStatistic */
+    GPtrArray *params;     /* "method member", sorted by nothing: a handful */
+    GHashTable *watches;   /* id → ConfWatch: timers too */
+    GQueue laters;         /* ConfLater, not finished */
+    unsigned laters_made;  /* in all: tells whether a hook took one */
     unsigned pending_work; /* jobs whose done() was not called yet */
     bool is_draining;      /* no new jobs: it is being unloaded */
 };
@@ -48,7 +50,8 @@ struct ConfPlugin {
 ConfPlugin *conf_plugin_ref(ConfPlugin *p);
 void conf_plugin_unref(ConfPlugin *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfPlugin, conf_plugin_unref)
-/* A programmer's error of the plugin's author: in load() the first one refuses the plugin, later it is logged. */
+/* A programmer's error of the plugin's author: in load() the first one refuses the plugin, later it is
+ * logged. */
 void conf_plugin_fault(ConfPlugin *p, const char *what);
 
 /* module.c: the file, checked to be a plugin of this server's ABI, open for good.  NULL: *error. */
@@ -56,8 +59,8 @@ ConfPlugin *conf_plugin_open(const char *item, const char *path, GError **error)
 /* options.c */
 bool conf_plugin_options_prepare(ConfPlugin *p, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A filled settings struct that check() agreed to; *settings NULL where the plugin has none. */
-bool conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings, void **filled,
-                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings,
+                              void **filled, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Options that need a restart keep the value in force; told once in the log. */
 void conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled);
 void conf_plugin_options_free(ConfPlugin *p, void *settings);
@@ -65,7 +68,8 @@ void conf_plugin_options_free(ConfPlugin *p, void *settings);
 /* host-private half of loader.c */
 const ConfPluginHostFuncs *conf_plugin_host_funcs(const ConfPluginHost *host);
 const char *conf_plugin_host_own_section(const ConfPluginHost *host);
-bool conf_plugin_host_offer(ConfPluginHost *host, ConfPlugin *p, const char *service, const void *table, GError **error);
+bool conf_plugin_host_offer(ConfPluginHost *host, ConfPlugin *p, const char *service, const void *table,
+                            GError **error);
 
 /* hook-chain.c */
 /* Plugins in the order in which they were loaded. */
@@ -78,7 +82,8 @@ ConfArena *conf_plugin_scratch(void);
 
 /* watch.c */
 void conf_watch_remove_all(ConfPlugin *p);
-/* work.c: runs what is finished and waits for what is under way, at most `wait_ms`.  False: a job still runs. */
+/* work.c: runs what is finished and waits for what is under way, at most `wait_ms`.  False: a job still
+ * runs. */
 bool conf_work_drain(ConfPlugin *p, unsigned wait_ms);
 /* later.c: ends those the plugin holds still: their owners are refused with CONF_ERROR_UNAVAILABLE. */
 void conf_later_end_all(ConfPlugin *p);

@@ -1,7 +1,7 @@
 /* service.c - services that plugins provide to the core: "storage" and "history".
  *
- * There is one plugin a service, but for storage, of which there is one an engine name.  A table is copied into one of
- * the size that this server knows: what an older plugin did not know of is NULL. */
+ * There is one plugin a service, but for storage, of which there is one an engine name.  A table is copied
+ * into one of the size that this server knows: what an older plugin did not know of is NULL. */
 #include "plugin/service-private.h"
 
 #include <string.h>
@@ -16,8 +16,10 @@ typedef struct {
 } Kind;
 
 static const Kind KINDS[] = {
-    {"storage", sizeof(ConfStorageProvider), offsetof(ConfStorageProvider, open), offsetof(ConfStorageProvider, set_environment)},
-    {"history", sizeof(ConfHistoryProvider), offsetof(ConfHistoryProvider, get_confirmed), offsetof(ConfHistoryProvider, replay)},
+    {"storage", sizeof(ConfStorageProvider), offsetof(ConfStorageProvider, open),
+     offsetof(ConfStorageProvider, set_environment)},
+    {"history", sizeof(ConfHistoryProvider), offsetof(ConfHistoryProvider, get_confirmed),
+     offsetof(ConfHistoryProvider, replay)},
 };
 
 typedef struct {
@@ -55,19 +57,21 @@ conf_services_free(ConfServices *services)
 }
 
 bool
-conf_services_add(ConfServices *services, ConfPlugin *p, const char *service, const void *table, GError **error)
+conf_services_add(ConfServices *services, ConfPlugin *p, const char *service, const void *table,
+                  GError **error)
 {
     const Kind *kind = find_kind(service);
     if (kind == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "there is no service \"%s\" that a plugin could provide", service);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "there is no service \"%s\" that a plugin could provide", service);
         return false;
     }
     if (!check_table(kind, table, error))
         return false;
     const Service *taker = find_taker(services, kind, table);
     if (taker != NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_EXISTS, "service %s is provided by plugin %s already", service,
-                    taker->plugin->name);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_EXISTS, "service %s is provided by plugin %s already",
+                    service, taker->plugin->name);
         return false;
     }
     size_t size;
@@ -140,8 +144,8 @@ check_table(const Kind *kind, const void *table, GError **error)
     size_t size;
     memcpy(&size, table, sizeof(size));
     if (size < kind->last_func + sizeof(void *)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "the table of service %s says a size of %zu bytes, which is too small",
-                    kind->name, size);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "the table of service %s says a size of %zu bytes, which is too small", kind->name, size);
         return false;
     }
     for (size_t offset = kind->first_func; offset <= kind->last_func; offset += sizeof(void *)) {
@@ -149,7 +153,8 @@ check_table(const Kind *kind, const void *table, GError **error)
         memcpy(&func, (const char *)table + offset, sizeof(func));
         if (func != NULL)
             continue;
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "the table of service %s lacks its function number %zu", kind->name,
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "the table of service %s lacks its function number %zu", kind->name,
                     (offset - kind->first_func) / sizeof(void *) + 1);
         return false;
     }

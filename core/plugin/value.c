@@ -1,5 +1,5 @@
-/* value.c - JSON for plugins: the core's one reader and one writer behind functions that need no knowledge of their
- * structs. */
+/* value.c - JSON for plugins: the core's one reader and one writer behind functions that need no knowledge
+ * of their structs. */
 #include <string.h>
 
 #include "base/error.h"
@@ -192,7 +192,8 @@ conf_writer_finish(ConfJsonWriterHandle *w)
     return text;
 }
 
-/* The tree's texts are slices of its source; plugins are given C strings.  The depth is bounded by the reader. */
+/* The tree's texts are slices of its source; plugins are given C strings.  The depth is bounded by the
+ * reader. */
 static void
 end_texts(ConfArena *arena, ConfJson *value)
 {

@@ -1,7 +1,7 @@
 /* watch.c - descriptors and timers of plugins.
  *
- * A plugin has a handful of descriptors, so each is a source of the GLib main context; timers sit in the server's timer
- * wheel.  Both are found by id and go with the plugin, whatever it forgets. */
+ * A plugin has a handful of descriptors, so each is a source of the GLib main context; timers sit in the
+ * server's timer wheel.  Both are found by id and go with the plugin, whatever it forgets. */
 #include <glib-unix.h>
 
 #include "base/queue-main.h"

@@ -1,9 +1,9 @@
-/* work.c - the bounded pool of threads that the core (password hashing) and plugins (blocking libraries) share, and the
- * way back from it.
+/* work.c - the bounded pool of threads that the core (password hashing) and plugins (blocking libraries)
+ * share, and the way back from it.
  *
- * A job belongs to one thread at a time: the main loop until it is pushed, a worker during work(), the main loop again
- * for done().  Finished jobs wait in a queue of their own, so that a plugin that is unloaded can have its ends run without
- * turning the main loop. */
+ * A job belongs to one thread at a time: the main loop until it is pushed, a worker during work(), the
+ * main loop again for done().  Finished jobs wait in a queue of their own, so that a plugin that is
+ * unloaded can have its ends run without turning the main loop. */
 #include <unistd.h>
 
 #include "base/queue-main.h"
@@ -111,12 +111,13 @@ push(const Job *job)
     conf_assert_main();
     if (pool == NULL)
         pool = g_thread_pool_new(run_job, NULL, (int)conf_pool_thread_count(), FALSE, NULL);
-    /* What is running or finished counts too, but no more than there are threads: a main loop that is late cannot make
-     * the queue of ends grow without bound either. */
+    /* What is running or finished counts too, but no more than there are threads: a main loop that is late
+     * cannot make the queue of ends grow without bound either. */
     if (outstanding >= QUEUE_MAX + conf_pool_thread_count())
         return false;
     outstanding++;
-    /* An error means that no thread could be started now; the job is queued all the same and runs on another one. */
+    /* An error means that no thread could be started now; the job is queued all the same and runs on
+     * another one. */
     g_thread_pool_push(pool, g_memdup2(job, sizeof(*job)), NULL);
     return true;
 }

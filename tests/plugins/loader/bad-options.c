@@ -18,4 +18,5 @@ load(ConfPlugin *p, const void *settings, GError **error)
     return p;
 }
 
-CONF_PLUGIN(.name = "bad-options", .version = "1", .options = OPTIONS, .settings_size = sizeof(int64_t), .load = load);
+CONF_PLUGIN(.name = "bad-options", .version = "1", .options = OPTIONS, .settings_size = sizeof(int64_t),
+            .load = load);

@@ -22,4 +22,5 @@ load(ConfPlugin *p, const void *settings, GError **error)
     return p;
 }
 
-CONF_PLUGIN(.name = "needs-plain", .version = "1", .needs = NEEDS, .load = load, .stop = stop, .unload = unload);
+CONF_PLUGIN(.name = "needs-plain", .version = "1", .needs = NEEDS, .load = load, .stop = stop,
+            .unload = unload);

@@ -9,5 +9,5 @@ load(ConfPlugin *p, const void *settings, GError **error)
 }
 
 CONF_API extern const ConfPluginDescriptor conf_plugin;
-const ConfPluginDescriptor conf_plugin = {CONF_PLUGIN_MAGIC, CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE + 1,
-                                          .name = "newer-feature", .version = "1", .load = load};
+const ConfPluginDescriptor conf_plugin = {CONF_PLUGIN_MAGIC,       CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE + 1,
+                                          .name = "newer-feature", .version = "1",  .load = load};

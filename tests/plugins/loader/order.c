@@ -1,4 +1,5 @@
-/* order.c - hooks at one or two priorities, with the verdict that its options say; built under several names. */
+/* order.c - hooks at one or two priorities, with the verdict that its options say; built under several
+ * names. */
 #include "noted.h"
 
 typedef struct {
@@ -13,18 +14,21 @@ typedef struct {
 } Order;
 
 static const ConfOption OPTIONS[] = {
-    CONF_OPTION_INT(Settings, priority, NULL, "priority", "500", "0..1000", CONF_AT_START, "Of the first table."),
+    CONF_OPTION_INT(Settings, priority, NULL, "priority", "500", "0..1000", CONF_AT_START,
+                    "Of the first table."),
     CONF_OPTION_INT(Settings, second_priority, NULL, "second-priority", "0", "0..1000", CONF_AT_START,
                     "Of a second table; 0: none."),
-    CONF_OPTION_CHOICE(Settings, verdict, NULL, "verdict", "next", "next|done|refuse|later|refuse-silently|next-with-error",
-                       CONF_AT_START, "What its hooks answer."),
+    CONF_OPTION_CHOICE(Settings, verdict, NULL, "verdict", "next",
+                       "next|done|refuse|later|refuse-silently|next-with-error", CONF_AT_START,
+                       "What its hooks answer."),
     CONF_OPTION_END,
 };
 
 static ConfVerdict
 answer(Order *self, const char *hook, GError **error)
 {
-    test_note("%s %s%s", PLUGIN_NAME, hook, conf_plugin_get_name(self->plugin)[6] == PLUGIN_NAME[6] ? "" : " not itself");
+    test_note("%s %s%s", PLUGIN_NAME, hook,
+              conf_plugin_get_name(self->plugin)[6] == PLUGIN_NAME[6] ? "" : " not itself");
     if (self->verdict == 2 || self->verdict == 5)
         g_set_error(error, CONF_PLUGIN_RPC_ERROR, -32013, "%s says no", PLUGIN_NAME);
     if (self->verdict == 4)
@@ -104,5 +108,5 @@ unload(void *self)
     g_free(self);
 }
 
-CONF_PLUGIN(.name = PLUGIN_NAME, .version = "1", .options = OPTIONS, .settings_size = sizeof(Settings), .load = load,
-            .unload = unload);
+CONF_PLUGIN(.name = PLUGIN_NAME, .version = "1", .options = OPTIONS, .settings_size = sizeof(Settings),
+            .load = load, .unload = unload);

@@ -21,4 +21,5 @@ load(ConfPlugin *p, const void *settings, GError **error)
     return p;
 }
 
-CONF_PLUGIN(.name = "plain", .version = "1.2", .summary = "Does nothing", .load = load, .stop = stop, .unload = unload);
+CONF_PLUGIN(.name = "plain", .version = "1.2", .summary = "Does nothing", .load = load, .stop = stop,
+            .unload = unload);

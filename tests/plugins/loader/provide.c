@@ -11,8 +11,10 @@ typedef struct {
 
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_STRING(Settings, service, NULL, "service", "storage", NULL, CONF_AT_START, "Which service."),
-    CONF_OPTION_STRING(Settings, engine, NULL, "engine", "memory", NULL, CONF_AT_START, "Names of a storage's engine."),
-    CONF_OPTION_BOOL(Settings, hollow, NULL, "hollow", "false", NULL, CONF_AT_START, "Whether a function lacks."),
+    CONF_OPTION_STRING(Settings, engine, NULL, "engine", "memory", NULL, CONF_AT_START,
+                       "Names of a storage's engine."),
+    CONF_OPTION_BOOL(Settings, hollow, NULL, "hollow", "false", NULL, CONF_AT_START,
+                     "Whether a function lacks."),
     CONF_OPTION_END,
 };
 
@@ -32,7 +34,8 @@ load(ConfPlugin *p, const void *data, GError **error)
 
     char *table = is_storage ? (char *)&storage : (char *)&history;
     size_t size = is_storage ? sizeof(storage) : sizeof(history);
-    size_t first = is_storage ? offsetof(ConfStorageProvider, open) : offsetof(ConfHistoryProvider, get_confirmed);
+    size_t first =
+        is_storage ? offsetof(ConfStorageProvider, open) : offsetof(ConfHistoryProvider, get_confirmed);
     for (size_t offset = first; offset < size; offset += sizeof(func))
         memcpy(table + offset, &func, sizeof(func));
     memcpy(table, &size, sizeof(size));
@@ -42,4 +45,5 @@ load(ConfPlugin *p, const void *data, GError **error)
     return conf_plugin_provide(p, settings->service, table, error) ? p : NULL;
 }
 
-CONF_PLUGIN(.name = PLUGIN_NAME, .version = "1", .options = OPTIONS, .settings_size = sizeof(Settings), .load = load);
+CONF_PLUGIN(.name = PLUGIN_NAME, .version = "1", .options = OPTIONS, .settings_size = sizeof(Settings),
+            .load = load);

@@ -1,5 +1,5 @@
-/* wrong-abi.c - built for another ABI, of which this server can know nothing but that: it uses a function that is not
- * here, and what stands behind the ABI in its descriptor is no pointer to anything. */
+/* wrong-abi.c - built for another ABI, of which this server can know nothing but that: it uses a function
+ * that is not here, and what stands behind the ABI in its descriptor is no pointer to anything. */
 #include <stdint.h>
 
 #include "plugin/confserv-plugin.h"

@@ -9,5 +9,5 @@ load(ConfPlugin *p, const void *settings, GError **error)
 }
 
 CONF_API extern const ConfPluginDescriptor conf_plugin;
-const ConfPluginDescriptor conf_plugin = {0x12345678u, CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE,
-                                          .name = "wrong-magic", .version = "1", .load = load};
+const ConfPluginDescriptor conf_plugin = {0x12345678u,           CONF_PLUGIN_ABI, CONF_PLUGIN_FEATURE,
+                                          .name = "wrong-magic", .version = "1",  .load = load};

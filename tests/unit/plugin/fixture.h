@@ -1,4 +1,5 @@
-/* fixture.h - a host with the plugins of tests/plugins/loader, what they noted, and the main loop until something holds. */
+/* fixture.h - a host with the plugins of tests/plugins/loader, what they noted, and the main loop until
+ * something holds. */
 #pragma once
 
 #include "../../plugins/loader/noted.h"

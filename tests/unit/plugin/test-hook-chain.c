@@ -39,7 +39,8 @@ test_order(void)
 static void
 test_several_tables(void)
 {
-    ConfPluginHost *host = fixture_load("order-a, order-b", "order-a/priority=500 order-a/second-priority=900 order-b/priority=700");
+    ConfPluginHost *host = fixture_load(
+        "order-a, order-b", "order-a/priority=500 order-a/second-priority=900 order-b/priority=700");
     conf_hooks_opened(NULL);
     g_assert_cmpstr(fixture_take_notes(), ==, "order-a opened\norder-b opened\norder-a opened again\n");
     /* The second table ends at `opened`: what its memory holds behind that is not called. */
@@ -79,7 +80,8 @@ test_refusal_stops_with_its_reason(void)
 static void
 test_verdicts_that_do_not_fit(void)
 {
-    ConfPluginHost *host = fixture_load("order-a, order-b", "order-a/verdict=next-with-error order-b/verdict=refuse-silently");
+    ConfPluginHost *host =
+        fixture_load("order-a, order-b", "order-a/verdict=next-with-error order-b/verdict=refuse-silently");
     g_autoptr(GError) error = NULL;
     g_assert_cmpint(conf_hooks_accepted(NULL, &error), ==, CONF_REFUSE);
     FIXTURE_ASSERT_HAS(error->message, "order-b refused without giving a reason");

@@ -25,7 +25,8 @@ answered(void *owner, const char *result_json)
 static void
 challenged(void *owner, const char *prompt, GBytes *state)
 {
-    test_note("%s challenged %s %s", (const char *)owner, prompt, (const char *)g_bytes_get_data(state, NULL));
+    test_note("%s challenged %s %s", (const char *)owner, prompt,
+              (const char *)g_bytes_get_data(state, NULL));
     g_bytes_unref(state);
     told = true;
 }
@@ -78,8 +79,10 @@ test_finish(void)
     set_up();
     conf_later_finish(take(&REQUEST, 1000), CONF_DONE, NULL);
     conf_later_finish(take(&REQUEST, 1000), CONF_NEXT, NULL);
-    conf_later_finish(take(&REQUEST, 1000), CONF_REFUSE, g_error_new_literal(CONF_ERROR, CONF_ERROR_DENIED, "wrong"));
-    g_assert_cmpstr(fixture_take_notes(), ==, "owner finished 1 -\nowner finished 0 -\nowner finished 2 wrong\n");
+    conf_later_finish(take(&REQUEST, 1000), CONF_REFUSE,
+                      g_error_new_literal(CONF_ERROR, CONF_ERROR_DENIED, "wrong"));
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "owner finished 1 -\nowner finished 0 -\nowner finished 2 wrong\n");
     g_assert_true(conf_plugin_host_is_idle(host));
     tear_down();
 }
@@ -108,7 +111,8 @@ test_misfits(void)
     FIXTURE_ASSERT_HAS(fixture_take_notes(), "owner finished 2 plugin plain refused");
     conf_later_finish(take(&REQUEST, 1000), CONF_LATER, NULL);
     FIXTURE_ASSERT_HAS(fixture_take_notes(), "owner finished 2 plugin plain refused");
-    conf_later_finish(take(&REQUEST, 1000), CONF_DONE, g_error_new_literal(CONF_ERROR, CONF_ERROR_FAILED, "why?"));
+    conf_later_finish(take(&REQUEST, 1000), CONF_DONE,
+                      g_error_new_literal(CONF_ERROR, CONF_ERROR_FAILED, "why?"));
     g_assert_cmpstr(fixture_take_notes(), ==, "owner finished 1 -\n");
     tear_down();
 }
@@ -122,7 +126,8 @@ test_abandon(void)
     conf_later_abandon(later);
     g_assert_cmpstr(fixture_take_notes(), ==, "gone\n");
     conf_later_abandon(later);
-    conf_later_finish(later, CONF_REFUSE, g_error_new_literal(CONF_ERROR, CONF_ERROR_FAILED, "nobody hears it"));
+    conf_later_finish(later, CONF_REFUSE,
+                      g_error_new_literal(CONF_ERROR, CONF_ERROR_FAILED, "nobody hears it"));
     g_assert_cmpstr(fixture_take_notes(), ==, "");
     g_assert_true(conf_plugin_host_is_idle(host));
     tear_down();

@@ -137,13 +137,17 @@ test_needs(void)
     g_assert_cmpstr(fixture_take_notes(), ==, "plain load\nneeds-plain load\n");
     conf_plugin_host_free(host);
     /* All stop before the first goes, and what is needed goes last. */
-    g_assert_cmpstr(fixture_take_notes(), ==, "needs-plain stop\nplain stop\nneeds-plain unload\nplain unload\n");
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "needs-plain stop\nplain stop\nneeds-plain unload\nplain unload\n");
 
     g_autofree char *missing = fixture_load_error("needs-plain", "");
-    g_assert_cmpstr(missing, ==, "plugin needs-plain needs plugin plain, which is not loaded: add it before it in option plugins");
+    g_assert_cmpstr(
+        missing, ==,
+        "plugin needs-plain needs plugin plain, which is not loaded: add it before it in option plugins");
     g_autofree char *behind = fixture_load_error("needs-plain, plain", "");
-    g_assert_cmpstr(behind, ==,
-                    "plugin needs-plain needs plugin plain to be loaded before it: put it before it in option plugins");
+    g_assert_cmpstr(
+        behind, ==,
+        "plugin needs-plain needs plugin plain to be loaded before it: put it before it in option plugins");
     g_assert_cmpstr(fixture_take_notes(), ==, "");
 }
 
@@ -153,7 +157,8 @@ test_inspect(void)
     g_autoptr(ConfSettings) settings = conf_settings_new();
     g_autoptr(GError) error = NULL;
     ConfPluginHost *host = conf_plugin_host_new(fixture_folder(), NULL);
-    g_assert_true(conf_plugin_host_inspect(host, "plain, needs-plain, options, refuses, ?nowhere", "server", settings, &error));
+    g_assert_true(conf_plugin_host_inspect(host, "plain, needs-plain, options, refuses, ?nowhere", "server",
+                                           settings, &error));
     g_assert_no_error(error);
     g_assert_cmpstr(fixture_take_notes(), ==, "");
 
@@ -235,8 +240,11 @@ static void
 test_what_the_server_lends(void)
 {
     g_autoptr(GString) asked = g_string_new(NULL);
-    ConfPluginHostFuncs funcs = {
-        .option = get_option, .data_folder = get_folder, .application = get_name, .role = get_role, .data = asked};
+    ConfPluginHostFuncs funcs = {.option = get_option,
+                                 .data_folder = get_folder,
+                                 .application = get_name,
+                                 .role = get_role,
+                                 .data = asked};
     g_autoptr(ConfSettings) settings = conf_settings_new();
     g_autoptr(GError) error = NULL;
     ConfPluginHost *host = conf_plugin_host_new(fixture_folder(), &funcs);

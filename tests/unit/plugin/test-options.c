@@ -7,17 +7,20 @@ static void
 test_defaults(void)
 {
     ConfPluginHost *host = fixture_load("options", "");
-    g_assert_cmpstr(fixture_take_notes(), ==, "load on=1 seconds=5 mode=0 text=- secret=- folder=here own=1\n");
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "load on=1 seconds=5 mode=0 text=- secret=- folder=here own=1\n");
     conf_plugin_host_free(host);
 }
 
 static void
 test_given(void)
 {
-    ConfPluginHost *host = fixture_load("options", "options/on=no options/seconds=2min options/mode=ldaps options/text=words "
-                                                   "options-secrets/secret=hush options/folder=there server/own=7 "
-                                                   "server/weight=x options-site/weight=9");
-    g_assert_cmpstr(fixture_take_notes(), ==, "load on=0 seconds=120 mode=2 text=words secret=hush folder=there own=7\n");
+    ConfPluginHost *host =
+        fixture_load("options", "options/on=no options/seconds=2min options/mode=ldaps options/text=words "
+                                "options-secrets/secret=hush options/folder=there server/own=7 "
+                                "server/weight=x options-site/weight=9");
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "load on=0 seconds=120 mode=2 text=words secret=hush folder=there own=7\n");
     conf_plugin_host_free(host);
 }
 
@@ -33,7 +36,8 @@ test_bad_values(void)
         {"options/mode=tls", "options/mode: ", "plain, start-tls, ldaps"},
         {"server/own=10", "server/own: ", "9"},
         {"options/mode=ldaps", "plugin options: ", "needs a secret"},
-        {"options-site_1/weight=9 options-site_2/weight=10", "plugin options: options-site_2/weight: ", "\"10\""},
+        {"options-site_1/weight=9 options-site_2/weight=10",
+         "plugin options: options-site_2/weight: ", "\"10\""},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(CASES); i++) {
         g_autofree char *message = fixture_load_error("plain, options", CASES[i].settings);
@@ -62,9 +66,11 @@ test_reload(void)
     g_autofree char *message = NULL;
     g_assert_true(reload(host, "options/text=new options/folder=elsewhere options/seconds=9", &message));
     /* The folder takes effect at start only. */
-    g_assert_cmpstr(fixture_take_notes(), ==, "changed on=1 seconds=9 mode=0 text=new secret=- folder=there own=1\n");
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "changed on=1 seconds=9 mode=0 text=new secret=- folder=there own=1\n");
     g_assert_true(reload(host, "options/folder=there", &message));
-    g_assert_cmpstr(fixture_take_notes(), ==, "changed on=1 seconds=5 mode=0 text=- secret=- folder=there own=1\n");
+    g_assert_cmpstr(fixture_take_notes(), ==,
+                    "changed on=1 seconds=5 mode=0 text=- secret=- folder=there own=1\n");
     conf_plugin_host_free(host);
 }
 
@@ -95,8 +101,9 @@ static void
 test_registered(void)
 {
     ConfPluginHost *host = fixture_load("options", "");
-    g_autoptr(ConfSettings) settings =
-        fixture_settings("options/text=1 options-secrets/secret=2 server/own=3 options-site_1/weight=1 options/txet=4 server/other=5");
+    g_autoptr(ConfSettings) settings = fixture_settings(
+        "options/text=1 options-secrets/secret=2 server/own=3 options-site_1/weight=1 options/txet=4 "
+                         "server/other=5");
     g_autoptr(GString) unknown = g_string_new(NULL);
     conf_option_find_unknown(settings, "server", note_unknown, unknown);
     g_assert_cmpstr(unknown->str, ==, "options/txet;server/other;");

@@ -6,7 +6,8 @@
 static void
 test_storage_by_engine(void)
 {
-    ConfPluginHost *host = fixture_load("provide-a, provide-b", "provide-a/engine=sqlite provide-b/engine=postgre,postgresql");
+    ConfPluginHost *host =
+        fixture_load("provide-a, provide-b", "provide-a/engine=sqlite provide-b/engine=postgre,postgresql");
     const ConfStorageProvider *sqlite = conf_plugin_host_storage(host, "sqlite");
     const ConfStorageProvider *postgre = conf_plugin_host_storage(host, "postgre");
     g_assert_nonnull(sqlite);
@@ -25,9 +26,11 @@ test_storage_by_engine(void)
 static void
 test_taken_twice(void)
 {
-    g_autofree char *history = fixture_load_error("provide-a, provide-b", "provide-a/service=history provide-b/service=history");
+    g_autofree char *history =
+        fixture_load_error("provide-a, provide-b", "provide-a/service=history provide-b/service=history");
     g_assert_cmpstr(history, ==, "plugin provide-b: service history is provided by plugin provide-a already");
-    g_autofree char *storage = fixture_load_error("provide-a, provide-b", "provide-a/engine=x,y provide-b/engine=z,y");
+    g_autofree char *storage =
+        fixture_load_error("provide-a, provide-b", "provide-a/engine=x,y provide-b/engine=z,y");
     g_assert_cmpstr(storage, ==, "plugin provide-b: service storage is provided by plugin provide-a already");
 }
 
@@ -37,7 +40,8 @@ test_bad_tables(void)
     g_autofree char *hollow = fixture_load_error("provide-a", "provide-a/hollow=yes");
     g_assert_cmpstr(hollow, ==, "plugin provide-a: the table of service storage lacks its function number 3");
     g_autofree char *unknown = fixture_load_error("provide-a", "provide-a/service=coffee");
-    g_assert_cmpstr(unknown, ==, "plugin provide-a: there is no service \"coffee\" that a plugin could provide");
+    g_assert_cmpstr(unknown, ==,
+                    "plugin provide-a: there is no service \"coffee\" that a plugin could provide");
 }
 
 static void

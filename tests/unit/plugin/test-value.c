@@ -7,7 +7,8 @@ static void
 test_read(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = g_strdup("{\"name\":\"w\\u00e4hl\",\"list\":[1,true,null,\"x\"],\"n\":-7,\"f\":1.5,\"o\":{}}");
+    g_autofree char *text =
+        g_strdup("{\"name\":\"w\\u00e4hl\",\"list\":[1,true,null,\"x\"],\"n\":-7,\"f\":1.5,\"o\":{}}");
     const ConfJson *v = conf_value_parse(text, &error);
     g_assert_no_error(error);
     /* The text may go at once. */
@@ -66,7 +67,8 @@ test_refused(void)
 static void
 test_nul_inside(void)
 {
-    const ConfJson *v = conf_value_parse("{\"user\":\"root\\u0000x\",\"a\\u0000b\":1,\"empty\":\"\",\"\":2}", NULL);
+    const ConfJson *v =
+        conf_value_parse("{\"user\":\"root\\u0000x\",\"a\\u0000b\":1,\"empty\":\"\",\"\":2}", NULL);
     g_assert_null(conf_value_string(conf_value_member(v, "user")));
     g_assert_null(conf_value_key(conf_value_item(v, 1)));
     g_assert_cmpstr(conf_value_string(conf_value_member(v, "empty")), ==, "");
