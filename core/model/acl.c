@@ -10,6 +10,7 @@
 
 static GHashTable *lists;      /* ConfAcl * → itself */
 static GHashTable *mentions;   /* ConfKey * → how many lists name it */
+static GPtrArray *by_id;       /* ConfAcl *; NULL: the id is free */
 static GArray *free_ids;       /* uint32_t */
 static uint32_t id_bound;
 static uint64_t generation;
@@ -43,6 +44,7 @@ conf_acl_intern(const ConfAclEntry *entries, unsigned count)
         lists = g_hash_table_new(hash_acl, equal_acl);
         mentions = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, NULL);
         free_ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+        by_id = g_ptr_array_new();
         owner = g_thread_self();
     }
     g_assert(owner == g_thread_self());
@@ -65,6 +67,9 @@ conf_acl_intern(const ConfAclEntry *entries, unsigned count)
     acl = g_realloc(acl, sizeof(ConfAcl) + acl->count * sizeof(ConfAclEntry));
     acl->refs = 1;
     acl->id = take_id();
+    if (acl->id >= by_id->len)
+        g_ptr_array_set_size(by_id, (int)acl->id + 1);
+    by_id->pdata[acl->id] = acl;
     g_hash_table_add(lists, acl);
     mention(acl, 1);
     return acl;
@@ -113,6 +118,12 @@ uint32_t
 conf_acl_id_bound(void)
 {
     return id_bound;
+}
+
+const ConfAcl *
+conf_acl_by_id(uint32_t id)
+{
+    return id < id_bound ? by_id->pdata[id] : NULL;
 }
 
 uint8_t
@@ -180,6 +191,7 @@ forget(ConfAcl *acl)
 {
     g_hash_table_remove(lists, acl);
     mention(acl, -1);
+    by_id->pdata[acl->id] = NULL;
     g_array_append_val(free_ids, acl->id);
     generation++;
     g_free(acl);
