@@ -81,6 +81,17 @@ conf_identity_of(ConfStore *store, ConfKey subject)
 }
 
 ConfIdentity *
+conf_identity_of_all(ConfStore *store, const ConfKey *subjects, unsigned count)
+{
+    GArray *accounts = g_array_new(FALSE, FALSE, sizeof(ConfKey));
+    for (unsigned i = 0; i < count; i++) {
+        const ConfIdentity *identity = lookup_identity(conf_store_state(store), subjects[i]);
+        g_array_append_vals(accounts, identity->accounts, identity->account_count);
+    }
+    return intern(accounts);
+}
+
+ConfIdentity *
 conf_identity_ref(ConfIdentity *identity)
 {
     identity->refs++;

@@ -25,7 +25,6 @@ static bool find_clash(const ConfObject *object, void *data);
 static void fail_at(ConfCheck *check, unsigned index);
 static bool check_reference(ConfCheck *check, const ConfNewReference *reference);
 static bool had_reference(ConfCheck *check, const ConfNewReference *reference);
-static bool still_refers(ConfCheck *check, const ConfObject *object, const ConfNewReference *reference);
 static bool has_reference(ConfCheck *check, const ConfObject *object, const ConfNewReference *reference);
 static bool gather_referrer(const ConfObject *object, void *data);
 static void gather_content(ConfReferrerList *list, ConfKey container);
@@ -136,10 +135,10 @@ check_reference(ConfCheck *check, const ConfNewReference *reference)
 {
     const ConfObject *target = conf_check_lookup(check, reference->target);
     bool is_free = conf_transaction_is_amendment(check->transaction) && check->transaction->amend_right == 0;
-    if (target != NULL && (is_free || conf_check_may(check, target, CONF_RIGHT_READ)))
+    if (target != NULL && (is_free || reference->is_readable || conf_check_may(check, target, CONF_RIGHT_READ)))
         return true;
     const ConfObject *object = conf_check_lookup(check, reference->object);
-    if (object == NULL || !still_refers(check, object, reference))
+    if (object == NULL || !has_reference(check, object, reference))
         return true; /* A later operation took it away again. */
     if (target != NULL && had_reference(check, reference))
         return true;
@@ -157,12 +156,6 @@ had_reference(ConfCheck *check, const ConfNewReference *reference)
 {
     const ConfTouched *touched = g_hash_table_lookup(check->touched, &reference->object);
     return touched != NULL && touched->before != NULL && has_reference(check, touched->before, reference);
-}
-
-static bool
-still_refers(ConfCheck *check, const ConfObject *object, const ConfNewReference *reference)
-{
-    return has_reference(check, object, reference);
 }
 
 static bool

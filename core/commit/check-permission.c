@@ -155,14 +155,8 @@ static void
 note_accounts(ConfCheck *check, ConfKey object, const ConfAcl *before, const ConfAcl *after)
 {
     for (uint32_t i = 0; after != NULL && i < after->count; i++) {
-        if (before != NULL && conf_acl_lookup(before, after->entries[i].account) != 0)
-            continue;
-        ConfNewReference noted = {
-            .operation = check->index,
-            .object = object,
-            .target = after->entries[i].account,
-        };
-        g_array_append_val(check->references, noted);
+        if (before == NULL || conf_acl_lookup(before, after->entries[i].account) == 0)
+            conf_check_note_reference(check, object, after->entries[i].account, NULL);
     }
 }
 

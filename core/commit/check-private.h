@@ -66,6 +66,7 @@ typedef struct {
     unsigned operation;
     ConfKey object, target;
     const ConfField *field; /* NULL: an entry of the list of rights */
+    bool is_readable;       /* at that operation, whose author may lose rights by a later one */
 } ConfNewReference;
 
 typedef struct {
@@ -191,6 +192,7 @@ bool conf_check_permission(ConfCheck *check, ConfJson *operation);
 bool conf_check_amend(ConfCheck *check);
 /* A folder as a place for an object of `type`: `folder` may be NULL.  `member` ("/object/folder") for the fault. */
 bool conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId type, const char *holds, const char *member);
+void conf_check_note_reference(ConfCheck *check, ConfKey object, ConfKey target, const ConfField *field);
 /* Notes the references that `after` has and `before` (may be NULL) has not. */
 void conf_check_note_references(ConfCheck *check, const ConfObject *before, const ConfObject *after);
 

@@ -51,7 +51,11 @@ conf_check_rights(ConfCheck *check, const ConfObject *object)
         return CONF_RIGHT_ALL;
     if (!check->transaction->has_author)
         return 0;
-    return conf_access_rights(check->state, check->transaction->subject, object);
+    const GArray *groups = check->transaction->groups;
+    uint8_t rights = conf_access_rights(check->state, check->transaction->subject, object);
+    for (unsigned i = 0; groups != NULL && i < groups->len; i++)
+        rights |= conf_access_rights(check->state, g_array_index(groups, ConfKey, i), object);
+    return rights;
 }
 
 bool

@@ -187,16 +187,23 @@ conf_check_note_references(ConfCheck *check, const ConfObject *before, const Con
     g_array_sort(former, compare_references);
     for (unsigned i = 0; i < present->len; i++) {
         const ConfReference *reference = &g_array_index(present, ConfReference, i);
-        if (g_array_binary_search(former, reference, compare_references, NULL))
-            continue;
-        ConfNewReference noted = {
-            .operation = check->index,
-            .object = conf_object_key(after),
-            .target = reference->target,
-            .field = reference->field,
-        };
-        g_array_append_val(check->references, noted);
+        if (!g_array_binary_search(former, reference, compare_references, NULL))
+            conf_check_note_reference(check, conf_object_key(after), reference->target, reference->field);
     }
+}
+
+void
+conf_check_note_reference(ConfCheck *check, ConfKey object, ConfKey target, const ConfField *field)
+{
+    const ConfObject *there = conf_check_lookup(check, target);
+    ConfNewReference noted = {
+        .operation = check->index,
+        .object = object,
+        .target = target,
+        .field = field,
+        .is_readable = there != NULL && conf_check_may(check, there, CONF_RIGHT_READ),
+    };
+    g_array_append_val(check->references, noted);
 }
 
 static int

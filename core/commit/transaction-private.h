@@ -10,6 +10,7 @@ struct ConfTransaction {
     bool has_author;
     ConfBytes *operations;  /* raw JSON array; NULL: an amendment */
     ConfKey subject, user, application;
+    GArray *groups; /* of ConfKey: further groups whose rights count; NULL: none */
     char *address;
 
     /* An amendment: one object, by the server itself for a method. */

@@ -42,6 +42,14 @@ conf_transaction_set_author(ConfTransaction *transaction, ConfKey subject, ConfK
 }
 
 void
+conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *groups, unsigned count)
+{
+    if (transaction->groups == NULL)
+        transaction->groups = g_array_new(FALSE, FALSE, sizeof(ConfKey));
+    g_array_append_vals(transaction->groups, groups, count);
+}
+
+void
 conf_transaction_set_trusted(ConfTransaction *transaction)
 {
     transaction->trusted = true;
@@ -56,6 +64,8 @@ conf_transaction_free(ConfTransaction *transaction)
     conf_bytes_unref(transaction->operations);
     conf_bytes_unref(transaction->patch);
     conf_bytes_unref(transaction->secrets);
+    if (transaction->groups != NULL)
+        g_array_unref(transaction->groups);
     g_free(transaction->address);
     g_free(transaction);
 }

@@ -13,6 +13,9 @@ typedef struct {
 
 static void reached(bool is_there, void *data);
 static void gone(void *data);
+static void start_confirming(ConfMethods *methods, ConfRequest *request, void (*func)(ConfRequest *request, void *methods));
+static void confirmed(bool is_confirmed, void *data);
+static void fail_stale(ConfMethods *methods, ConfRpcError *error);
 
 bool
 conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
@@ -22,9 +25,15 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
     int64_t revision = 0, timeout = TIMEOUT_DEFAULT_S, age = -1;
     bool fine = conf_params_integer(params, "", "minRevision", 0, G_MAXINT64, false, &revision, &error)
         && conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error)
-        && conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error)
-        && (age < 0 || methods->context.is_fresh(age, &error, methods->context.data));
-    if (!fine) {
+        && conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
+    bool fresh = age < 0 || methods->confirmed || (age > 0 && methods->context.knowledge_age(methods->context.data) / 1000 <= age);
+    if (fine && !fresh && methods->context.confirm != NULL) {
+        start_confirming(methods, request, func);
+        return false;
+    }
+    if (!fine || !fresh) {
+        if (fine)
+            fail_stale(methods, &error);
         conf_request_fail(request, &error);
         return false;
     }
@@ -65,4 +74,39 @@ gone(void *data)
         conf_revision_wait_cancel(waiting->wait);
     conf_request_release(waiting->request);
     g_free(waiting);
+}
+
+/* A primary asks the database whether it still is one: until it knows, the read waits. */
+static void
+start_confirming(ConfMethods *methods, ConfRequest *request, void (*func)(ConfRequest *request, void *methods))
+{
+    Waiting *waiting = g_new0(Waiting, 1);
+    *waiting = (Waiting){.methods = methods, .func = func};
+    waiting->request = conf_request_hold(request);
+    methods->context.confirm(confirmed, waiting, methods->context.data);
+}
+
+static void
+confirmed(bool is_confirmed, void *data)
+{
+    Waiting *waiting = data;
+    if (is_confirmed && conf_request_get_session(waiting->request) != NULL) {
+        waiting->methods->confirmed = true;
+        waiting->func(waiting->request, waiting->methods);
+        waiting->methods->confirmed = false;
+    } else {
+        g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+        fail_stale(waiting->methods, &error);
+        conf_request_fail(waiting->request, &error);
+    }
+    conf_request_release(waiting->request);
+    g_free(waiting);
+}
+
+static void
+fail_stale(ConfMethods *methods, ConfRpcError *error)
+{
+    int64_t age = methods->context.knowledge_age(methods->context.data);
+    conf_rpc_fail(error, CONF_RPC_UNAVAILABLE, "What this server knows is older than asked for");
+    conf_rpc_error_add_integer(error, "age", age / 1000 + (age % 1000 != 0));
 }

@@ -6,6 +6,7 @@
 struct ConfMethods {
     ConfMethodsContext context;
     ConfMethodsStatistics statistics;
+    bool confirmed; /* the read that runs now was confirmed by the database a moment ago */
 };
 
 void conf_methods_add_session(ConfMethods *methods, ConfMethodTable *table);

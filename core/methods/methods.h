@@ -9,9 +9,10 @@ typedef struct {
     ConfStore *store;
     ConfAccess *access;
     ConfWriteSink *sink; /* the role's; may be exchanged at run time */
-    /* maxAge: seconds since the server last knew (its master's position, or its right to commit). False and *error
-     * (-32013 with data.age) where older than `max_age_s`. */
-    bool (*is_fresh)(int64_t max_age_s, ConfRpcError *error, void *data);
+    /* maxAge: milliseconds since the server last knew (its master's position, or its own right to commit). */
+    int64_t (*knowledge_age)(void *data);
+    /* Makes sure of it now, func once; NULL where it cannot (a proxy). */
+    void (*confirm)(void (*func)(bool confirmed, void *data), void *func_data, void *data);
     void *data;
 } ConfMethodsContext;
 

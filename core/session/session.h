@@ -19,6 +19,7 @@ typedef struct {
     int64_t max_output_queue;        /* max-client-output-queue-size, bytes */
     int64_t max_notification_backlog; /* bytes */
     int64_t view_change_max;
+    int plain_login;                 /* 0: allow, 1: loopback only, 2: refuse log-ins in plain text */
     int64_t broken_max;              /* broken sessions kept at most; beyond, the oldest goes */
 } ConfSessionSettings;
 

@@ -11,6 +11,7 @@ typedef struct {
     void *data;
 } Walk;
 
+static void note_change(ConfState *state, const ConfObject *before, const ConfObject *after);
 static bool visit(ConfNode *node, void *data);
 static bool visit_named(Walk *walk, ConfTypeId type, ConfSlice name);
 static bool is_overridden(const Walk *walk, ConfKey key);
@@ -47,10 +48,7 @@ conf_state_put(ConfState *state, ConfObject *after)
 {
     g_assert(state->below != NULL);
     const ConfObject *before = conf_state_lookup(state, conf_object_key(after));
-    if (conf_index_is_structural(state->index, before, after)) {
-        state->is_structural = true;
-        drop_cache(state);
-    }
+    note_change(state, before, after);
     conf_index_put(state->index, after);
 }
 
@@ -59,10 +57,7 @@ conf_state_remove(ConfState *state, ConfKey key)
 {
     g_assert(state->below != NULL);
     const ConfObject *before = conf_state_lookup(state, key);
-    if (before != NULL && conf_index_is_structural(state->index, before, NULL)) {
-        state->is_structural = true;
-        drop_cache(state);
-    }
+    note_change(state, before, NULL);
     conf_index_remove(state->index, key, true);
 }
 
@@ -250,6 +245,19 @@ conf_state_has_content(const ConfState *state, ConfKey container)
     bool found = false;
     conf_state_foreach_child(state, container, note_found, &found);
     return found;
+}
+
+/* What lies in a folder that comes or goes may be known to any level only. */
+static void
+note_change(ConfState *state, const ConfObject *before, const ConfObject *after)
+{
+    bool is_structural = false;
+    for (const ConfState *level = state; level != NULL && !is_structural; level = level->below)
+        is_structural = conf_index_is_structural(level->index, before, after);
+    if (!is_structural)
+        return;
+    state->is_structural = true;
+    drop_cache(state);
 }
 
 static bool

@@ -1,0 +1,94 @@
+/* server-private.h - the parts of a server. */
+#pragma once
+
+#include "base/timer-wheel.h"
+#include "methods/methods.h"
+#include "net/listener.h"
+#include "plugin/loader.h"
+#include "replication/downstream.h"
+#include "replication/upstream.h"
+#include "server/server-options.h"
+#include "server/server.h"
+
+#define CONF_RELEASE CONFSERV_VERSION
+
+typedef enum { CONF_ROLE_PRIMARY, CONF_ROLE_PROXY } ConfRole;
+
+typedef struct {
+    char *id;
+    char *address; /* NULL: all */
+    uint16_t port;
+    bool ui_only, haSync, optional; /* optional: a failure to open is a warning, and tried again */
+    ConfListener *listener; /* NULL: not open */
+} ConfPort;
+
+struct ConfServer {
+    const ConfCommandLine *line;
+    const ConfSettings *file;   /* as read */
+    ConfSettings *reloaded;     /* owns what `file` points at after a reload */
+    GPtrArray *plugin_methods;  /* of ConfMethod *: for the table of the link to the master */
+    ConfSettings *settings;     /* file and, over it, the application object */
+    char *section;              /* own section; also the application's name on a primary */
+    char *application_name;
+    ConfServerOptions options;
+    GPtrArray *refused_options; /* char *: server.info */
+    ConfRole role;
+    GMainLoop *loop;
+    int status;
+    bool stopping, serving, read_only_diverged;
+    int64_t started_ms;
+    ConfPluginHost *plugins;
+    ConfMethodTable *table;
+    ConfStore *store;
+    ConfPublisher *publisher;
+    ConfAccess *access;
+    ConfSessions *sessions;
+    ConfMethods *methods;
+    ConfDownstream *downstream;
+    ConfWriteSink sink;
+    GArray *ports; /* of ConfPort */
+    ConfTimer port_retry, stop_deadline;
+    /* primary */
+    ConfStorage *storage;
+    ConfCommitQueue *queue;
+    ConfTimer housekeeping;
+    int64_t position_written; /* the revision in the position file */
+    unsigned prune_countdown;
+    bool database_lost;
+    /* proxy */
+    ConfUpstream *upstream;
+};
+
+/* server.c */
+/* What both roles do once their store is there: access, sessions, methods, downstream. */
+void conf_server_build(ConfServer *server, ConfStore *store);
+void conf_server_fail(ConfServer *server, const char *why); /* one line on stderr, the loop ends, status 1 */
+void conf_server_broadcast_status(ConfServer *server);
+const ConfObject *conf_server_own_application(const ConfServer *server);
+/* Options of the own application object over those of the file; applied to all parts. */
+void conf_server_apply_options(ConfServer *server);
+GPtrArray *conf_server_plugin_methods(ConfServer *server);
+/* ports.c */
+bool conf_ports_open(ConfServer *server, GError **error);
+void conf_ports_update(ConfServer *server); /* at run time, from the application object */
+void conf_ports_close(ConfServer *server);
+/* role-primary.c */
+bool conf_primary_start(ConfServer *server, GError **error);
+void conf_primary_stop(ConfServer *server);
+ConfCommitSettings conf_primary_commit_settings(const ConfServer *server);
+/* database.c */
+const char *conf_database_plugin(const ConfSettings *settings, const char *section, GError **error); /* "db-sqlite" */
+ConfStorage *conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create, GError **error);
+/* Loads the store: schema, objects (checked against it), next dbids, recent changes. */
+ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, size_t recent_bytes, GError **error);
+/* position file: the highest revision seen, in data-folder */
+bool conf_position_read(const char *folder, char environment[37], int64_t *revision);
+void conf_position_write(const char *folder, const ConfStorePosition *position);
+/* role-proxy.c */
+bool conf_proxy_start(ConfServer *server, GError **error);
+void conf_proxy_stop(ConfServer *server);
+/* server-methods.c */
+void conf_server_add_methods(ConfServer *server);
+/* paths.c */
+char *conf_paths_plugins(const ConfServerOptions *options);
+char *conf_paths_schema(const ConfServerOptions *options);
