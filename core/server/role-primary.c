@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HOUSEKEEPING_MS = 1000, PRUNE_EVERY = 60 };
+enum { HOUSEKEEPING_MS = 1000, PRUNE_EVERY = 60, VERDICT_MS = 100, LAST_WORDS_MS = 1000 };
 
 static bool open_database(ConfServer *server, ConfStorageState *state, GError **error);
 static bool check_rollback(ConfServer *server, ConfStorageState *state, GError **error);
 static void deposed(int64_t epoch_seen, void *data);
+static void end_role(void *data);
 static void lost(const GError *error, void *data);
 static void found(void *data);
 static void housekeeping(void *data);
@@ -133,14 +134,22 @@ deposed(int64_t epoch_seen, void *data)
     conf_log(CONF_LOG_DEPOSED, "epoch", conf_log_integer(epoch_seen), NULL);
     server->serving = false;
     conf_commit_queue_refuse(server->queue, CONF_RPC_STOPPING, "This server is not the primary any more");
-    conf_sessions_finish_all(server->sessions, "role");
     conf_ports_close(server);
     /* There is no other role for it to take yet: it ends once its clients were told. */
     server->status = 1;
     server->stopping = true;
     fprintf(stderr, "confserv: another server has become the primary (epoch %" G_GINT64_FORMAT "); this one commits nothing any more\n",
             epoch_seen);
-    conf_timer_arm(&server->stop_deadline, 1000, (ConfTimerFunc)g_main_loop_quit, server->loop);
+    /* The commit under way is answered first: its verdict follows this call. */
+    conf_timer_arm(&server->stop_deadline, VERDICT_MS, end_role, server);
+}
+
+static void
+end_role(void *data)
+{
+    ConfServer *server = data;
+    conf_sessions_finish_all(server->sessions, "role");
+    conf_timer_arm(&server->stop_deadline, LAST_WORDS_MS, (ConfTimerFunc)g_main_loop_quit, server->loop);
 }
 
 static void
