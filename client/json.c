@@ -1,0 +1,137 @@
+/* json.c - JSON from the server: looked over before json-glib builds a tree of it, since that recurses with the nesting. */
+#include "client-private.h"
+
+#include <string.h>
+
+static bool check_depth(const char *text, gsize size);
+static JsonNode *get_member(JsonObject *object, const char *name, JsonNodeType type);
+
+JsonNode *
+confc_json_parse(const char *text, gsize size, GError **error)
+{
+    if (size > CONFC_LINE_MAX) {
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is longer than %d bytes", CONFC_LINE_MAX);
+        return NULL;
+    }
+    if (!g_utf8_validate_len(text, size, NULL)) {
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid UTF-8");
+        return NULL;
+    }
+    if (!check_depth(text, size)) {
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is nested deeper than %d", CONFC_DEPTH_MAX);
+        return NULL;
+    }
+    g_autoptr(JsonParser) parser = json_parser_new_immutable();
+    g_autoptr(GError) fault = NULL;
+    if (!json_parser_load_from_data(parser, text, (gssize)size, &fault)) {
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid JSON: %s", fault->message);
+        return NULL;
+    }
+    JsonNode *root = json_parser_steal_root(parser);
+    if (root == NULL)
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line holds no JSON value");
+    return root;
+}
+
+const char *
+confc_json_string(JsonObject *object, const char *name)
+{
+    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : NULL;
+}
+
+gint64
+confc_json_integer(JsonObject *object, const char *name, gint64 fallback)
+{
+    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : fallback;
+}
+
+bool
+confc_json_boolean(JsonObject *object, const char *name)
+{
+    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_BOOLEAN && json_node_get_boolean(node);
+}
+
+JsonObject *
+confc_json_object(JsonObject *object, const char *name)
+{
+    JsonNode *node = get_member(object, name, JSON_NODE_OBJECT);
+    return node != NULL ? json_node_get_object(node) : NULL;
+}
+
+JsonArray *
+confc_json_array(JsonObject *object, const char *name)
+{
+    JsonNode *node = get_member(object, name, JSON_NODE_ARRAY);
+    return node != NULL ? json_node_get_array(node) : NULL;
+}
+
+/* json_node_copy() shares what is inside; a copy that may be changed needs one of each level.  Values from the parser are
+ * immutable and may be shared, so only objects and arrays are rebuilt.  The depth is that of a line. */
+JsonNode *
+confc_json_copy(JsonNode *node)
+{
+    if (JSON_NODE_HOLDS_OBJECT(node)) {
+        JsonNode *copy = json_node_new(JSON_NODE_OBJECT);
+        json_node_take_object(copy, confc_json_copy_object(json_node_get_object(node)));
+        return copy;
+    }
+    if (!JSON_NODE_HOLDS_ARRAY(node))
+        return json_node_copy(node);
+    JsonArray *from = json_node_get_array(node), *to = json_array_sized_new(json_array_get_length(from));
+    for (guint i = 0; i < json_array_get_length(from); i++)
+        json_array_add_element(to, confc_json_copy(json_array_get_element(from, i)));
+    JsonNode *copy = json_node_new(JSON_NODE_ARRAY);
+    json_node_take_array(copy, to);
+    return copy;
+}
+
+JsonObject *
+confc_json_copy_object(JsonObject *object)
+{
+    JsonObject *copy = json_object_new();
+    JsonObjectIter iter;
+    const char *name;
+    JsonNode *value;
+    json_object_iter_init_ordered(&iter, object);
+    while (json_object_iter_next_ordered(&iter, &name, &value))
+        json_object_set_member(copy, name, confc_json_copy(value));
+    return copy;
+}
+
+/* Brackets inside strings do not count; whether the text is well formed is the parser's business. */
+static bool
+check_depth(const char *text, gsize size)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (gsize i = 0; i < size; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > CONFC_DEPTH_MAX)
+                return false;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        } else if (c == '\'' || c == '/') {
+            /* json-glib takes 'strings' and comments, in which brackets would be miscounted; JSON has neither. */
+            return false;
+        }
+    }
+    return true;
+}
+
+static JsonNode *
+get_member(JsonObject *object, const char *name, JsonNodeType type)
+{
+    JsonNode *node = object != NULL ? json_object_get_member(object, name) : NULL;
+    return node != NULL && json_node_get_node_type(node) == type ? node : NULL;
+}
