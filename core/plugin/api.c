@@ -38,6 +38,12 @@ conf_plugin_unref(ConfPlugin *p)
     g_free(p);
 }
 
+bool
+conf_plugin_is_loaded(const ConfPlugin *p)
+{
+    return p->self != NULL && p->state != PLUGIN_UNLOADED;
+}
+
 void
 conf_plugin_fault(ConfPlugin *p, const char *what)
 {

@@ -47,8 +47,6 @@ struct ConfPlugin {
     bool is_draining;      /* no new jobs: it is being unloaded */
 };
 
-ConfPlugin *conf_plugin_ref(ConfPlugin *p);
-void conf_plugin_unref(ConfPlugin *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfPlugin, conf_plugin_unref)
 /* A programmer's error of the plugin's author: in load() the first one refuses the plugin, later it is
  * logged. */

@@ -155,7 +155,7 @@ end_job(Job *job)
     } else {
         p->pending_work--;
         /* Without a self there is nobody to take it: load() refused, or unload() is over. */
-        if (p->self != NULL && p->state != PLUGIN_UNLOADED) {
+        if (conf_plugin_is_loaded(p)) {
             conf_plugin_enter(p);
             job->plugin_done(p->self, job->job);
             conf_plugin_leave(p);
@@ -183,7 +183,7 @@ run_main_call(void *data)
 {
     MainCall *call = data;
     ConfPlugin *p = call->plugin;
-    if (p->self != NULL && p->state != PLUGIN_UNLOADED) {
+    if (conf_plugin_is_loaded(p)) {
         conf_plugin_enter(p);
         call->func(p->self, call->data);
         conf_plugin_leave(p);
