@@ -25,5 +25,6 @@ uint16_t conf_address_port(const ConfAddress *address);
 char *conf_address_to_text(const char *host, uint16_t port);
 /* Is `peer` on this machine, seen from the own end `own`? */
 bool conf_address_is_own(const ConfAddress *own, const ConfAddress *peer);
-/* Non-blocking, and on TCP: no delay, a dead peer found within 30 s of unanswered data, and in silence too. */
+/* Non-blocking, and on TCP: no delay, a dead peer found within 30 s of unanswered data, and in silence
+ * too. */
 void conf_socket_prepare(int fd);

@@ -46,7 +46,8 @@ conf_address_to_host(const ConfAddress *address)
     char host[NI_MAXHOST];
     if (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6)
         return g_strdup("local");
-    if (getnameinfo(&address->any, conf_address_size(address), host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+    if (getnameinfo(&address->any, conf_address_size(address), host, sizeof(host), NULL, 0, NI_NUMERICHOST) !=
+        0)
         return g_strdup("unknown");
     return g_strdup(host);
 }
@@ -87,7 +88,8 @@ conf_socket_prepare(int fd)
         g_critical("fcntl of a socket: %s", g_strerror(errno));
     int domain = AF_UNSPEC;
     socklen_t size = sizeof(domain);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || (domain != AF_INET && domain != AF_INET6))
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+        (domain != AF_INET && domain != AF_INET6))
         return;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);

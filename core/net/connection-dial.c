@@ -1,5 +1,5 @@
-/* connection-dial.c - an outgoing connection until its socket stands: the look-up of the name (in a thread of the
- * resolver), then one address after the other. */
+/* connection-dial.c - an outgoing connection until its socket stands: the look-up of the name (in a thread
+ * of the resolver), then one address after the other. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ struct ConfDial {
     ConfConnection *connection;
     char *host;
     uint16_t port;
-    char *transport; /* cut at ';' and '=' */
+    char *transport;    /* cut at ';' and '=' */
     GPtrArray *options; /* key, value, key, value... within transport */
     int64_t deadline;
     Lookup *lookup;
@@ -46,8 +46,8 @@ static void give_up(ConfDial *dial, const char *why);
 static int64_t left_ms(const ConfDial *dial);
 
 ConfConnection *
-conf_connection_new_outgoing(ConfPoller *poller, const char *host, uint16_t port, unsigned timeout_ms, const char *transport,
-                             const ConfConnectionFuncs *funcs, void *data)
+conf_connection_new_outgoing(ConfPoller *poller, const char *host, uint16_t port, unsigned timeout_ms,
+                             const char *transport, const ConfConnectionFuncs *funcs, void *data)
 {
     ConfConnection *connection = conf_connection_new(poller, funcs, data);
     connection->outgoing = true;

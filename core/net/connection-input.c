@@ -1,8 +1,9 @@
 /* connection-input.c - from bytes to lines.
  *
- * One recv goes into memory that all connections share, and whole lines are handed on from there without a copy.  What
- * is left over (a part of a line, or lines that must wait) moves into a buffer of the connection, which is freed when
- * it is empty.  A line that is longer than one recv is read straight into that buffer. */
+ * One recv goes into memory that all connections share, and whole lines are handed on from there without a
+ * copy.  What is left over (a part of a line, or lines that must wait) moves into a buffer of the
+ * connection, which is freed when it is empty.  A line that is longer than one recv is read straight into
+ * that buffer. */
 #include <errno.h>
 #include <string.h>
 
@@ -50,13 +51,15 @@ void
 conf_connection_receive(ConfConnection *connection)
 {
     bool dropping = connection->state == CONF_CONNECTION_CLOSING || connection->state == CONF_CONNECTION_SHUT;
-    if (connection->eof || (!dropping && (!conf_connection_may_read(connection) || connection->in_resuming))) {
+    if (connection->eof ||
+        (!dropping && (!conf_connection_may_read(connection) || connection->in_resuming))) {
         /* Lines that wait come first; what waits in the socket is the peer's back-pressure. */
         if (!connection->in_resuming)
             conf_connection_update_events(connection);
         return;
     }
-    bool direct = !dropping && connection->filters == NULL && connection->input_end - connection->input_begin >= DIRECT_FROM;
+    bool direct = !dropping && connection->filters == NULL &&
+                  connection->input_end - connection->input_begin >= DIRECT_FROM;
     ssize_t got = direct ? receive_direct(connection) : recv(connection->fd, scratch, sizeof(scratch), 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -133,7 +136,8 @@ conf_connection_drop_input(ConfConnection *connection)
 {
     g_free(connection->input);
     connection->input = NULL;
-    connection->input_begin = connection->input_end = connection->input_capacity = connection->input_scanned = 0;
+    connection->input_begin = connection->input_end = connection->input_capacity = connection->input_scanned =
+        0;
 }
 
 void
@@ -252,7 +256,8 @@ refuse_line(ConfConnection *connection)
 static bool
 may_hand_on(const ConfConnection *connection)
 {
-    return connection->state == CONF_CONNECTION_OPEN && connection->opened && conf_connection_may_read(connection);
+    return connection->state == CONF_CONNECTION_OPEN && connection->opened &&
+           conf_connection_may_read(connection);
 }
 
 static void

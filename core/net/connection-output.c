@@ -1,5 +1,5 @@
-/* connection-output.c - the queue of output: blocks of a pool that small output is written into, and references to
- * shared bytes.  A turn's output of a connection leaves by one sendmsg. */
+/* connection-output.c - the queue of output: blocks of a pool that small output is written into, and
+ * references to shared bytes.  A turn's output of a connection leaves by one sendmsg. */
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -8,13 +8,13 @@
 
 enum {
     BLOCK_SIZE = 16 * 1024,
-    BLOCK_ROOM = 2 * 1024,        /* with less room left, the next output begins a new block */
-    POOL_MAX = 256,               /* blocks that wait for use */
-    COPY_BELOW = 4 * 1024,        /* bytes worth less than an entry of their own in the vector */
-    REFERENCE_FROM = 512,         /* ... where no block is open to copy into */
+    BLOCK_ROOM = 2 * 1024, /* with less room left, the next output begins a new block */
+    POOL_MAX = 256,        /* blocks that wait for use */
+    COPY_BELOW = 4 * 1024, /* bytes worth less than an entry of their own in the vector */
+    REFERENCE_FROM = 512,  /* ... where no block is open to copy into */
     VECTOR_MAX = 64,
     DISCARD_MAX = 64 * 1024,
-    ENCODE_SIZE = 16 * 1024,      /* one record of TLS */
+    ENCODE_SIZE = 16 * 1024, /* one record of TLS */
 };
 
 static ConfSegment *open_block(ConfConnection *connection, size_t room);
@@ -80,7 +80,8 @@ conf_connection_send_bytes(ConfConnection *connection, ConfBytes *bytes, ConfOut
         return;
     /* Copied where a block stands open, which saves an entry of the vector; else sent from where it is. */
     ConfSegment *last = TAILQ_LAST(&connection->segments, ConfSegments);
-    bool fits = last != NULL && last->bytes == NULL && bytes->size <= last->buffer.capacity - last->buffer.size;
+    bool fits =
+        last != NULL && last->bytes == NULL && bytes->size <= last->buffer.capacity - last->buffer.size;
     if ((fits && bytes->size < COPY_BELOW) || (last != NULL && bytes->size < REFERENCE_FROM)) {
         conf_connection_send_copy(connection, conf_bytes_slice(bytes), kind);
         return;
@@ -140,7 +141,8 @@ conf_connection_count_wire(ConfConnection *connection, size_t size)
 void
 conf_connection_queue_flush(ConfConnection *connection)
 {
-    if (connection->in_flushing || connection->state == CONF_CONNECTION_CLOSED || connection->state == CONF_CONNECTION_CONNECTING)
+    if (connection->in_flushing || connection->state == CONF_CONNECTION_CLOSED ||
+        connection->state == CONF_CONNECTION_CONNECTING)
         return;
     connection->in_flushing = true;
     TAILQ_INSERT_TAIL(&connection->poller->flushing, connection, flushing);
@@ -151,7 +153,8 @@ conf_connection_flush(ConfConnection *connection)
 {
     if (connection->state == CONF_CONNECTION_CLOSED)
         return;
-    if (connection->state == CONF_CONNECTION_CLOSING && connection->filters != NULL && !connection->filters->highest->ready)
+    if (connection->state == CONF_CONNECTION_CLOSING && connection->filters != NULL &&
+        !connection->filters->highest->ready)
         conf_connection_clear_output(connection); /* There never was a stream to put it on. */
     bool going = true;
     if (connection->filters == NULL) {
@@ -246,7 +249,8 @@ remove_first(ConfConnection *connection)
 static ConfSlice
 segment_rest(const ConfConnection *connection, const ConfSegment *segment)
 {
-    ConfSlice rest = segment->bytes != NULL ? conf_bytes_slice(segment->bytes) : (ConfSlice){segment->buffer.data, segment->counted};
+    ConfSlice rest = segment->bytes != NULL ? conf_bytes_slice(segment->bytes)
+                                            : (ConfSlice){segment->buffer.data, segment->counted};
     size_t sent = segment == TAILQ_FIRST(&connection->segments) ? connection->sent_of_first : 0;
     return (ConfSlice){rest.data + sent, rest.size - sent};
 }
@@ -307,7 +311,9 @@ count_sent(ConfConnection *connection, size_t size)
 static void
 took_bytes(ConfConnection *connection, size_t size)
 {
-    connection->stalled_since = is_idle(connection) ? 0 : size > 0 ? connection->poller->now : connection->stalled_since;
+    connection->stalled_since = is_idle(connection) ? 0
+                                : size > 0          ? connection->poller->now
+                                                    : connection->stalled_since;
 }
 
 static void
@@ -355,8 +361,8 @@ static bool
 encode_some(ConfConnection *connection)
 {
     bool encoded = false;
-    while (connection->filters->highest->ready && connection->state <= CONF_CONNECTION_CLOSING && connection->unsent > 0 &&
-           conf_filters_wire_unsent(connection) < CONF_CONNECTION_WIRE) {
+    while (connection->filters->highest->ready && connection->state <= CONF_CONNECTION_CLOSING &&
+           connection->unsent > 0 && conf_filters_wire_unsent(connection) < CONF_CONNECTION_WIRE) {
         ConfSlice rest = segment_rest(connection, TAILQ_FIRST(&connection->segments));
         size_t size = MIN(rest.size, ENCODE_SIZE);
         conf_filters_encode(connection, rest.data, size);

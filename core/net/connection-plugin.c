@@ -94,7 +94,8 @@ get(ConfConnection *connection, ConfPlugin *plugin)
     if (attachment != NULL)
         return attachment;
     attachment = g_new0(ConfAttachment, 1);
-    *attachment = (ConfAttachment){.next = connection->attachments, .connection = connection, .plugin = plugin};
+    *attachment =
+        (ConfAttachment){.next = connection->attachments, .connection = connection, .plugin = plugin};
     connection->attachments = attachment;
     return attachment;
 }
@@ -108,8 +109,8 @@ free_data(ConfAttachment *attachment)
     attachment->free_data = NULL;
 }
 
-/* The timer is not moved by each byte that comes: when it is due, it looks how long the silence is, and arms anew for
- * what is left. */
+/* The timer is not moved by each byte that comes: when it is due, it looks how long the silence is, and
+ * arms anew for what is left. */
 static void
 watch_silence(ConfAttachment *attachment)
 {

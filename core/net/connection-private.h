@@ -1,7 +1,8 @@
 /* connection-private.h - the connection from inside: shared by the files of this folder.
  *
- * connection.c life and accessors; connection-input.c bytes to lines; connection-output.c the output queue; connection-
- * dial.c outgoing connections until they stand; filter.c the stack of transforms; connection-plugin.c what plugins see. */
+ * connection.c life and accessors; connection-input.c bytes to lines; connection-output.c the output
+ * queue; connection- dial.c outgoing connections until they stand; filter.c the stack of transforms;
+ * connection-plugin.c what plugins see. */
 #pragma once
 
 #include "base/timer-wheel.h"
@@ -14,11 +15,12 @@ enum {
     CONF_CONNECTION_LINES = 256,           /* handed on in one turn from one connection, and */
     CONF_CONNECTION_LINES_USEC = 5 * 1000, /* for so long */
     CONF_CONNECTION_HANDSHAKE_MS = 10 * 1000,
-    CONF_CONNECTION_DRAIN_MS = 1000,       /* the queue of a closing connection, and then what its peer still sends */
-    CONF_CONNECTION_STALL_MS = 30 * 1000,  /* a peer that shut its side and takes no answer */
-    CONF_CONNECTION_WAITS = 1000,          /* answers outstanding: beyond, no more is read; */
+    CONF_CONNECTION_DRAIN_MS =
+        1000, /* the queue of a closing connection, and then what its peer still sends */
+    CONF_CONNECTION_STALL_MS = 30 * 1000,         /* a peer that shut its side and takes no answer */
+    CONF_CONNECTION_WAITS = 1000,                 /* answers outstanding: beyond, no more is read; */
     CONF_CONNECTION_WAIT_BYTES = 4 * 1024 * 1024, /* likewise */
-    CONF_CONNECTION_WIRE = 64 * 1024,      /* filters encode ahead of the socket by so much */
+    CONF_CONNECTION_WIRE = 64 * 1024,             /* filters encode ahead of the socket by so much */
 };
 
 typedef enum {
@@ -88,12 +90,12 @@ struct ConfConnection {
     int fd;
     ConfConnectionState state;
     bool outgoing, loopback, announced /* to the hooks */, opened /* to the owner */;
-    bool eof;         /* the peer sends no more */
-    bool cut;         /* ... and a filter says that it was cut */
-    bool throttled;   /* unsent above the limit, and not yet below half of it */
-    bool above_half;  /* drained() is owed */
-    bool blocked;     /* the socket is full: EPOLLOUT is on */
-    bool too_long;    /* told so */
+    bool eof;        /* the peer sends no more */
+    bool cut;        /* ... and a filter says that it was cut */
+    bool throttled;  /* unsent above the limit, and not yet below half of it */
+    bool above_half; /* drained() is owed */
+    bool blocked;    /* the socket is full: EPOLLOUT is on */
+    bool too_long;   /* told so */
     bool in_flushing, in_resuming, in_opening, in_ending;
     TAILQ_ENTRY(ConfConnection) flushing, resuming, opening, ending;
 

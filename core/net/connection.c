@@ -41,7 +41,8 @@ conf_connection_new(ConfPoller *poller, const ConfConnectionFuncs *funcs, void *
 }
 
 ConfConnection *
-conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id, const ConfConnectionFuncs *funcs, void *data)
+conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id,
+                             const ConfConnectionFuncs *funcs, void *data)
 {
     ConfConnection *connection = conf_connection_new(poller, funcs, data);
     connection->fd = fd;
@@ -73,14 +74,16 @@ conf_connection_stand(ConfConnection *connection)
     connection->state = CONF_CONNECTION_HANDSHAKING;
     g_autoptr(GError) error = NULL;
     if (connection->watch == NULL) {
-        connection->watch = conf_poller_add(connection->poller, connection->fd, EPOLLIN, events_came, connection, &error);
+        connection->watch =
+            conf_poller_add(connection->poller, connection->fd, EPOLLIN, events_came, connection, &error);
         if (connection->watch == NULL) {
             conf_connection_close(connection, error->message);
             return false;
         }
     }
     connection->announced = true;
-    if (conf_hooks_accepted(connection, &error) == CONF_REFUSE || conf_hooks_transport(connection, &error) == CONF_REFUSE) {
+    if (conf_hooks_accepted(connection, &error) == CONF_REFUSE ||
+        conf_hooks_transport(connection, &error) == CONF_REFUSE) {
         conf_connection_close(connection, error != NULL ? error->message : "A plugin refused the connection");
         return false;
     }
@@ -185,8 +188,8 @@ int64_t
 conf_connection_get_last_receive(const ConfConnection *connection)
 {
     int waiting = 0;
-    if (connection->fd >= 0 && connection->state != CONF_CONNECTION_CONNECTING && ioctl(connection->fd, FIONREAD, &waiting) == 0 &&
-        waiting > 0)
+    if (connection->fd >= 0 && connection->state != CONF_CONNECTION_CONNECTING &&
+        ioctl(connection->fd, FIONREAD, &waiting) == 0 && waiting > 0)
         return conf_poller_now(connection->poller);
     return connection->last_receive;
 }
@@ -208,7 +211,8 @@ conf_connection_set_peer_text(ConfConnection *connection, const char *host, uint
 }
 
 void
-conf_connection_watch_gone(ConfConnection *connection, ConfGoneWatch *watch, void (*func)(void *data), void *data)
+conf_connection_watch_gone(ConfConnection *connection, ConfGoneWatch *watch, void (*func)(void *data),
+                           void *data)
 {
     *watch = (ConfGoneWatch){.next = connection->gone, .link = &connection->gone, .func = func, .data = data};
     if (watch->next != NULL)
@@ -292,8 +296,8 @@ conf_connection_close_after_answer(ConfConnection *connection, const char *reaso
     connection->state = CONF_CONNECTION_CLOSING;
     connection->reason = g_strdup(reason != NULL ? reason : "The connection was closed");
     conf_connection_drop_input(connection);
-    conf_timer_arm(&connection->timer, connection->eof ? CONF_CONNECTION_STALL_MS : CONF_CONNECTION_DRAIN_MS, time_is_over,
-                   connection);
+    conf_timer_arm(&connection->timer, connection->eof ? CONF_CONNECTION_STALL_MS : CONF_CONNECTION_DRAIN_MS,
+                   time_is_over, connection);
     conf_connection_update_events(connection);
     conf_connection_queue_flush(connection); /* shuts the write side where nothing is unsent */
 }
@@ -309,7 +313,8 @@ conf_connection_update_events(ConfConnection *connection)
 {
     if (connection->watch == NULL || connection->state == CONF_CONNECTION_CONNECTING)
         return;
-    bool reading = !connection->eof && (connection->state >= CONF_CONNECTION_CLOSING || conf_connection_may_read(connection));
+    bool reading = !connection->eof &&
+                   (connection->state >= CONF_CONNECTION_CLOSING || conf_connection_may_read(connection));
     conf_poller_modify(connection->watch, (reading ? EPOLLIN : 0) | (connection->blocked ? EPOLLOUT : 0));
 }
 
@@ -325,7 +330,8 @@ conf_connection_check_end(ConfConnection *connection)
     }
     if (connection->waits > 0 || connection->holds > 0 || conf_connection_has_lines(connection))
         return;
-    conf_connection_close_after_answer(connection, connection->cut ? "The peer's stream was cut" : "The peer closed the connection");
+    conf_connection_close_after_answer(connection, connection->cut ? "The peer's stream was cut"
+                                                                   : "The peer closed the connection");
 }
 
 void

@@ -1,11 +1,12 @@
 /* connection.h - one byte stream to a peer: lines in, a queue of shared buffers out.
  *
- * States: connecting (outgoing only) → handshaking (a filter speaks first) → open → closing (output drains, at most
- * 1 s) → closed.  Closed connections are freed at the end of the turn; pointers are good until func->closed was called.
- * Reading takes one recv a turn; every whole line goes to func->line at once unless input is held or back-pressure
- * stands (unsent above the queue limit), and then waits in the buffer.  Output gathers during a turn and leaves by one
- * writev at its end.  No allocation per message: small output is copied into pooled blocks, bodies are referenced.
- * Main loop only.  An idle connection costs under 2 KiB. */
+ * States: connecting (outgoing only) → handshaking (a filter speaks first) → open → closing (output
+ * drains, at most 1 s) → closed.  Closed connections are freed at the end of the turn; pointers are good
+ * until func->closed was called. Reading takes one recv a turn; every whole line goes to func->line at
+ * once unless input is held or back-pressure stands (unsent above the queue limit), and then waits in the
+ * buffer.  Output gathers during a turn and leaves by one writev at its end.  No allocation per message:
+ * small output is copied into pooled blocks, bodies are referenced. Main loop only.  An idle connection
+ * costs under 2 KiB. */
 #pragma once
 
 #include <sys/socket.h>
@@ -19,14 +20,16 @@ typedef struct ConfConnection ConfConnection;
 typedef struct {
     /* A line without its end (LF, and a CR before it); valid during the call. Never empty. */
     void (*line)(ConfConnection *connection, ConfSlice line);
-    /* The line in the buffer is longer than the limit: the owner answers, then calls conf_connection_close_after_answer. */
+    /* The line in the buffer is longer than the limit: the owner answers, then calls
+     * conf_connection_close_after_answer. */
     void (*too_long)(ConfConnection *connection);
     /* Outgoing: connected and handshaken.  Accepted: handshaken. */
     void (*opened)(ConfConnection *connection);
-    /* Unsent output fell below half of the queue limit: producers of pages, walks and replays go on.  May be NULL. */
+    /* Unsent output had reached half of the queue limit and fell below it: producers of pages, walks and
+     * replays go on.  May be NULL. */
     void (*drained)(ConfConnection *connection);
-    /* The last call.  `reason` is a constant English sentence or an errno text; `*error` of an outgoing connection that
-     * never opened says what was tried. */
+    /* The last call.  `reason` is an English sentence or an errno text; that of an outgoing connection
+     * which never opened says what was tried. */
     void (*closed)(ConfConnection *connection, const char *reason);
 } ConfConnectionFuncs;
 
@@ -35,14 +38,17 @@ typedef enum {
     CONF_OUTPUT_NOTIFICATION, /* live notifications: counted against the backlog */
 } ConfOutputKind;
 
-/* Takes `fd` (non-blocking is set here).  `plugins` may be NULL.  Runs hooks accepted and transport; a refusal closes.
- * Returns NULL when refused. `port_id` is copied: the Port ID of the listener ("default", ...). */
-ConfConnection *conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id, const ConfConnectionFuncs *funcs,
-                                             void *data);
-/* Looks `host` up without blocking (a thread), tries its addresses in order within `timeout_ms` altogether; closed() is
- * called on failure.  `transport`: text handed to the transport hook ("tls=1;..."), may be NULL. */
-ConfConnection *conf_connection_new_outgoing(ConfPoller *poller, const char *host, uint16_t port, unsigned timeout_ms,
-                                             const char *transport, const ConfConnectionFuncs *funcs, void *data);
+/* Takes `fd` (non-blocking is set here).  Runs hooks accepted and transport; NULL: refused and closed,
+ * funcs are not called.  `port_id` is copied: the Port ID of the listener ("default", ...).  opened() comes
+ * later, never from within. */
+ConfConnection *conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id,
+                                             const ConfConnectionFuncs *funcs, void *data);
+/* Looks `host` up without blocking (a thread), tries its addresses in order within `timeout_ms`
+ * altogether; closed() is called on failure.  `transport`: text handed to the transport hook
+ * ("tls=1;..."), may be NULL. */
+ConfConnection *conf_connection_new_outgoing(ConfPoller *poller, const char *host, uint16_t port,
+                                             unsigned timeout_ms, const char *transport,
+                                             const ConfConnectionFuncs *funcs, void *data);
 
 void *conf_connection_get_data(const ConfConnection *connection);
 void conf_connection_set_data(ConfConnection *connection, void *data);
@@ -64,15 +70,16 @@ void conf_connection_set_line_limit(ConfConnection *connection, size_t bytes);
 void conf_connection_set_queue_limit(ConfConnection *connection, size_t bytes);
 
 /* Where an answer is written: the block at the end of the output queue.  Append to it and call
- * conf_connection_written(); no other call on this connection in between.  A connection that is not open gives a
- * buffer that is thrown away. */
+ * conf_connection_written(); no other call on this connection in between.  A connection that is not open
+ * gives a buffer that is thrown away. */
 ConfBuffer *conf_connection_output(ConfConnection *connection);
 void conf_connection_written(ConfConnection *connection);
-/* Queues a reference to bytes[offset, offset + size); small ones (below 4 KiB) are copied instead. */
+/* Queues a reference; what is small is copied where a block stands open. */
 void conf_connection_send_bytes(ConfConnection *connection, ConfBytes *bytes, ConfOutputKind kind);
 void conf_connection_send_copy(ConfConnection *connection, ConfSlice data, ConfOutputKind kind);
-size_t conf_connection_get_unsent(const ConfConnection *connection);               /* all */
-size_t conf_connection_get_unsent_notifications(const ConfConnection *connection); /* CONF_OUTPUT_NOTIFICATION only */
+size_t conf_connection_get_unsent(const ConfConnection *connection);
+/* Of it, CONF_OUTPUT_NOTIFICATION only. */
+size_t conf_connection_get_unsent_notifications(const ConfConnection *connection);
 /* Unsent output is above the queue limit, or not yet below half of it again. */
 bool conf_connection_is_full(const ConfConnection *connection);
 /* Monotonic usec when the peer last took a byte while output stood unsent (0: nothing is unsent). */
@@ -84,7 +91,8 @@ void conf_connection_release_input(ConfConnection *connection);
 
 /* Output is thrown away, closed() follows at the end of this turn. */
 void conf_connection_close(ConfConnection *connection, const char *reason);
-/* What is queued is sent first (at most 1 s), the write side is shut, what the peer still sends is read and dropped. */
+/* What is queued is sent first (at most 1 s), the write side is shut, what the peer still sends is read
+ * and dropped (at most 1 s).  What is written after this call goes nowhere: answer first. */
 void conf_connection_close_after_answer(ConfConnection *connection, const char *reason);
 
 /* Total unsent bytes of all connections, and their number: statistics. */
@@ -92,26 +100,28 @@ size_t conf_connection_total_unsent(void);
 unsigned conf_connection_count(void);
 
 /* ---- for the layers above ---- */
-/* func(data) once, just before closed(): what refers to the connection lets go of it.  Embedded in what owns it;
- * zero-initialised is "not watching". */
+/* func(data) once, just before closed(): what refers to the connection lets go of it.  Embedded in what
+ * owns it; zero-initialised is "not watching". */
 typedef struct ConfGoneWatch ConfGoneWatch;
 struct ConfGoneWatch {
     ConfGoneWatch *next, **link; /* the connection's */
     void (*func)(void *data);
     void *data;
 };
-void conf_connection_watch_gone(ConfConnection *connection, ConfGoneWatch *watch, void (*func)(void *data), void *data);
+void conf_connection_watch_gone(ConfConnection *connection, ConfGoneWatch *watch, void (*func)(void *data),
+                                void *data);
 void conf_connection_unwatch_gone(ConfGoneWatch *watch);
-/* An answer is owed that comes later, its request taking `bytes` of memory.  A peer that shut its side is closed only
- * when nothing is owed any more; where too much is owed, reading stops. */
+/* An answer is owed that comes later, its request taking `bytes` of memory.  A peer that shut its side is
+ * closed only when nothing is owed any more; where too much is owed, reading stops. */
 void conf_connection_begin_wait(ConfConnection *connection, size_t bytes);
 void conf_connection_end_wait(ConfConnection *connection, size_t bytes);
-/* As conf_connection_output, but still good after conf_connection_close_after_answer, until the end of the turn: for
- * an answer whose request asked for the close. */
+/* As conf_connection_output, but still good after conf_connection_close_after_answer, until the end of the
+ * turn: for an answer whose request asked for the close. */
 ConfBuffer *conf_connection_output_last(ConfConnection *connection);
-/* Where conf_connection_get_option looks after the `transport` of an outgoing connection: process-wide, supplied by
- * core/server.  NULL: set nowhere. */
-typedef const char *(*ConfConnectionOptionFunc)(const ConfConnection *connection, const char *section, const char *key, void *data);
+/* Where conf_connection_get_option looks after the `transport` of an outgoing connection: process-wide,
+ * supplied by core/server.  NULL: set nowhere. */
+typedef const char *(*ConfConnectionOptionFunc)(const ConfConnection *connection, const char *section,
+                                                const char *key, void *data);
 void conf_connection_set_option_func(ConfConnectionOptionFunc func, void *data);
 /* The client's own address behind a balancer. */
 void conf_connection_set_peer(ConfConnection *connection, const char *address, uint16_t port);

@@ -1,9 +1,9 @@
 /* filter.c - the stack of transforms between the socket and the lines (TLS).
  *
- * The first one pushed is next to the wire, each further one stands above it.  One starts when the one below is ready,
- * so encode is never called on one that is not.  Bytes that filters make for the wire gather in a buffer, which the
- * flush at the end of the turn sends; plain bytes wait in the connection's queue until the socket takes what they
- * become. */
+ * The first one pushed is next to the wire, each further one stands above it.  One starts when the one
+ * below is ready, so encode is never called on one that is not.  Bytes that filters make for the wire
+ * gather in a buffer, which the flush at the end of the turn sends; plain bytes wait in the connection's
+ * queue until the socket takes what they become. */
 #include <string.h>
 
 #include "net/connection-private.h"
@@ -152,7 +152,8 @@ conf_filters_peer_closed(ConfConnection *connection)
 {
     bool whole = true;
     for (ConfFilterHandle *handle = connection->filters->lowest; handle != NULL; handle = handle->above) {
-        if (handle->started && handle->table->peer_closed != NULL && !handle->table->peer_closed(handle->filter, handle))
+        if (handle->started && handle->table->peer_closed != NULL &&
+            !handle->table->peer_closed(handle->filter, handle))
             whole = false;
     }
     return whole;

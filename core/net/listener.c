@@ -1,4 +1,5 @@
-/* listener.c - one port, which may be two sockets: IPv4 and IPv6 each have their own, so that either may be missing. */
+/* listener.c - one port, which may be two sockets: IPv4 and IPv6 each have their own, so that either may
+ * be missing. */
 #include "net/listener.h"
 
 #include <errno.h>
@@ -55,13 +56,14 @@ static ConfListener *listeners;
 static int reserve = -1;
 
 ConfListener *
-conf_listener_new(ConfPoller *poller, const char *address, uint16_t port, const char *port_id, ConfAcceptFunc func, void *data,
-                  GError **error)
+conf_listener_new(ConfPoller *poller, const char *address, uint16_t port, const char *port_id,
+                  ConfAcceptFunc func, void *data, GError **error)
 {
     ConfAddress addresses[2];
     unsigned count = choose_addresses(address, port, addresses);
     if (count == 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Port %u cannot be opened: \"%s\" is no address", port, address);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Port %u cannot be opened: \"%s\" is no address",
+                    port, address);
         return NULL;
     }
     ConfListener *listener = g_new0(ConfListener, 1);
@@ -77,7 +79,8 @@ conf_listener_new(ConfPoller *poller, const char *address, uint16_t port, const 
         return NULL;
     }
     take_reserve();
-    conf_log(CONF_LOG_LISTENING, "port", conf_log_integer(listener->port), "id", port_id, "address", address != NULL ? address : "all", NULL);
+    conf_log(CONF_LOG_LISTENING, "port", conf_log_integer(listener->port), "id", port_id, "address",
+             address != NULL ? address : "all", NULL);
     return listener;
 }
 
@@ -174,7 +177,8 @@ open_socket(ConfAddress *address, int *error_number)
     int on = 1;
     socklen_t size = sizeof(*address);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        (address->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+        (address->any.sa_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
         bind(fd, &address->any, conf_address_size(address)) < 0 || listen(fd, BACKLOG) < 0 ||
         getsockname(fd, &address->any, &size) < 0) {
         *error_number = errno;
@@ -220,7 +224,8 @@ accept_some(void *data, uint32_t events)
     Door *door = data;
     ConfListener *listener = door->listener;
     conf_poller_note("accept");
-    /* func may free the listener: its watch is then removed, and the poller keeps that until the turn is over. */
+    /* func may free the listener: its watch is then removed, and the poller keeps that until the turn is
+     * over. */
     ConfPollerWatch *watch = door->watch;
     for (unsigned i = 0; i < ACCEPTS && !watch->removed; i++) {
         int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -234,7 +239,8 @@ accept_some(void *data, uint32_t events)
             pause_listener(listener, errno);
             return;
         }
-        /* Else this one connection is gone already (ECONNABORTED, and errors of the network): the next one. */
+        /* Else this one connection is gone already (ECONNABORTED, and errors of the network): the next
+         * one. */
     }
 }
 
@@ -257,13 +263,14 @@ pause_listener(ConfListener *listener, int error_number)
     /* Where each connection that goes lets one in, the want begins and ends many times a second. */
     if (listener->logged_at == 0 || now - listener->logged_at > LOG_EVERY_S * G_USEC_PER_SEC) {
         listener->logged_at = now;
-        conf_log(CONF_LOG_DESCRIPTORS_EXHAUSTED, "port", conf_log_integer(listener->port), "error", g_strerror(error_number), NULL);
+        conf_log(CONF_LOG_DESCRIPTORS_EXHAUSTED, "port", conf_log_integer(listener->port), "error",
+                 g_strerror(error_number), NULL);
     }
     conf_timer_arm(&listener->retry, PAUSE_MS, try_again, listener);
 }
 
-/* A short want is waited out, the connections standing in the backlog.  A long one: they are refused, for their clients
- * do better to try another server than to wait. */
+/* A short want is waited out, the connections standing in the backlog.  A long one: they are refused, for
+ * their clients do better to try another server than to wait. */
 static void
 try_again(void *data)
 {

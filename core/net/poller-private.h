@@ -1,7 +1,7 @@
 /* poller-private.h - what the poller and the connections share: the queues that a turn works off.
  *
- * A turn: events are handed out, inputs that were released go on, deferred functions run, one slice of long work runs,
- * connections that ended are told so and freed, output is flushed. */
+ * A turn: events are handed out, inputs that were released go on, deferred functions run, one slice of
+ * long work runs, connections that ended are told so and freed, output is flushed. */
 #pragma once
 
 #include <sys/epoll.h>
@@ -10,10 +10,11 @@
 #include "net/poller.h"
 
 enum {
-    CONF_POLLER_EVENTS = 512,               /* taken from epoll at once */
-    CONF_POLLER_EVENTS_USEC = 20 * 1000,    /* for events of one turn; the others keep their place for the next one */
-    CONF_POLLER_FLUSH_USEC = 20 * 1000,     /* for output of one turn */
-    CONF_POLLER_SLICE_USEC = 2 * 1000,      /* for a slice of long work */
+    CONF_POLLER_EVENTS = 512, /* taken from epoll at once */
+    CONF_POLLER_EVENTS_USEC =
+        20 * 1000, /* for events of one turn; the others keep their place for the next one */
+    CONF_POLLER_FLUSH_USEC = 20 * 1000, /* for output of one turn */
+    CONF_POLLER_SLICE_USEC = 2 * 1000,  /* for a slice of long work */
 };
 
 struct ConfPollerWatch {

@@ -127,7 +127,8 @@ conf_poller_modify(ConfPollerWatch *watch, uint32_t events)
         return;
     watch->events = events;
     struct epoll_event event = {.events = events, .data.ptr = watch};
-    /* A descriptor that is in the set stays modifiable: failing here means that the caller closed it too early. */
+    /* A descriptor that is in the set stays modifiable: failing here means that the caller closed it too
+     * early. */
     if (epoll_ctl(watch->poller->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) < 0)
         g_critical("epoll_ctl of descriptor %d: %s", watch->fd, g_strerror(errno));
 }
@@ -275,13 +276,13 @@ source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 static bool
 has_work(const ConfPoller *poller)
 {
-    return poller->event_position < poller->event_count || !TAILQ_EMPTY(&poller->deferred) || !TAILQ_EMPTY(&poller->works) ||
-           !TAILQ_EMPTY(&poller->resuming) || !TAILQ_EMPTY(&poller->flushing) || !TAILQ_EMPTY(&poller->opening) ||
-           !TAILQ_EMPTY(&poller->ending);
+    return poller->event_position < poller->event_count || !TAILQ_EMPTY(&poller->deferred) ||
+           !TAILQ_EMPTY(&poller->works) || !TAILQ_EMPTY(&poller->resuming) ||
+           !TAILQ_EMPTY(&poller->flushing) || !TAILQ_EMPTY(&poller->opening) || !TAILQ_EMPTY(&poller->ending);
 }
 
-/* Events that the budget leaves over are handed out first in the next turn: the kernel would tell them again, but behind
- * others, and the last of a full set might never come. */
+/* Events that the budget leaves over are handed out first in the next turn: the kernel would tell them
+ * again, but behind others, and the last of a full set might never come. */
 static void
 hand_out_events(ConfPoller *poller, bool readable)
 {
@@ -290,7 +291,8 @@ hand_out_events(ConfPoller *poller, bool readable)
     unsigned begin = poller->event_position;
     while (poller->event_position < poller->event_count) {
         unsigned handed = poller->event_position - begin;
-        if (handed > 0 && handed % 8 == 0 && conf_clock_monotonic_usec() - poller->now > CONF_POLLER_EVENTS_USEC)
+        if (handed > 0 && handed % 8 == 0 &&
+            conf_clock_monotonic_usec() - poller->now > CONF_POLLER_EVENTS_USEC)
             return;
         struct epoll_event *event = &poller->events[poller->event_position++];
         ConfPollerWatch *watch = event->data.ptr;
@@ -374,7 +376,8 @@ run_slice(ConfPoller *poller)
         g_free(work);
 }
 
-/* The turn that is measured is the main loop's: from the return of its poll to the next one, whichever source ran. */
+/* The turn that is measured is the main loop's: from the return of its poll to the next one, whichever
+ * source ran. */
 static void
 begin_loop_turn(ConfPoller *poller)
 {

@@ -1,7 +1,8 @@
 /* client-call.c - requests that go out on a connection, until their answers.
  *
- * Ids are numbers that no two calls of the process share, so an answer finds its call whoever sent it: the owner of the
- * connection or a plugin (whose calls stand beside the owner's, see conf_connection_send_request). */
+ * Ids are numbers that no two calls of the process share, so an answer finds its call whoever sent it: the
+ * owner of the connection or a plugin (whose calls stand beside the owner's, see
+ * conf_connection_send_request). */
 #include "rpc/client-call.h"
 
 #include "base/timer-wheel.h"
@@ -60,7 +61,8 @@ conf_calls_free(ConfCalls *calls)
 }
 
 void
-conf_calls_send(ConfCalls *calls, const char *method, ConfSlice params, unsigned timeout_ms, ConfCallFunc func, void *data)
+conf_calls_send(ConfCalls *calls, const char *method, ConfSlice params, unsigned timeout_ms,
+                ConfCallFunc func, void *data)
 {
     static int64_t last_id;
     Call *call = g_new0(Call, 1);
@@ -102,8 +104,10 @@ conf_calls_take_plugin_response(ConfConnection *connection, ConfSlice id, ConfSl
 }
 
 bool
-conf_connection_send_request(ConfConnection *c, ConfPlugin *p, const char *method, const char *params_json, unsigned timeout_ms,
-                             void (*answered)(void *self, const char *result, const char *error, void *data), void *data)
+conf_connection_send_request(ConfConnection *c, ConfPlugin *p, const char *method, const char *params_json,
+                             unsigned timeout_ms,
+                             void (*answered)(void *self, const char *result, const char *error, void *data),
+                             void *data)
 {
     g_autofree char *params = conf_rpc_plugin_json(params_json);
     if (!conf_connection_is_open(c) || params == NULL)

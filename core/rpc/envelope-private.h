@@ -29,4 +29,5 @@ typedef struct {
 } ConfEnvelope;
 
 /* `line` is one whole text.  items: room for CONF_ENVELOPE_BATCH_MAX; NULL: a batch is no request here. */
-void conf_envelope_parse(ConfJsonReader *reader, ConfArena *arena, ConfSlice line, ConfEnvelope *envelope, ConfSlice *items);
+void conf_envelope_parse(ConfJsonReader *reader, ConfArena *arena, ConfSlice line, ConfEnvelope *envelope,
+                         ConfSlice *items);

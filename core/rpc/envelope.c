@@ -1,5 +1,5 @@
-/* envelope.c - reads the envelope of a line by the pull reader: one pass, no tree, nothing executed before the whole text
- * is known to be sound. */
+/* envelope.c - reads the envelope of a line by the pull reader: one pass, no tree, nothing executed before
+ * the whole text is known to be sound. */
 #include "rpc/envelope-private.h"
 
 #include <string.h>
@@ -20,7 +20,8 @@ static void invalid(ConfEnvelope *envelope, const char *message);
 static void fault(const ConfJsonReader *reader, ConfEnvelope *envelope);
 
 void
-conf_envelope_parse(ConfJsonReader *reader, ConfArena *arena, ConfSlice line, ConfEnvelope *envelope, ConfSlice *items)
+conf_envelope_parse(ConfJsonReader *reader, ConfArena *arena, ConfSlice line, ConfEnvelope *envelope,
+                    ConfSlice *items)
 {
     memset(envelope, 0, sizeof(*envelope));
     envelope->offset = SIZE_MAX;

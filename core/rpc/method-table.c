@@ -18,10 +18,14 @@ struct ConfMethodTable {
     ConfDispatchStatistics statistics;
 };
 
-static void dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch);
-static void dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch);
-static void dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSlice *items, unsigned count);
-static void answer_invalid(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch);
+static void dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+                         ConfBatch *batch);
+static void dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+                             ConfBatch *batch);
+static void dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSlice *items,
+                           unsigned count);
+static void answer_invalid(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+                           ConfBatch *batch);
 static void take_response(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope);
 static bool ask_hooks(ConfRequest *request, unsigned position);
 static ConfMethod **find_slot(const ConfMethodTable *table, ConfSlice name);
@@ -78,7 +82,8 @@ conf_method_table_lookup(const ConfMethodTable *table, ConfSlice name)
 }
 
 void
-conf_method_table_set_gate(ConfMethodTable *table, ConfGateFunc gate, ConfSessionFunc session, ConfResponseFunc response, void *data)
+conf_method_table_set_gate(ConfMethodTable *table, ConfGateFunc gate, ConfSessionFunc session,
+                           ConfResponseFunc response, void *data)
 {
     table->gate = gate;
     table->session = session;
@@ -109,7 +114,8 @@ void
 conf_dispatch_too_long(ConfMethodTable *table, ConfConnection *connection, size_t limit)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(&error, CONF_RPC_TOO_LARGE, "A line is longer than the %zu bytes that are allowed now.", limit);
+    conf_rpc_fail(&error, CONF_RPC_TOO_LARGE, "A line is longer than the %zu bytes that are allowed now.",
+                  limit);
     ConfRequest request = {.table = table, .connection = connection};
     table->statistics.requests++;
     conf_request_fail(&request, &error);
@@ -193,7 +199,8 @@ conf_dispatch_run(ConfRequest *request, unsigned position)
 }
 
 static void
-dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch)
+dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+             ConfBatch *batch)
 {
     switch (envelope->kind) {
     case CONF_ENVELOPE_REQUEST:
@@ -213,7 +220,8 @@ dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvel
 }
 
 static void
-dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch)
+dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+                 ConfBatch *batch)
 {
     ConfRequest request = {
         .table = table,
@@ -239,7 +247,8 @@ dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfE
     if (request.method != NULL)
         conf_rpc_fail_path(&error, "", "The params must be an object.");
     else if (request.name.size <= 64)
-        conf_rpc_fail(&error, CONF_RPC_NO_METHOD, "There is no method \"%.*s\".", (int)request.name.size, request.name.data);
+        conf_rpc_fail(&error, CONF_RPC_NO_METHOD, "There is no method \"%.*s\".", (int)request.name.size,
+                      request.name.data);
     else
         conf_rpc_fail(&error, CONF_RPC_NO_METHOD, "There is no such method.");
     conf_request_fail(&request, &error);
@@ -267,7 +276,8 @@ dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSli
 }
 
 static void
-answer_invalid(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope, ConfBatch *batch)
+answer_invalid(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
+               ConfBatch *batch)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     conf_rpc_fail(&error, envelope->code, "%s", envelope->message);

@@ -12,7 +12,8 @@ const ConfJson *
 conf_request_parse_params(ConfRequest *request, const char *const *names, ConfRpcError *error)
 {
     const char *message = NULL;
-    ConfJson *params = conf_json_parse(conf_request_arena(), conf_request_get_params(request), NULL, NULL, &message);
+    ConfJson *params =
+        conf_json_parse(conf_request_arena(), conf_request_get_params(request), NULL, NULL, &message);
     if (params == NULL) {
         conf_rpc_fail(error, CONF_RPC_INVALID_PARAMS, "%s", message);
         return NULL;
@@ -38,8 +39,8 @@ conf_request_set_known_param_func(ConfKnownParamFunc func, void *data)
 }
 
 bool
-conf_params_integer(const ConfJson *params, const char *at, const char *name, int64_t minimum, int64_t maximum, bool required,
-                    int64_t *value, ConfRpcError *error)
+conf_params_integer(const ConfJson *params, const char *at, const char *name, int64_t minimum,
+                    int64_t maximum, bool required, int64_t *value, ConfRpcError *error)
 {
     const ConfJson *member = conf_json_member(params, name);
     ConfSlice slice = conf_slice_from_string(name);
@@ -53,7 +54,8 @@ conf_params_integer(const ConfJson *params, const char *at, const char *name, in
         return false;
     }
     if (member->integer < minimum || member->integer > maximum) {
-        g_autofree char *what = g_strdup_printf("must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT, minimum, maximum);
+        g_autofree char *what =
+            g_strdup_printf("must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT, minimum, maximum);
         fail(error, at, slice, what);
         return false;
     }
@@ -62,7 +64,8 @@ conf_params_integer(const ConfJson *params, const char *at, const char *name, in
 }
 
 bool
-conf_params_string(const ConfJson *params, const char *at, const char *name, bool required, ConfSlice *value, ConfRpcError *error)
+conf_params_string(const ConfJson *params, const char *at, const char *name, bool required, ConfSlice *value,
+                   ConfRpcError *error)
 {
     const ConfJson *member = conf_json_member(params, name);
     if (member == NULL) {
@@ -79,7 +82,8 @@ conf_params_string(const ConfJson *params, const char *at, const char *name, boo
 }
 
 bool
-conf_params_boolean(const ConfJson *params, const char *at, const char *name, bool *value, ConfRpcError *error)
+conf_params_boolean(const ConfJson *params, const char *at, const char *name, bool *value,
+                    ConfRpcError *error)
 {
     const ConfJson *member = conf_json_member(params, name);
     if (member == NULL)
@@ -108,7 +112,8 @@ conf_params_only(const ConfJson *params, const char *at, const char *const *name
 static bool
 is_known(const ConfRequest *request, ConfSlice member)
 {
-    return known_param != NULL && request->method != NULL && known_param(request->method->name, member, known_param_data);
+    return known_param != NULL && request->method != NULL &&
+           known_param(request->method->name, member, known_param_data);
 }
 
 static bool
@@ -128,7 +133,8 @@ fail(ConfRpcError *error, const char *at, ConfSlice name, const char *what)
     enum { SHOWN_MAX = 128 };
     g_autoptr(GString) path = g_string_new(at);
     g_string_append_c(path, '/');
-    g_autofree char *shown = g_utf8_make_valid(name.data != NULL ? name.data : "", (gssize)MIN(name.size, SHOWN_MAX));
+    g_autofree char *shown =
+        g_utf8_make_valid(name.data != NULL ? name.data : "", (gssize)MIN(name.size, SHOWN_MAX));
     for (const char *p = shown; *p != '\0'; p++) {
         if (*p == '~')
             g_string_append(path, "~0");

@@ -32,7 +32,9 @@ conf_request_get_params_json(ConfRequest *r)
 {
     ConfSlice params = conf_request_get_params(r);
     /* A held request keeps its text ended by NUL; the one on the stack points into the line. */
-    return r->refs > 0 || r->params.size == 0 ? params.data : conf_arena_copy(conf_request_arena(), params.data, params.size);
+    return r->refs > 0 || r->params.size == 0
+               ? params.data
+               : conf_arena_copy(conf_request_arena(), params.data, params.size);
 }
 
 ConfConnection *
@@ -70,7 +72,8 @@ conf_request_answer_error(ConfRequest *r, int code, const char *message, const c
     if (request->answered)
         return;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(&error, code != 0 ? code : CONF_RPC_INTERNAL, "%s", message != NULL ? message : "A plugin refused the request.");
+    conf_rpc_fail(&error, code != 0 ? code : CONF_RPC_INTERNAL, "%s",
+                  message != NULL ? message : "A plugin refused the request.");
     fill_data(&error, data_json);
     conf_request_fail(request, &error);
 }
@@ -118,13 +121,15 @@ conf_rpc_plugin_json(const char *json)
         conf_json_reader_init(&reader);
     ConfSlice whole;
     conf_json_reader_start(&reader, conf_slice_from_string(json));
-    if (json == NULL || !conf_json_reader_skip(&reader, &whole) || conf_json_reader_next(&reader) != CONF_JSON_EVENT_END) {
+    if (json == NULL || !conf_json_reader_skip(&reader, &whole) ||
+        conf_json_reader_next(&reader) != CONF_JSON_EVENT_END) {
         const ConfPlugin *plugin = conf_plugin_current();
-        conf_log(CONF_LOG_PLUGIN_MISUSE, "plugin", plugin != NULL ? conf_plugin_get_name(plugin) : NULL, "what",
-                 "It gave a text that is no JSON", NULL);
+        conf_log(CONF_LOG_PLUGIN_MISUSE, "plugin", plugin != NULL ? conf_plugin_get_name(plugin) : NULL,
+                 "what", "It gave a text that is no JSON", NULL);
         return NULL;
     }
-    /* Outside of strings a line end is white space, and inside of them none stands: a message stays one line. */
+    /* Outside of strings a line end is white space, and inside of them none stands: a message stays one
+     * line. */
     return g_strdelimit(conf_slice_dup(whole), "\r\n", ' ');
 }
 
@@ -153,12 +158,13 @@ static void
 later_finished(void *owner, ConfVerdict verdict, GError *error)
 {
     ConfRequest *held = owner;
+    g_autoptr(GError) taken = error;
     conf_request_on_gone(held, NULL, NULL);
     held->later = NULL;
     if (held->answered || held->connection == NULL)
         let_go(held);
     else if (verdict == CONF_REFUSE) {
-        conf_request_fail_with(held, error);
+        conf_request_fail_with(held, taken);
         let_go(held);
     } else if (verdict == CONF_NEXT && !held->in_method) {
         go_on(held);

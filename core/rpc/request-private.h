@@ -18,7 +18,7 @@ struct ConfRequest {
     bool in_method; /* the hooks are behind it */
     bool answering; /* between begin and end */
     bool answered;
-    bool referenced; /* a part of the answer stands in the queue already */
+    bool referenced;    /* a part of the answer stands in the queue already */
     ConfBuffer *buffer; /* of the answer, while answering */
     size_t answer_begin;
     ConfBuffer extra; /* further members of the result, each with a comma before it */
@@ -66,7 +66,8 @@ void conf_dispatch_run(ConfRequest *request, unsigned position);
 
 /* client-call.c */
 /* A response to a request that a plugin sent.  False: it is none. */
-bool conf_calls_take_plugin_response(ConfConnection *connection, ConfSlice id, ConfSlice result, ConfSlice error);
+bool conf_calls_take_plugin_response(ConfConnection *connection, ConfSlice id, ConfSlice result,
+                                     ConfSlice error);
 
 /* request-plugin.c */
 /* One line of JSON from a plugin's text; NULL: it is none, which is logged.  Returns new. */

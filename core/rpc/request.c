@@ -203,9 +203,11 @@ end_answer(ConfRequest *request)
         return;
     }
     if (request->batch != NULL && goes_out(request) && request->code == 0 && request->method != NULL &&
-        (request->method->flags & CONF_METHOD_WRITE) == 0 && conf_batch_is_too_long(request->batch, request->answer_begin)) {
+        (request->method->flags & CONF_METHOD_WRITE) == 0 &&
+        conf_batch_is_too_long(request->batch, request->answer_begin)) {
         g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-        conf_rpc_fail(&error, CONF_RPC_TOO_LARGE, "The answers of the batch are longer than a line may be; ask for this one alone.");
+        conf_rpc_fail(&error, CONF_RPC_TOO_LARGE,
+                      "The answers of the batch are longer than a line may be; ask for this one alone.");
         conf_request_fail(request, &error);
         return;
     }

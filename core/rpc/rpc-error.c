@@ -6,7 +6,8 @@
 
 #include "base/json-writer.h"
 
-static void set_message(ConfRpcError *error, int code, const char *format, va_list arguments) G_GNUC_PRINTF(3, 0);
+static void set_message(ConfRpcError *error, int code, const char *format, va_list arguments)
+    G_GNUC_PRINTF(3, 0);
 static void begin_member(const ConfRpcError *error, ConfBuffer *buffer, const char *member);
 static void take_data(ConfRpcError *error, ConfBuffer *buffer);
 static bool find_path(ConfSlice data, ConfSlice *raw, ConfBuffer *path);
@@ -106,7 +107,8 @@ conf_rpc_error_write(const ConfRpcError *error, ConfBuffer *buffer)
     CONF_BUFFER_LITERAL(buffer, "{\"code\":");
     conf_buffer_append_integer(buffer, error->code != 0 ? error->code : CONF_RPC_INTERNAL);
     CONF_BUFFER_LITERAL(buffer, ",\"message\":");
-    conf_json_append_string(buffer, conf_slice_from_string(error->message != NULL ? error->message : "Internal error."));
+    conf_json_append_string(
+        buffer, conf_slice_from_string(error->message != NULL ? error->message : "Internal error."));
     if (error->data != NULL) {
         CONF_BUFFER_LITERAL(buffer, ",\"data\":{");
         conf_buffer_append_string(buffer, error->data);

@@ -34,15 +34,19 @@ enum {
 typedef struct {
     int code;
     char *message; /* one English sentence, says what was wrong with what, no secrets */
-    char *data;    /* the inside of data: JSON members without the braces ("\"path\":\"/object/name\""); NULL: none */
+    /* The inside of data: JSON members without the braces ("\"path\":\"/object/name\""); NULL: none. */
+    char *data;
 } ConfRpcError;
 
-#define CONF_RPC_ERROR_INIT {0, NULL, NULL}
+#define CONF_RPC_ERROR_INIT \
+    { \
+        0, NULL, NULL \
+    }
 void conf_rpc_error_clear(ConfRpcError *error);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ConfRpcError, conf_rpc_error_clear)
 
-/* All set functions answer false, so that a check can end with `return conf_rpc_fail(...)`.  An error that is set
- * already is replaced.  `error` may be NULL. */
+/* All set functions answer false, so that a check can end with `return conf_rpc_fail(...)`.  An error that
+ * is set already is replaced.  `error` may be NULL. */
 bool conf_rpc_fail(ConfRpcError *error, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* -32602 with data.path, a JSON pointer (RFC 6901) into params. */
 bool conf_rpc_fail_path(ConfRpcError *error, const char *path, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -1,5 +1,5 @@
-/* net-test.h - what tests of core/net and core/rpc share: the main loop until a condition holds, and a raw peer that is
- * no ConfConnection, so that both ends cannot share a mistake. */
+/* net-test.h - what tests of core/net and core/rpc share: the main loop until a condition holds, and a raw
+ * peer that is no ConfConnection, so that both ends cannot share a mistake. */
 #pragma once
 
 #include <errno.h>

@@ -85,7 +85,8 @@ static inline Server *
 server_new(int fd)
 {
     Server *server = server_new_empty();
-    server->connection = conf_connection_new_accepted(conf_poller_default(), fd, "default", &server_funcs, server);
+    server->connection =
+        conf_connection_new_accepted(conf_poller_default(), fd, "default", &server_funcs, server);
     g_assert_nonnull(server->connection);
     return server;
 }

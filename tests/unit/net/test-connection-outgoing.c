@@ -18,8 +18,8 @@ static Server *
 dial(const char *host, uint16_t port, unsigned timeout_ms, const char *transport)
 {
     Server *server = server_new_empty();
-    server->connection =
-        conf_connection_new_outgoing(conf_poller_default(), host, port, timeout_ms, transport, &server_funcs, server);
+    server->connection = conf_connection_new_outgoing(conf_poller_default(), host, port, timeout_ms,
+                                                      transport, &server_funcs, server);
     return server;
 }
 
@@ -28,9 +28,11 @@ test_connects(gconstpointer host)
 {
     Target target = {0};
     g_autoptr(GError) error = NULL;
-    target.listener = conf_listener_new(conf_poller_default(), "loopback", 0, "default", target_accept, &target, &error);
+    target.listener =
+        conf_listener_new(conf_poller_default(), "loopback", 0, "default", target_accept, &target, &error);
     g_assert_no_error(error);
-    g_autoptr(Server) client = dial(host, conf_listener_get_port(target.listener), 5000, " tls = 1 ;certificate=/x=y.pem;flag");
+    g_autoptr(Server) client =
+        dial(host, conf_listener_get_port(target.listener), 5000, " tls = 1 ;certificate=/x=y.pem;flag");
     g_assert_true(conf_connection_is_outgoing(client->connection));
     g_assert_cmpstr(conf_connection_get_host(client->connection), ==, host);
     /* What is written before the connection stands goes out when it does. */

@@ -25,12 +25,15 @@ on_accept(ConfListener *listener, int fd, void *data)
 static int
 start_connect(int family, uint16_t port)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    int result = family == AF_INET ? connect(fd, (struct sockaddr *)&v4, sizeof(v4)) : connect(fd, (struct sockaddr *)&v6, sizeof(v6));
+    int result = family == AF_INET ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
+                                   : connect(fd, (struct sockaddr *)&v6, sizeof(v6));
     if (result == 0 || errno == EINPROGRESS)
         return fd;
     close(fd);
@@ -53,7 +56,8 @@ test_both_families(gconstpointer address)
 {
     Accepted accepted = {0};
     g_autoptr(GError) error = NULL;
-    ConfListener *listener = conf_listener_new(conf_poller_default(), address, 0, "default", on_accept, &accepted, &error);
+    ConfListener *listener =
+        conf_listener_new(conf_poller_default(), address, 0, "default", on_accept, &accepted, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(conf_listener_get_port(listener), !=, 0);
     g_assert_cmpstr(conf_listener_get_port_id(listener), ==, "default");
@@ -73,15 +77,18 @@ test_one_address(void)
 {
     Accepted accepted = {0};
     g_autoptr(GError) error = NULL;
-    ConfListener *listener = conf_listener_new(conf_poller_default(), "127.0.0.1", 0, "a", on_accept, &accepted, &error);
+    ConfListener *listener =
+        conf_listener_new(conf_poller_default(), "127.0.0.1", 0, "a", on_accept, &accepted, &error);
     g_assert_no_error(error);
     ConfListener *second =
-        conf_listener_new(conf_poller_default(), "127.0.0.1", conf_listener_get_port(listener), "b", on_accept, &accepted, &error);
+        conf_listener_new(conf_poller_default(), "127.0.0.1", conf_listener_get_port(listener), "b",
+                          on_accept, &accepted, &error);
     g_assert_null(second);
     g_assert_error(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE);
     conf_listener_free(listener);
     g_clear_error(&error);
-    g_assert_null(conf_listener_new(conf_poller_default(), "no-address", 0, "c", on_accept, &accepted, &error));
+    g_assert_null(
+        conf_listener_new(conf_poller_default(), "no-address", 0, "c", on_accept, &accepted, &error));
     g_assert_error(error, CONF_ERROR, CONF_ERROR_INVALID);
 }
 
@@ -90,7 +97,8 @@ static void
 test_many_at_once(void)
 {
     Accepted accepted = {0};
-    ConfListener *listener = conf_listener_new(conf_poller_default(), "loopback", 0, "default", on_accept, &accepted, NULL);
+    ConfListener *listener =
+        conf_listener_new(conf_poller_default(), "loopback", 0, "default", on_accept, &accepted, NULL);
     int fds[600];
     for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++)
         fds[i] = start_connect(AF_INET, conf_listener_get_port(listener));
@@ -100,12 +108,14 @@ test_many_at_once(void)
     conf_listener_free(listener);
 }
 
-/* With no descriptor left connections wait, and after a while are refused; once there are some again they come in. */
+/* With no descriptor left connections wait, and after a while are refused; once there are some again they
+ * come in. */
 static void
 test_want_of_descriptors(void)
 {
     Accepted accepted = {.keep = true};
-    ConfListener *listener = conf_listener_new(conf_poller_default(), "loopback", 0, "default", on_accept, &accepted, NULL);
+    ConfListener *listener =
+        conf_listener_new(conf_poller_default(), "loopback", 0, "default", on_accept, &accepted, NULL);
     uint16_t port = conf_listener_get_port(listener);
     struct rlimit old, less;
     g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
@@ -143,7 +153,8 @@ static void
 test_freed_by_its_func(void)
 {
     bool freed = false;
-    ConfListener *listener = conf_listener_new(conf_poller_default(), "loopback", 0, "default", free_listener, &freed, NULL);
+    ConfListener *listener =
+        conf_listener_new(conf_poller_default(), "loopback", 0, "default", free_listener, &freed, NULL);
     int first = start_connect(AF_INET, conf_listener_get_port(listener));
     int second = start_connect(AF_INET, conf_listener_get_port(listener));
     WAIT_FOR(freed);

@@ -37,7 +37,8 @@ test_event_reaches_watch(void)
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), ==, 0);
     Watched watched = {.fd = fds[0]};
     g_autoptr(GError) error = NULL;
-    ConfPollerWatch *watch = conf_poller_add(conf_poller_default(), fds[0], EPOLLIN, on_event, &watched, &error);
+    ConfPollerWatch *watch =
+        conf_poller_add(conf_poller_default(), fds[0], EPOLLIN, on_event, &watched, &error);
     g_assert_no_error(error);
     net_test_turn_for(10);
     g_assert_cmpuint(watched.calls, ==, 0);
@@ -160,7 +161,8 @@ test_slices_take_turns(void)
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), ==, 0);
     Watched watched = {.fd = -1}; /* Readable all the time: it is called in each turn. */
     g_assert_cmpint(write(fds[1], "x", 1), ==, 1);
-    ConfPollerWatch *watch = conf_poller_add(conf_poller_default(), fds[0], EPOLLIN, on_event, &watched, NULL);
+    ConfPollerWatch *watch =
+        conf_poller_add(conf_poller_default(), fds[0], EPOLLIN, on_event, &watched, NULL);
     g_assert_false(conf_work_is_due());
     conf_work_start(conf_poller_default(), "a", slice, &a);
     conf_work_start(conf_poller_default(), "b", slice, &b);

@@ -82,9 +82,10 @@ rpc_bye(ConfRequest *request, void *data)
 }
 
 static const ConfMethod rpc_methods[] = {
-    {.name = "echo", .func = rpc_echo}, {.name = "note", .func = rpc_note},   {.name = "hold", .func = rpc_hold},
-    {.name = "fail", .func = rpc_fail}, {.name = "large", .func = rpc_large}, {.name = "silent", .func = rpc_silent},
-    {.name = "bye", .func = rpc_bye},   {.name = "write", .func = rpc_large, .flags = CONF_METHOD_WRITE},
+    {.name = "echo", .func = rpc_echo},   {.name = "note", .func = rpc_note},
+    {.name = "hold", .func = rpc_hold},   {.name = "fail", .func = rpc_fail},
+    {.name = "large", .func = rpc_large}, {.name = "silent", .func = rpc_silent},
+    {.name = "bye", .func = rpc_bye},     {.name = "write", .func = rpc_large, .flags = CONF_METHOD_WRITE},
 };
 
 static inline Rpc *
@@ -130,6 +131,7 @@ rpc_ask(Rpc *rpc, const char *text, unsigned lines)
 static inline void
 rpc_ask_silent(Rpc *rpc, const char *text)
 {
-    g_autofree char *both = g_strconcat(text, "\n{\"jsonrpc\":\"2.0\",\"id\":\"after\",\"method\":\"echo\"}", NULL);
+    g_autofree char *both =
+        g_strconcat(text, "\n{\"jsonrpc\":\"2.0\",\"id\":\"after\",\"method\":\"echo\"}", NULL);
     g_assert_cmpstr(rpc_ask(rpc, both, 1), ==, "{\"jsonrpc\":\"2.0\",\"id\":\"after\",\"result\":{}}\n");
 }

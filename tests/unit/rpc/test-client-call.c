@@ -55,7 +55,8 @@ test_answers(void)
     conf_calls_send(calls, "addp.poll", CONF_SLICE("{\"a\":1}"), 5000, on_answer, &first);
     WAIT_FOR(peer_count_lines(rpc->peer) == 1);
     g_autofree char *first_id = last_id(rpc);
-    g_autofree char *request = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"addp.poll\",\"params\":{\"a\":1}}\n", first_id);
+    g_autofree char *request = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"addp.poll\",\"params\":{\"a\":1}}\n", first_id);
     g_assert_cmpstr(rpc->peer->received->str, ==, request);
     conf_calls_send(calls, "other", CONF_SLICE("{}"), 5000, on_answer, &second);
     WAIT_FOR(peer_count_lines(rpc->peer) == 2);
@@ -63,11 +64,12 @@ test_answers(void)
     g_assert_cmpstr(first_id, !=, second_id);
 
     /* Unknown ones are ignored; the others find their call in any order, once. */
-    g_autofree char *responses = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":123456789,\"result\":0}\n{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"result\":0}\n"
-                                                 "{\"jsonrpc\":\"2.0\",\"id\":99999999999999999,\"result\":0}\n{\"jsonrpc\":\"2.0\",\"id\":-%s,\"result\":0}\n"
-                                                 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":1}}\n{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"b\":2}}\n"
-                                                 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"b\":3}}\n",
-                                                 first_id, first_id, second_id, first_id, first_id);
+    g_autofree char *responses = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"id\":123456789,\"result\":0}\n{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"result\":0}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":99999999999999999,\"result\":0}\n{\"jsonrpc\":\"2.0\",\"id\":-%s,\"result\":0}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":1}}\n{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"b\":2}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"b\":3}}\n",
+        first_id, first_id, second_id, first_id, first_id);
     peer_send_text(rpc->peer, responses);
     WAIT_FOR(first.calls == 1 && second.calls == 1);
     net_test_turn_for(10);

@@ -1,8 +1,9 @@
 /* Tests of rpc: what is a request, and what is answered to all that is none. */
 #include "rpc-test.h"
 
-#define ID_128 "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890" \
-               "1234567890123456789012345678"
+#define ID_128 \
+    "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890" \
+    "1234567890123456789012345678"
 
 typedef struct {
     const char *line;
@@ -20,7 +21,8 @@ static const Case cases[] = {
     {"{\"jsonrpc\":\"2.0\",\"id\":9007199254740991,\"method\":\"echo\"}", "9007199254740991", 0},
     {"{\"jsonrpc\":\"2.0\",\"id\":-9007199254740991,\"method\":\"echo\"}", "-9007199254740991", 0},
     {"{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"echo\"}", "\"\"", 0},
-    {"{\"jsonrpc\":\"2.0\",\"id\":\"\\u0041\\n\\/\\ud83d\\ude00\",\"method\":\"echo\"}", "\"\\u0041\\n\\/\\ud83d\\ude00\"", 0},
+    {"{\"jsonrpc\":\"2.0\",\"id\":\"\\u0041\\n\\/\\ud83d\\ude00\",\"method\":\"echo\"}",
+     "\"\\u0041\\n\\/\\ud83d\\ude00\"", 0},
     {"{\"jsonrpc\":\"2.0\",\"id\":\"" ID_128 "\",\"method\":\"echo\"}", "\"" ID_128 "\"", 0},
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ec\\u0068o\"}", "1", 0},
     {"{\"\\u006asonrpc\":\"2.\\u0030\",\"id\":1,\"method\":\"echo\"}", "1", 0},
@@ -85,9 +87,11 @@ test_cases(void)
     g_autoptr(Rpc) rpc = rpc_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         const char *answer = rpc_ask(rpc, cases[i].line, 1);
-        g_autofree char *sound = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n", cases[i].id);
+        g_autofree char *sound =
+            g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n", cases[i].id);
         g_autofree char *begin =
-            g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":\"", cases[i].id, cases[i].code);
+            g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":\"",
+                            cases[i].id, cases[i].code);
         if (cases[i].code == 0)
             g_assert_cmpstr(answer, ==, sound);
         else if (!g_str_has_prefix(answer, begin))
@@ -102,8 +106,8 @@ test_depth(void)
     g_autoptr(Rpc) rpc = rpc_new();
     for (unsigned levels = 63; levels <= 64; levels++) { /* and one: the envelope */
         g_autofree char *open = g_strnfill(levels - 1, '['), *close = g_strnfill(levels - 1, ']');
-        g_autofree char *line =
-            g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"note\",\"params\":{\"a\":%s%s}}", open, close);
+        g_autofree char *line = g_strdup_printf(
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"note\",\"params\":{\"a\":%s%s}}", open, close);
         const char *answer = rpc_ask(rpc, line, 1);
         g_assert_nonnull(strstr(answer, levels == 63 ? "\"result\":null" : "\"code\":-32700"));
     }
@@ -154,12 +158,17 @@ test_batch(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
     g_assert_cmpstr(rpc_ask(rpc, "[" SOUND("1") "]", 1), ==, "[" ANSWER("1") "]\n");
-    g_assert_cmpstr(rpc_ask(rpc, " [ " SOUND("1") " , " SOUND("\"b\"") " ] ", 1), ==, "[" ANSWER("1") "," ANSWER("\"b\"") "]\n");
+    g_assert_cmpstr(rpc_ask(rpc, " [ " SOUND("1") " , " SOUND("\"b\"") " ] ", 1), ==,
+                    "[" ANSWER("1") "," ANSWER("\"b\"") "]\n");
     /* Notifications leave no gap; bad ones answer each by itself. */
-    g_assert_cmpstr(rpc_ask(rpc, "[{\"jsonrpc\":\"2.0\",\"method\":\"note\"}," SOUND("1") ",{\"jsonrpc\":\"2.0\",\"method\":\"note\"}]", 1), ==,
-                    "[" ANSWER("1") "]\n");
+    g_assert_cmpstr(rpc_ask(rpc,
+                            "[{\"jsonrpc\":\"2.0\",\"method\":\"note\"}," SOUND(
+                                "1") ",{\"jsonrpc\":\"2.0\",\"method\":\"note\"}]",
+                            1),
+                    ==, "[" ANSWER("1") "]\n");
     g_assert_cmpuint(rpc->noted, ==, 2);
-    const char *answer = rpc_ask(rpc, "[1," SOUND("7") ",{\"a\":1},[],{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1}]", 1);
+    const char *answer =
+        rpc_ask(rpc, "[1," SOUND("7") ",{\"a\":1},[],{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1}]", 1);
     g_assert_true(g_str_has_prefix(answer, "[{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"));
     g_autofree char **parts = g_strsplit(answer, "-32600", -1);
     g_assert_cmpuint(g_strv_length(parts), ==, 5);
@@ -167,7 +176,8 @@ test_batch(void)
     for (unsigned i = 0; parts[i] != NULL; i++)
         g_free(parts[i]);
     /* Notifications alone are not answered. */
-    rpc_ask_silent(rpc, "[{\"jsonrpc\":\"2.0\",\"method\":\"note\"},{\"jsonrpc\":\"2.0\",\"method\":\"fail\"}]");
+    rpc_ask_silent(rpc,
+                   "[{\"jsonrpc\":\"2.0\",\"method\":\"note\"},{\"jsonrpc\":\"2.0\",\"method\":\"fail\"}]");
     g_assert_cmpuint(rpc->noted, ==, 3);
 }
 
@@ -176,7 +186,8 @@ check_batch_of(Rpc *rpc, unsigned count, bool fits)
 {
     g_autoptr(GString) line = g_string_new("[");
     for (unsigned i = 0; i < count; i++)
-        g_string_append_printf(line, "%s{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"note\"}", i > 0 ? "," : "", i);
+        g_string_append_printf(line, "%s{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"note\"}",
+                               i > 0 ? "," : "", i);
     g_string_append_c(line, ']');
     unsigned before = rpc->noted;
     const char *answer = rpc_ask(rpc, line->str, 1);
@@ -184,7 +195,8 @@ check_batch_of(Rpc *rpc, unsigned count, bool fits)
     if (fits)
         g_assert_true(g_str_has_suffix(answer, ",{\"jsonrpc\":\"2.0\",\"id\":99,\"result\":null}]\n"));
     else
-        g_assert_true(g_str_has_prefix(answer, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"));
+        g_assert_true(
+            g_str_has_prefix(answer, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"));
 }
 
 static void
@@ -205,13 +217,17 @@ test_batch_of_large_answers(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
     conf_connection_set_queue_limit(rpc->server->connection, 8 * 1024 * 1024);
-    const char *answer = rpc_ask(rpc, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":600000}},"
-                                      "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"large\",\"params\":{\"size\":600000}},"
-                                      "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"write\",\"params\":{\"size\":600000}}]", 1);
+    const char *answer =
+        rpc_ask(rpc,
+                "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":600000}},"
+                "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"large\",\"params\":{\"size\":600000}},"
+                "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"write\",\"params\":{\"size\":600000}}]",
+                1);
     g_assert_nonnull(strstr(answer, "{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":-32006,"));
     /* What was written is told, however long it is. */
     g_assert_nonnull(strstr(answer, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":\"xxx"));
-    answer = rpc_ask(rpc, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":2000000}}]", 1);
+    answer = rpc_ask(
+        rpc, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":2000000}}]", 1);
     g_assert_true(g_str_has_prefix(answer, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"xxx"));
 }
 
@@ -219,8 +235,9 @@ static void
 test_close_in_batch(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
-    g_assert_cmpstr(rpc_ask(rpc, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"bye\"}," SOUND("2") "]\n" SOUND("3"), 1), ==,
-                    "[" ANSWER("1") "," ANSWER("2") "]\n");
+    g_assert_cmpstr(
+        rpc_ask(rpc, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"bye\"}," SOUND("2") "]\n" SOUND("3"), 1),
+        ==, "[" ANSWER("1") "," ANSWER("2") "]\n");
     WAIT_FOR((peer_read(rpc->peer), rpc->peer->eof));
 }
 
@@ -231,7 +248,8 @@ test_too_long(void)
     WAIT_FOR(rpc->server->opened == 1);
     conf_dispatch_too_long(rpc->table, rpc->server->connection, 65536);
     WAIT_FOR((peer_read(rpc->peer), rpc->peer->eof));
-    g_assert_true(g_str_has_prefix(rpc->peer->received->str, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,"));
+    g_assert_true(g_str_has_prefix(rpc->peer->received->str,
+                                   "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,"));
 }
 
 int

@@ -1,4 +1,5 @@
-/* Tests of rpc/request and rpc/method-table: answers at once and later, the gate, what outlives its connection. */
+/* Tests of rpc/request and rpc/method-table: answers at once and later, the gate, what outlives its
+ * connection. */
 #include "rpc-test.h"
 
 #define HOLD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"hold\",\"params\":{\"n\":" id "}}"
@@ -18,7 +19,8 @@ test_in_order(void)
     g_autoptr(GString) questions = g_string_new(NULL);
     g_autoptr(GString) answers = g_string_new(NULL);
     for (unsigned i = 0; i < 500; i++) {
-        g_string_append_printf(questions, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"echo\",\"params\":{\"i\":%u}}\n", i, i);
+        g_string_append_printf(
+            questions, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"echo\",\"params\":{\"i\":%u}}\n", i, i);
         g_string_append_printf(answers, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"result\":{\"i\":%u}}\n", i, i);
     }
     g_assert_cmpstr(rpc_ask(rpc, questions->str, 500), ==, answers->str);
@@ -28,9 +30,10 @@ static void
 test_error(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
-    g_assert_cmpstr(rpc_ask(rpc, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"fail\"}", 1), ==,
-                    "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32004,\"message\":\"There is no host \\\"x\\\"y\\\".\","
-                    "\"data\":{\"revision\":7}}}\n");
+    g_assert_cmpstr(
+        rpc_ask(rpc, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"fail\"}", 1), ==,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32004,\"message\":\"There is no host \\\"x\\\"y\\\".\","
+        "\"data\":{\"revision\":7}}}\n");
     g_assert_cmpuint(conf_dispatch_get_statistics(rpc->table)->errors, ==, 1);
 }
 
@@ -41,11 +44,17 @@ test_append_bytes(void)
     static const unsigned SIZES[] = {2, 100, 4095, 4096, 4097, 20000, 900000};
     g_autoptr(Rpc) rpc = rpc_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(SIZES); i++) {
-        g_autofree char *question = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":%u}}\n" ECHO("2"), SIZES[i]);
+        g_autofree char *question = g_strdup_printf(
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"size\":%u}}\n" ECHO("2"),
+            SIZES[i]);
         const char *answer = rpc_ask(rpc, question, 2);
         g_assert_true(g_str_has_prefix(answer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\""));
         g_assert_true(g_str_has_suffix(answer, "\"}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n"));
-        g_assert_cmpuint(rpc->peer->received->len, ==, strlen("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n") + SIZES[i]);
+        g_assert_cmpuint(
+            rpc->peer->received->len, ==,
+            strlen(
+                "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n") +
+                SIZES[i]);
     }
 }
 
@@ -54,7 +63,8 @@ static void
 test_held(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
-    g_assert_cmpstr(rpc_ask(rpc, HOLD("1") "\n" HOLD("\"two\"") "\n" ECHO("3"), 1), ==, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}\n");
+    g_assert_cmpstr(rpc_ask(rpc, HOLD("1") "\n" HOLD("\"two\"") "\n" ECHO("3"), 1), ==,
+                    "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}\n");
     ConfRequest *first = take_held(rpc), *second = take_held(rpc);
     g_assert_true(conf_slice_is(conf_request_get_method(first), "hold"));
     g_assert_true(conf_slice_is(conf_request_get_params(first), "{\"n\":1}"));
@@ -69,8 +79,9 @@ test_held(void)
     conf_request_answer(first, CONF_SLICE("[]"));
     conf_request_release(first);
     WAIT_FOR(peer_count_lines(rpc->peer) == 2);
-    g_assert_cmpstr(rpc->peer->received->str, ==,
-                    "{\"jsonrpc\":\"2.0\",\"id\":\"two\",\"result\":\"later\"}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[]}\n");
+    g_assert_cmpstr(
+        rpc->peer->received->str, ==,
+        "{\"jsonrpc\":\"2.0\",\"id\":\"two\",\"result\":\"later\"}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[]}\n");
 }
 
 static void
@@ -80,7 +91,8 @@ test_released_without_answer(void)
     peer_send_text(rpc->peer, HOLD("1") "\n");
     conf_request_release(take_held(rpc));
     WAIT_FOR(peer_count_lines(rpc->peer) == 1);
-    g_assert_true(g_str_has_prefix(rpc->peer->received->str, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,"));
+    g_assert_true(g_str_has_prefix(rpc->peer->received->str,
+                                   "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,"));
 }
 
 static void
@@ -130,7 +142,8 @@ static void
 test_held_in_batch(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
-    g_assert_cmpstr(rpc_ask(rpc, "[" HOLD("1") "," ECHO("2") "," HOLD("3") "]\n" ECHO("4"), 1), ==, "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n");
+    g_assert_cmpstr(rpc_ask(rpc, "[" HOLD("1") "," ECHO("2") "," HOLD("3") "]\n" ECHO("4"), 1), ==,
+                    "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n");
     ConfRequest *first = take_held(rpc), *third = take_held(rpc);
     g_string_truncate(rpc->peer->received, 0);
     conf_request_answer(third, CONF_SLICE("3"));
@@ -140,9 +153,10 @@ test_held_in_batch(void)
     conf_request_answer(first, CONF_SLICE("1"));
     conf_request_release(first);
     WAIT_FOR(peer_count_lines(rpc->peer) == 1);
-    g_assert_cmpstr(rpc->peer->received->str, ==,
-                    "[{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":3},"
-                    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1}]\n");
+    g_assert_cmpstr(
+        rpc->peer->received->str, ==,
+        "[{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":3},"
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1}]\n");
 }
 
 /* `printf ... | nc -N`: a client that shut its side gets what it asked for, also what takes a while. */
@@ -162,9 +176,10 @@ test_half_close(void)
         net_test_turn_for(5);
     }
     WAIT_FOR((peer_read(rpc->peer), rpc->peer->eof));
-    g_assert_cmpstr(rpc->peer->received->str, ==,
-                    "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":0}\n"
-                    "[{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":0}]\n");
+    g_assert_cmpstr(
+        rpc->peer->received->str, ==,
+        "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":0}\n"
+        "[{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":0}]\n");
     WAIT_FOR(rpc->server->closed == 1);
 }
 
@@ -184,11 +199,13 @@ test_fail_after_begin(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
     g_assert_true(conf_method_table_add(rpc->table, &(ConfMethod){.name = "half", .func = fail_half_way}));
-    g_assert_cmpstr(rpc_ask(rpc, ECHO("0") "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"half\"}\n" ECHO("2"), 3), ==,
-                    "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32013,\"message\":\"Later.\"}}\n"
-                    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
-    g_assert_cmpstr(rpc_ask(rpc, "[" ECHO("0") ",{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"half\"}]", 1), ==,
-                    "[{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32013,\"message\":\"Later.\"}}]\n");
+    g_assert_cmpstr(
+        rpc_ask(rpc, ECHO("0") "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"half\"}\n" ECHO("2"), 3), ==,
+        "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32013,\"message\":\"Later.\"}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
+    g_assert_cmpstr(
+        rpc_ask(rpc, "[" ECHO("0") ",{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"half\"}]", 1), ==,
+        "[{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32013,\"message\":\"Later.\"}}]\n");
 }
 
 typedef struct {
@@ -220,10 +237,13 @@ test_gate(void)
     g_autoptr(Rpc) rpc = rpc_new();
     Gatekeeper keeper = {0};
     conf_method_table_set_gate(rpc->table, gate, session_of, NULL, &keeper);
-    g_assert_true(conf_method_table_add(rpc->table, &(ConfMethod){.name = "open", .func = rpc_echo, .flags = CONF_METHOD_BEFORE_LOGIN}));
-    g_assert_cmpstr(rpc_ask(rpc, ECHO("1"), 1), ==,
-                    "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,\"message\":\"Log in first.\"}}\n");
-    g_assert_cmpstr(rpc_ask(rpc, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"open\"}", 1), ==, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
+    g_assert_true(conf_method_table_add(
+        rpc->table, &(ConfMethod){.name = "open", .func = rpc_echo, .flags = CONF_METHOD_BEFORE_LOGIN}));
+    g_assert_cmpstr(
+        rpc_ask(rpc, ECHO("1"), 1), ==,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,\"message\":\"Log in first.\"}}\n");
+    g_assert_cmpstr(rpc_ask(rpc, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"open\"}", 1), ==,
+                    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
     g_assert_cmpuint(keeper.asked, ==, 2);
     keeper.logged_in = true;
     keeper.session = (ConfSession *)&keeper;
@@ -269,8 +289,10 @@ static void
 test_known_params(void)
 {
     g_autoptr(Rpc) rpc = rpc_new();
-    const char *question = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"addp\":{},\"size\":3}}";
-    const char *other = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"other\":{},\"size\":3}}";
+    const char *question =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"addp\":{},\"size\":3}}";
+    const char *other =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\",\"params\":{\"other\":{},\"size\":3}}";
     g_assert_nonnull(strstr(rpc_ask(rpc, question, 1), "\"path\":\"/addp\""));
     conf_request_set_known_param_func(knows, NULL);
     g_assert_cmpstr(rpc_ask(rpc, question, 1), ==, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"x\"}\n");

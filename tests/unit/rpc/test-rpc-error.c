@@ -22,7 +22,9 @@ test_write(void)
     conf_rpc_error_add_integer(&error, "revision", 5);
     conf_rpc_error_add_data(&error, "list", "[1,{}]");
     conf_rpc_error_add_string(&error, "na\"me", "\n");
-    assert_written(&error, "{\"code\":-32004,\"message\":\"No host \\\"a\\\".\",\"data\":{\"revision\":5,\"list\":[1,{}],\"na\\\"me\":\"\\n\"}}");
+    assert_written(
+        &error,
+        "{\"code\":-32004,\"message\":\"No host \\\"a\\\".\",\"data\":{\"revision\":5,\"list\":[1,{}],\"na\\\"me\":\"\\n\"}}");
     /* A later fault replaces an earlier one whole, even where its text is made of that. */
     conf_rpc_fail(&error, CONF_RPC_LIMIT, "%s!", error.message);
     assert_written(&error, "{\"code\":-32016,\"message\":\"No host \\\"a\\\".!\"}");
@@ -39,7 +41,9 @@ test_path(void)
     g_assert_cmpint(error.code, ==, CONF_RPC_INVALID_PARAMS);
     conf_rpc_error_add_integer(&error, "after", 1);
     conf_rpc_error_prefix_path(&error, "/operations/3");
-    assert_written(&error, "{\"code\":-32602,\"message\":\"Bad.\",\"data\":{\"path\":\"/operations/3/object/\\\"name\\\"\",\"after\":1}}");
+    assert_written(
+        &error,
+        "{\"code\":-32602,\"message\":\"Bad.\",\"data\":{\"path\":\"/operations/3/object/\\\"name\\\"\",\"after\":1}}");
 
     conf_rpc_fail(&other, CONF_RPC_CHANGED, "Changed.");
     conf_rpc_error_prefix_path(&other, "/operations/3");
@@ -47,7 +51,9 @@ test_path(void)
     conf_rpc_error_add_data(&other, "a", "{\"path\":\"x\"}");
     conf_rpc_error_add_string(&other, "path", "/b");
     conf_rpc_error_prefix_path(&other, "/p");
-    assert_written(&other, "{\"code\":-32009,\"message\":\"Changed.\",\"data\":{\"a\":{\"path\":\"x\"},\"path\":\"/p/b\"}}");
+    assert_written(
+        &other,
+        "{\"code\":-32009,\"message\":\"Changed.\",\"data\":{\"a\":{\"path\":\"x\"},\"path\":\"/p/b\"}}");
 
     conf_rpc_error_move(&error, &other);
     g_assert_cmpint(error.code, ==, CONF_RPC_CHANGED);
@@ -82,7 +88,8 @@ test_params(void)
 {
     g_autoptr(ConfArena) arena = conf_arena_new();
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    ConfJson *params = parse(arena, "{\"n\":5,\"f\":1.5,\"big\":9007199254740993,\"s\":\"text\",\"b\":true,\"null\":null}");
+    ConfJson *params =
+        parse(arena, "{\"n\":5,\"f\":1.5,\"big\":9007199254740993,\"s\":\"text\",\"b\":true,\"null\":null}");
     int64_t n = -1;
     ConfSlice s = {NULL, 0};
     bool b = false;
