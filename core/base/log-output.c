@@ -24,6 +24,9 @@ enum {
     SYSLOG_FACILITY = 3,     /* daemon */
 };
 
+/* Where the daemon listens; another one in tests, set before the output is made. */
+const char *conf_log_syslog_path = "/dev/log";
+
 typedef enum { OUTPUT_STREAM, OUTPUT_FILE, OUTPUT_SYSLOG } OutputKind;
 
 struct ConfLogOutput {
@@ -173,8 +176,9 @@ add_to_syslog(ConfLogOutput *output, const ConfLogLine *line, ConfLogFormat form
     char stamp[32] = "";
     if (localtime_r(&seconds, &local) != NULL) {
         /* Not strftime's %b: the name of the month must not follow the locale. */
-        static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        g_snprintf(stamp, sizeof(stamp), "%.3s %2d %02d:%02d:%02d ", MONTHS + local.tm_mon * 3, local.tm_mday,
+        static const char *const MONTHS[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        g_snprintf(stamp, sizeof(stamp), "%s %2d %02d:%02d:%02d ", MONTHS[local.tm_mon], local.tm_mday,
                    local.tm_hour, local.tm_min, local.tm_sec);
     }
 
@@ -204,7 +208,8 @@ add_to_syslog(ConfLogOutput *output, const ConfLogLine *line, ConfLogFormat form
 static bool
 connect_syslog(ConfLogOutput *output)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, conf_log_syslog_path, sizeof(address.sun_path));
     output->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (output->fd >= 0 && connect(output->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         return true;

@@ -43,6 +43,7 @@ typedef struct {
     int64_t expire_ms;    /* 0: no limit */
 } ConfLogFileLimits;
 
+extern const char *conf_log_syslog_path;
 /* `name`: stdout, stderr, syslog, or a path. */
 ConfLogOutput *conf_log_output_new(const char *name, ConfLogLevel level, const ConfLogFileLimits *limits,
                                    GError **error);

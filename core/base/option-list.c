@@ -27,6 +27,7 @@ static bool begins_section(const GArray *entries, unsigned index);
 static const char *type_word(ConfType type);
 static const char *when_words(ConfWhen when);
 static char *first_sentence(const char *help);
+static char as_space(char c);
 static void append_cell(ConfBuffer *out, const char *text);
 static void append_roff(ConfBuffer *out, const char *text);
 static void append_command_line_text(ConfBuffer *out);
@@ -195,8 +196,8 @@ collect(void)
     const ConfOptionTable *tables = conf_option_tables(&count);
     for (unsigned t = 0; t < count; t++) {
         for (const ConfOption *option = tables[t].options; option->name != NULL; option++) {
-            Entry entry = {tables[t].owner, option->section != NULL ? option->section : tables[t].owner,
-                           option};
+            const char *own = tables[t].section != NULL ? tables[t].section : tables[t].owner;
+            Entry entry = {tables[t].owner, option->section != NULL ? option->section : own, option};
             unsigned place = entries->len;
             for (unsigned i = 0; i < entries->len; i++) {
                 const Entry *other = &g_array_index(entries, Entry, i);
@@ -240,6 +241,14 @@ first_sentence(const char *help)
     return end != NULL ? g_strndup(help, (size_t)(end - help) + 1) : g_strdup(help);
 }
 
+static char
+as_space(char c)
+{
+    if (c == '\n')
+        return ' ';
+    return c;
+}
+
 /* A cell of a table ends at a bar; angle brackets would be taken for HTML. */
 static void
 append_cell(ConfBuffer *out, const char *text)
@@ -247,7 +256,7 @@ append_cell(ConfBuffer *out, const char *text)
     for (; *text != '\0'; text++) {
         if (*text == '|' || *text == '<' || *text == '*' || *text == '_')
             conf_buffer_append_char(out, '\\');
-        conf_buffer_append_char(out, *text == '\n' ? ' ' : *text);
+        conf_buffer_append_char(out, as_space(*text));
     }
 }
 
@@ -265,7 +274,7 @@ append_roff(ConfBuffer *out, const char *text)
         else if (*text == '"')
             CONF_BUFFER_LITERAL(out, "\\(dq");
         else
-            conf_buffer_append_char(out, *text == '\n' ? ' ' : *text);
+            conf_buffer_append_char(out, as_space(*text));
     }
 }
 

@@ -25,9 +25,12 @@ bool conf_option_parse_value(const ConfOption *option, const char *text, ConfOpt
                              GError **error);
 /* "a whole number of seconds from 1 to 600", for errors and manuals.  Returns new. */
 char *conf_option_describe_allowed(const ConfOption *option);
+/* What conf_settings_load_file() does with the text, which is changed; `path` is for messages. */
+ConfSettings *conf_settings_parse(const char *path, char *text, size_t size, GError **error);
 
 typedef struct {
     const char *owner;
+    const char *section; /* of options that name none; NULL: the owner's own */
     const ConfOption *options;
 } ConfOptionTable;
 

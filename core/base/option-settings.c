@@ -1,6 +1,6 @@
 /* option-settings.c - sections and values as text, in their order, and the configuration file they come from.
  */
-#include "base/option.h"
+#include "base/option-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,9 +68,13 @@ conf_settings_load_file(const char *path, GError **error)
 {
     size_t size;
     g_autofree char *text = read_whole(path, &size, error);
-    if (text == NULL)
-        return NULL;
+    return text != NULL ? conf_settings_parse(path, text, size, error) : NULL;
+}
 
+/* A NUL stands behind `text`, as read_whole() leaves it. */
+ConfSettings *
+conf_settings_parse(const char *path, char *text, size_t size, GError **error)
+{
     g_autoptr(ConfSettings) settings = conf_settings_new();
     FileReader reader = {.path = path, .settings = settings};
     bool read = read_text(&reader, text, size, error);

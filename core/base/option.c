@@ -27,18 +27,27 @@ static bool read_value(const Source *source, ConfOptionValue *value, GError **er
 static const char *section_of(const ConfOption *option, const char *own_section);
 static void store(const ConfOption *option, const ConfOptionValue *value, void *target);
 static void clear_member(const ConfOption *option, void *target);
-static void mend_number(const ConfOption *option, void *target);
+static bool is_filled(const ConfOption *options, const void *target);
 
 void
 conf_option_register(const char *owner, const ConfOption *options)
 {
+    conf_option_register_section(owner, NULL, options);
+}
+
+void
+conf_option_register_section(const char *owner, const char *section, const ConfOption *options)
+{
     if (tables == NULL)
         tables = g_array_new(FALSE, FALSE, sizeof(ConfOptionTable));
-    for (unsigned i = 0; i < tables->len; i++)
-        if (g_array_index(tables, ConfOptionTable, i).options == options)
+    for (unsigned i = 0; i < tables->len; i++) {
+        const ConfOptionTable *table = &g_array_index(tables, ConfOptionTable, i);
+        if (table->options == options && g_strcmp0(table->section, section) == 0)
             return;
+    }
     check_table(owner, options);
-    ConfOptionTable table = {owner, options};
+    /* Interned: a handful of names, kept as long as the tables. */
+    ConfOptionTable table = {owner, g_intern_string(section), options};
     g_array_append_val(tables, table);
 }
 
@@ -85,6 +94,7 @@ void
 conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings,
                          void *target, GPtrArray *refused)
 {
+    bool is_fresh = !is_filled(options, target);
     for (const ConfOption *option = options; option->name != NULL; option++) {
         Source source = {option, own_section, settings};
         ConfOptionValue value;
@@ -94,7 +104,8 @@ conf_option_fill_lenient(const ConfOption *options, const char *own_section, con
             continue;
         }
         g_ptr_array_add(refused, g_strdup(error->message));
-        mend_number(option, target);
+        if (is_fresh && conf_option_parse_value(option, option->fallback, &value, NULL))
+            store(option, &value, target);
     }
 }
 
@@ -132,7 +143,9 @@ report_if_unknown(const char *section, const char *key, const char *value, int l
 static bool
 declares(const ConfOptionTable *table, const char *section, const char *key, const char *own_section)
 {
-    const char *own = strcmp(table->owner, CONF_OPTION_OWNER_SERVER) == 0 ? own_section : table->owner;
+    const char *own = table->section;
+    if (own == NULL)
+        own = strcmp(table->owner, CONF_OPTION_OWNER_SERVER) == 0 ? own_section : table->owner;
     for (const ConfOption *option = table->options; option->name != NULL; option++)
         if (strcmp(option->name, key) == 0 &&
             section_matches(option->section != NULL ? option->section : own, section))
@@ -224,16 +237,28 @@ clear_member(const ConfOption *option, void *target)
     g_clear_pointer(string, g_free);
 }
 
-/* A struct that was never filled holds zeroes, which the range may forbid. */
-static void
-mend_number(const ConfOption *option, void *target)
+/* A struct of zeroes alone was never filled: there is no old value to keep. */
+static bool
+is_filled(const ConfOption *options, const void *target)
 {
-    ConfOptionRange range;
-    ConfOptionValue value;
-    if (option->type != CONF_T_INT || !conf_option_parse_range(option->range, &range))
-        return;
-    int64_t held = *(int64_t *)(void *)((char *)target + option->offset);
-    if ((held < range.minimum || held > range.maximum) &&
-        conf_option_parse_value(option, option->fallback, &value, NULL))
-        store(option, &value, target);
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        const char *member = (const char *)target + option->offset;
+        switch (option->type) {
+        case CONF_T_BOOL:
+            if (*(const bool *)(const void *)member)
+                return true;
+            break;
+        case CONF_T_INT:
+        case CONF_T_CHOICE:
+            if (*(const int64_t *)(const void *)member != 0)
+                return true;
+            break;
+        case CONF_T_STRING:
+        case CONF_T_SECRET:
+            if (*(char *const *)(const void *)member != NULL)
+                return true;
+            break;
+        }
+    }
+    return false;
 }

@@ -34,6 +34,9 @@ ConfSettings *conf_settings_merge(const ConfSettings *base, const ConfSettings *
  * aborts. */
 #define CONF_OPTION_OWNER_SERVER "confserv"
 void conf_option_register(const char *owner, const ConfOption *options);
+/* As above for a table whose NULL sections are `section`, where the file names the section itself (that of the
+ * database): register it under that name. */
+void conf_option_register_section(const char *owner, const char *section, const ConfOption *options);
 /* The program's own command line, in the same form (the section is not used): for the listing and the
  * completion. */
 void conf_option_register_command_line(const ConfOption *options);
@@ -42,8 +45,8 @@ void conf_option_register_command_line(const ConfOption *options);
  * allowed; target is unchanged. */
 bool conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings,
                       void *target, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* As above, but a bad value keeps the old one (where that is a number out of range, the default: fill before)
- * and is appended to `refused` ("section/key: why", char *). */
+/* As above, but a bad value keeps the old one (in a struct of zeroes, which was never filled: the default) and
+ * is appended to `refused` ("section/key: why", char *). */
 void conf_option_fill_lenient(const ConfOption *options, const char *own_section,
                               const ConfSettings *settings, void *target, GPtrArray *refused);
 /* Frees the strings, zeroes the members. */

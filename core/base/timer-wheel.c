@@ -195,6 +195,7 @@ insert(ConfTimerWheel *wheel, ConfTimer *timer)
 static void
 unlink_timer(ConfTimer *timer)
 {
+    g_assert(timer->link != NULL);
     *timer->link = timer->next;
     if (timer->next != NULL)
         timer->next->link = timer->link;

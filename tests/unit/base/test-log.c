@@ -1,7 +1,9 @@
 /* test-log.c - what reaches which output, in which form, and what happens when an output takes nothing. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
@@ -411,6 +413,67 @@ test_stopped_reader(void)
     close(reader);
 }
 
+static int
+listen_as_syslog(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    g_unlink(path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+    return fd;
+}
+
+static void
+test_syslog(void)
+{
+    g_autofree char *socket_path = path_of("devlog");
+    g_autofree char *path = path_of("beside-syslog");
+    g_autofree char *both = g_strdup_printf("syslog,%s", path);
+    char packet[4096];
+    conf_log_syslog_path = socket_path;
+    g_assert_true(configure(NULL, "all", both, NULL));
+    conf_log(CONF_LOG_PLUGIN_LOADED, "hidden", "1", NULL);
+    conf_log(CONF_LOG_STARTED, "nobody", "listens", NULL);
+    g_autofree char *text = wait_for(path, "Log output cannot be written output=syslog");
+    g_assert_null(strstr(text, "hidden"));
+
+    /* The daemon comes, and is started anew later: lines reach whoever listens. */
+    for (unsigned round = 0; round < 2; round++) {
+        int daemon = listen_as_syslog(socket_path);
+        conf_log(CONF_LOG_STARTED, "some", "one", NULL);
+        conf_log_flush(10000);
+        ssize_t got = recv(daemon, packet, sizeof(packet) - 1, 0);
+        g_assert_cmpint(got, >, 0);
+        packet[got] = '\0';
+        g_assert_true(g_regex_match_simple("^<29>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [^ ]+\\[[0-9]+\\]: "
+                                           "8001 Server is started some=one$",
+                                           packet, 0, 0));
+        close(daemon);
+    }
+    g_autofree char *told = wait_for(path, "Log lines were dropped");
+    /* The line that told of the failure was lost there too. */
+    assert_contains(told, "output=syslog count=2\n");
+
+    /* A daemon that does not read holds nobody up. */
+    int daemon = listen_as_syslog(socket_path);
+    gint64 begin = g_get_monotonic_time();
+    g_autofree char *value = g_strnfill(2000, 'd');
+    for (unsigned i = 0; i < 18; i++) /* 36 KB each: more than the socket takes */
+        conf_log(CONF_LOG_PLUGIN_MESSAGE_ERROR, "a", value, "b", value, "c", value, "d", value, "e", value,
+                 "f", value, "g", value, "h", value, "i", value, "k", value, "l", value, "m", value, "n",
+                 value, "o", value, "p", value, "q", value, "r", value, "s", value, NULL);
+    conf_log_flush(20000);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 10 * G_USEC_PER_SEC);
+    g_autofree char *full = read_log(path);
+    g_assert_cmpuint(count_of(full, "output=syslog"), ==, 3);
+    g_assert_cmpuint(count_of(full, " s=ddd"), ==, 18);
+    g_assert_true(configure(NULL, "all", path, NULL));
+    conf_log_flush(10000);
+    close(daemon);
+}
+
 static void *
 log_from_thread(void *data)
 {
@@ -493,6 +556,7 @@ main(int argc, char **argv)
     g_test_add_func("/base/log/reopen", test_reopen);
     g_test_add_func("/base/log/full-disk", test_full_disk);
     g_test_add_func("/base/log/stopped-reader", test_stopped_reader);
+    g_test_add_func("/base/log/syslog", test_syslog);
     g_test_add_func("/base/log/nothing-is-lost-silently", test_nothing_is_lost_silently);
     g_test_add_func("/base/log/before-configuration", test_before_configuration);
     int result = g_test_run();

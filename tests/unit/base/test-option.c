@@ -211,10 +211,27 @@ test_fill_lenient(void)
     g_assert_true(g_str_has_prefix(refused->pdata[1], "link/timeout: \"0\" is too small"));
     g_assert_cmpstr(refused->pdata[2], ==,
                     "link/mode: \"never\" is not allowed; allowed is off, local, both");
-    g_assert_cmpint(target.port, ==, 2020); /* was 0, which is no port */
+    g_assert_cmpint(target.port, ==, 0); /* the old value, which nobody judges */
     g_assert_cmpint(target.timeout, ==, 33);
     g_assert_cmpint(target.mode, ==, 1);
     g_assert_cmpint(target.size, ==, 1024 * 1024);
+    conf_option_clear(OPTIONS, &target);
+}
+
+static void
+test_fill_lenient_at_first(void)
+{
+    g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ConfSettings) settings = conf_settings_new();
+    Settings target = {0};
+    conf_settings_set(settings, "link", "timeout", "0");
+    conf_settings_set(settings, "link", "mode", "never");
+    conf_settings_set(settings, "confserv", "port", "2121");
+    conf_option_fill_lenient(OPTIONS, "confserv", settings, &target, refused);
+    g_assert_cmpuint(refused->len, ==, 2);
+    g_assert_cmpint(target.port, ==, 2121);
+    g_assert_cmpint(target.timeout, ==, 10);
+    g_assert_cmpint(target.mode, ==, 2);
     conf_option_clear(OPTIONS, &target);
 }
 
@@ -304,9 +321,14 @@ test_unknown(void)
                          "Whether to check."),
         CONF_OPTION_END,
     };
+    static const ConfOption DATABASE[] = {
+        CONF_OPTION_STRING(Settings, server, NULL, "dbname", NULL, NULL, CONF_AT_START, "The database."),
+        CONF_OPTION_END,
+    };
     conf_option_register(CONF_OPTION_OWNER_SERVER, OPTIONS);
     conf_option_register("tls", FAMILY);
     conf_option_register("tls", FAMILY);
+    conf_option_register_section(CONF_OPTION_OWNER_SERVER, "maindb", DATABASE);
     g_autoptr(ConfSettings) settings = conf_settings_new();
     conf_settings_set(settings, "csproxy", "port", "1");
     conf_settings_set(settings, "csproxy", "prot", "1");
@@ -317,11 +339,15 @@ test_unknown(void)
     conf_settings_set(settings, "gauth", "ldap-url", "1");
     conf_settings_set(settings, "gaut", "ldap-url", "1");
     conf_settings_set(settings, "tls", "certificate-check", "1");
+    conf_settings_set(settings, "maindb", "dbname", "confserv.db");
+    conf_settings_set(settings, "dbserver", "dbname", "confserv.db");
     conf_settings_set(settings, "hca", "schema", "none");
     conf_settings_set(settings, "soap", "port", "5001");
     g_autoptr(GString) seen = g_string_new(NULL);
     conf_option_find_unknown(settings, "csproxy", append_setting, seen);
-    g_assert_cmpstr(seen->str, ==, "csproxy/prot=1@0;confserv/port=1@0;link/port=1@0;gaut/ldap-url=1@0;");
+    g_assert_cmpstr(seen->str, ==,
+                    "csproxy/prot=1@0;confserv/port=1@0;link/port=1@0;gaut/ldap-url=1@0;"
+                    "dbserver/dbname=confserv.db@0;");
 }
 
 /* Standard output of one listing. */
@@ -442,6 +468,7 @@ main(int argc, char **argv)
     g_test_add_func("/base/option/defaults-and-values", test_defaults_and_values);
     g_test_add_func("/base/option/fill-is-all-or-nothing", test_fill_is_all_or_nothing);
     g_test_add_func("/base/option/fill-lenient", test_fill_lenient);
+    g_test_add_func("/base/option/fill-lenient-at-first", test_fill_lenient_at_first);
     g_test_add_func("/base/option/numbers", test_numbers);
     g_test_add_func("/base/option/error-shows-a-readable-value", test_error_shows_a_readable_value);
     g_test_add_func("/base/option/unknown", test_unknown);
