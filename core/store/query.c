@@ -13,7 +13,7 @@ static bool has_target(const ConfQuery *query);
 static bool matches(ConfQuery *query, const ConfObject *object);
 static bool is_in_place(const ConfQuery *query, const ConfObject *object);
 static bool refers_to(const ConfStore *store, const ConfObject *object, ConfKey target);
-static bool read_number(const char **text, int64_t maximum, int64_t *number);
+static bool read_number(const char **text, int64_t maximum, char end, int64_t *number);
 static bool read_cursor(const ConfQuery *query, const char *text, ConfQueryPosition *position);
 static void copy_position(ConfQueryPosition *to, const ConfQueryPosition *from);
 
@@ -191,22 +191,20 @@ refers_to(const ConfStore *store, const ConfObject *object, ConfKey target)
            conf_node_set_contains(&node->links->referrers, referrer);
 }
 
-/* Plain digits, and a dot or the end behind them. */
+/* Plain digits, and `end` behind them. */
 static bool
-read_number(const char **text, int64_t maximum, int64_t *number)
+read_number(const char **text, int64_t maximum, char end, int64_t *number)
 {
     const char *at = *text;
     *number = 0;
-    if (!g_ascii_isdigit(*at))
-        return false;
     for (; g_ascii_isdigit(*at); at++) {
         *number = *number * 10 + (*at - '0');
         if (*number > maximum)
             return false;
     }
-    if (*at != '.' && *at != '\0')
+    if (at == *text || *at != end)
         return false;
-    *text = *at == '.' ? at + 1 : at;
+    *text = end != '\0' ? at + 1 : at;
     return true;
 }
 
@@ -214,20 +212,20 @@ static bool
 read_cursor(const ConfQuery *query, const char *text, ConfQueryPosition *position)
 {
     bool is_by_name = query->order == CONF_ORDER_NAME;
-    int64_t type;
+    int64_t type, dbid;
     if (text[0] != (is_by_name ? 'n' : 'd') || text[1] != '.')
         return false;
     text += 2;
-    if (!read_number(&text, G_MAXUINT16, &type) || !read_number(&text, DBID_MAX, &position->key.dbid))
+    if (!read_number(&text, G_MAXUINT16, '.', &type) || !read_number(&text, DBID_MAX, is_by_name ? '.' : '\0', &dbid))
         return false;
-    position->key.type = (ConfTypeId)type;
-    bool is_start = type == 0 && position->key.dbid == 0;
-    if (!is_start && (type == 0 || position->key.dbid == 0 || (query->type != NULL && type != query->type->id)))
+    /* The beginning, which has no name. */
+    if (type == 0 && dbid == 0)
+        return *text == '\0';
+    if (type == 0 || dbid == 0 || (query->type != NULL && type != query->type->id) || is_by_name != (*text != '\0'))
         return false;
-    if (is_by_name && !is_start)
-        position->name = g_strdup(text);
-    /* A name stands where one belongs, and nowhere else. */
-    return (*text != '\0') == (is_by_name && !is_start);
+    position->key = (ConfKey){.type = (ConfTypeId)type, .dbid = dbid};
+    position->name = is_by_name ? g_strdup(text) : NULL;
+    return true;
 }
 
 static void
