@@ -10,6 +10,7 @@
 
 enum { STOP_MS = 10000 };
 
+static void free_plugin_method(void *data);
 static bool load_plugins(ConfServer *server, GError **error);
 static bool check_options(const ConfServerOptions *options, GError **error);
 static const char *plugin_option(const char *section, const char *key, void *data);
@@ -249,7 +250,7 @@ GPtrArray *
 conf_server_plugin_methods(ConfServer *server)
 {
     if (server->plugin_methods == NULL)
-        server->plugin_methods = g_ptr_array_new_with_free_func(g_free);
+        server->plugin_methods = g_ptr_array_new_with_free_func(free_plugin_method);
     return server->plugin_methods;
 }
 
@@ -325,9 +326,26 @@ typedef struct {
 } PluginMethod;
 
 static void
+free_plugin_method(void *data)
+{
+    ConfMethod *method = data;
+    PluginMethod *made = method->data;
+    conf_plugin_unref(made->plugin);
+    g_free(made);
+    g_free(method);
+}
+
+static void
 call_plugin_method(ConfRequest *request, void *data)
 {
     PluginMethod *method = data;
+    /* An optional plugin may have refused to load after it had added the method. */
+    if (!conf_plugin_is_loaded(method->plugin)) {
+        g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+        conf_rpc_fail(&error, CONF_RPC_NO_METHOD, "The plugin of this method is not loaded");
+        conf_request_fail(request, &error);
+        return;
+    }
     conf_plugin_enter(method->plugin);
     method->func(conf_plugin_get_self(method->plugin), request);
     conf_plugin_leave(method->plugin);
@@ -338,8 +356,8 @@ static bool
 plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error, void *data)
 {
     ConfServer *server = data;
-    PluginMethod *made = g_new0(PluginMethod, 1); /* as long as the process: plugins are resident */
-    *made = (PluginMethod){.plugin = p, .func = func};
+    PluginMethod *made = g_new0(PluginMethod, 1);
+    *made = (PluginMethod){.plugin = conf_plugin_ref(p), .func = func};
     ConfMethod method = {
         .name = name,
         .func = call_plugin_method,
@@ -350,6 +368,7 @@ plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPlugin
         g_ptr_array_add(conf_server_plugin_methods(server), g_memdup2(&method, sizeof method));
         return true;
     }
+    conf_plugin_unref(p);
     g_free(made);
     g_set_error(error, CONF_ERROR, CONF_ERROR_EXISTS, "Method %s is there already", name);
     return false;
