@@ -30,8 +30,8 @@ void
 example_summary(void *data, ConfRequest *request)
 {
     Example *self = data;
-    const char *type, *note;
-    int64_t dbid;
+    const char *type = NULL, *note = NULL;
+    int64_t dbid = 0;
     if (!read_params(request, &type, &dbid, &note))
         return;
 
