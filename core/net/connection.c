@@ -448,6 +448,8 @@ free_connection(ConfConnection *connection)
     conf_dial_free(connection->dial);
     conf_connection_drop_input(connection);
     conf_connection_clear_output(connection);
+    if (connection->in_opening)
+        TAILQ_REMOVE(&connection->poller->opening, connection, opening);
     if (connection->in_flushing)
         TAILQ_REMOVE(&connection->poller->flushing, connection, flushing);
     if (connection->in_resuming)
@@ -471,8 +473,6 @@ end_all(ConfPoller *poller)
     while ((connection = TAILQ_FIRST(&poller->ending)) != NULL) {
         TAILQ_REMOVE(&poller->ending, connection, ending);
         connection->in_ending = false;
-        if (connection->in_opening)
-            TAILQ_REMOVE(&poller->opening, connection, opening);
         end_connection(connection);
     }
 }

@@ -77,6 +77,50 @@ test_removed_watch_is_silent(void)
 }
 
 static void
+on_event_slowly(void *data, uint32_t events)
+{
+    int64_t end = conf_clock_monotonic_usec() + 2000;
+    while (conf_clock_monotonic_usec() < end) {
+    }
+    (*(unsigned *)data)++;
+}
+
+/* More is ready than a turn has time for: each has its turn before any has it again. */
+static void
+test_events_take_turns(void)
+{
+    enum { COUNT = 50 };
+    int fds[COUNT][2];
+    unsigned calls[COUNT] = {0};
+    ConfPollerWatch *watches[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds[i]), ==, 0);
+        g_assert_cmpint(write(fds[i][1], "x", 1), ==, 1);
+        watches[i] =
+            conf_poller_add(conf_poller_default(), fds[i][0], EPOLLIN, on_event_slowly, &calls[i], NULL);
+    }
+    while (calls[0] < 4) {
+        unsigned before = 0, after = 0;
+        for (unsigned i = 0; i < COUNT; i++)
+            before += calls[i];
+        net_test_iterate();
+        unsigned least = calls[0], most = calls[0];
+        for (unsigned i = 0; i < COUNT; i++) {
+            after += calls[i];
+            least = MIN(least, calls[i]);
+            most = MAX(most, calls[i]);
+        }
+        g_assert_cmpuint(after - before, <, COUNT);
+        g_assert_cmpuint(most - least, <=, 1);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        conf_poller_remove(watches[i]);
+        close(fds[i][0]);
+        close(fds[i][1]);
+    }
+}
+
+static void
 test_closed_descriptor_is_refused(void)
 {
     g_autoptr(GError) error = NULL;
@@ -231,6 +275,7 @@ main(int argc, char **argv)
     conf_main_queue_init();
     g_test_add_func("/poller/event", test_event_reaches_watch);
     g_test_add_func("/poller/removed-watch", test_removed_watch_is_silent);
+    g_test_add_func("/poller/events-take-turns", test_events_take_turns);
     g_test_add_func("/poller/closed-descriptor", test_closed_descriptor_is_refused);
     g_test_add_func("/poller/deferred", test_deferred_runs_once);
     g_test_add_func("/poller/forget-within-turn", test_forget_within_turn);
