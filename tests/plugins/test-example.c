@@ -12,7 +12,7 @@ audit_path(TestServer *server)
     return g_build_filename(test_server_get_folder(server), "example-audit.log", NULL);
 }
 
-/* The plugin writes when a worker comes to it; the server is asked in between, so that this is no idle loop. */
+/* The plugin writes when a worker comes to it; the server is asked in between, so this is no idle loop. */
 static char *
 wait_for_line(TestServer *server, TestClient *client, const char *part)
 {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "plugin/plugin-private.h"
 
 enum { POOL_QUEUE_MAX = 10000 };
 
@@ -134,6 +135,27 @@ test_done_before_unload(void)
     g_assert_cmpstr(fixture_take_notes(), ==, "plain stop\ndone\nrefused\ndone\nrefused\nplain unload\n");
     fixture_settle();
     g_assert_cmpstr(fixture_take_notes(), ==, "");
+}
+
+/* A job that does not end: its plugin cannot be freed under it, and nobody waits for ever. */
+static void
+test_drain_is_bounded(void)
+{
+    ConfPluginHost *host = fixture_load("plain", "");
+    ConfPlugin *p = fixture_last_plugin();
+    move_gate(false);
+    done_count = 0;
+    wanted_count = 1;
+    g_assert_true(conf_work(p, wait_at_gate, count_done, NULL));
+    g_assert_false(conf_work_drain(p, 10));
+    g_assert_cmpuint(done_count, ==, 0);
+    move_gate(true);
+    g_assert_true(conf_work_drain(p, 10000));
+    g_assert_cmpuint(done_count, ==, 1);
+    conf_plugin_host_free(host);
+    fixture_settle();
+    g_assert_cmpuint(done_count, ==, 1);
+    fixture_take_notes();
 }
 
 static void
@@ -291,6 +313,7 @@ add_tests(void)
     g_test_add_func("/plugin/work/done", test_work);
     g_test_add_func("/plugin/work/full", test_queue_full);
     g_test_add_func("/plugin/work/unload", test_done_before_unload);
+    g_test_add_func("/plugin/work/drain", test_drain_is_bounded);
     g_test_add_func("/plugin/work/call-main", test_call_main);
     g_test_add_func("/plugin/work/timers", test_timers);
     g_test_add_func("/plugin/work/watches", test_watches);
