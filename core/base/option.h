@@ -15,8 +15,8 @@ typedef struct ConfSettings ConfSettings;
 ConfSettings *conf_settings_new(void);
 void conf_settings_free(ConfSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfSettings, conf_settings_free)
-/* The file of commands.md 3: [section], key = value, '#' and ';' comments at the start of a line.  UTF-8.
- * Errors name file and line. */
+/* The configuration file: [section], key = value, '#' and ';' comments at the start of a line.  UTF-8, at most
+ * 4 MiB, no key twice in a section.  Errors name file and line, never what stands there. */
 ConfSettings *conf_settings_load_file(const char *path, GError **error);
 void conf_settings_set(ConfSettings *settings, const char *section, const char *key, const char *value);
 /* NULL: unset.  Borrowed until the next change. */
