@@ -41,18 +41,19 @@ random_acl(GRand *random)
     if (g_rand_int_range(random, 0, 3) > 0)
         return NULL;
     ConfTypeId type = g_rand_boolean(random) ? CONF_TYPE_PERSON : CONF_TYPE_ACCESS_GROUP;
-    return fixture_acl(type, random_dbid(random, type), (uint8_t)g_rand_int_range(random, 0, 4));
+    return fixture_acl(type, random_dbid(random, type), (uint8_t)g_rand_int_range(random, 0, 128));
 }
 
 static char *
-random_members(GRand *random, ConfTypeId type)
+random_members(GRand *random, ConfTypeId type, int64_t dbid)
 {
     int64_t first = random_dbid(random, CONF_TYPE_PERSON), second = random_dbid(random, CONF_TYPE_PERSON);
     switch (type) {
     case CONF_TYPE_FOLDER:
         return g_strdup_printf("\"holds\":\"%s\"", g_rand_boolean(random) ? "host" : "person");
     case CONF_TYPE_ACCESS_GROUP:
-        if (g_rand_int_range(random, 0, 5) == 0)
+        /* A group keeps its kind. */
+        if (dbid >= 5)
             return g_strdup("\"kind\":\"everyone\"");
         if (first == second)
             return g_strdup_printf("\"kind\":\"custom\",\"members\":[%d]", (int)first);
@@ -136,7 +137,7 @@ naive_random_change(const Naive *naive, GRand *random, int64_t revision, Fixture
         object.tenant = before->tenant;
         object.folder = before->folder;
     }
-    g_autofree char *more = random_members(random, type);
+    g_autofree char *more = random_members(random, type, object.dbid);
     object.name = names[g_rand_int_range(random, 0, G_N_ELEMENTS(names))];
     object.disabled = g_rand_int_range(random, 0, 4) == 0;
     object.more = more;
