@@ -4,6 +4,8 @@
 
 #include "base/id.h"
 
+static void clear_record(void *record);
+static size_t estimate(const ConfCommit *commit);
 static void gather_object(ConfBatch *batch, GHashTable *last, const ConfChange *change);
 static void add_put(ConfBatch *batch, GHashTable *lists, const ConfObject *object);
 static ConfSlice list_text(ConfBatch *batch, GHashTable *lists, const ConfAcl *acl);
@@ -17,6 +19,8 @@ conf_batch_init_storage(ConfBatch *batch)
     batch->changes = g_array_new(FALSE, TRUE, sizeof(ConfStorageChange));
     batch->dbid_types = g_array_new(FALSE, FALSE, sizeof(uint16_t));
     batch->dbid_next = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    batch->records = g_array_new(FALSE, TRUE, sizeof(ConfBuffer));
+    g_array_set_clear_func(batch->records, clear_record);
     batch->texts = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
     batch->objects = g_ptr_array_new_with_free_func((GDestroyNotify)conf_object_unref);
 }
@@ -29,22 +33,26 @@ conf_batch_clear_storage(ConfBatch *batch)
     g_array_unref(batch->changes);
     g_array_unref(batch->dbid_types);
     g_array_unref(batch->dbid_next);
+    g_array_unref(batch->records);
     g_ptr_array_unref(batch->texts);
     g_ptr_array_unref(batch->objects);
 }
 
 void
-conf_batch_add_record(ConfBatch *batch, ConfCommit *commit)
+conf_batch_write_record(ConfBatch *batch, const ConfCommit *commit)
 {
-    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-    conf_commit_write_record(commit, batch->base.schema, &buffer);
-    char chain[CONF_CHAIN_TEXT_SIZE];
-    conf_id_next_chain(batch->chain, conf_buffer_slice(&buffer), chain);
-    g_strlcpy(batch->chain, chain, sizeof(batch->chain));
-    g_strlcpy(commit->chain, chain, sizeof(commit->chain));
+    ConfBuffer record = CONF_BUFFER_INIT;
+    conf_buffer_reserve(&record, estimate(commit));
+    conf_commit_write_record(commit, batch->base.schema, &record);
+    g_array_append_val(batch->records, record);
+}
 
-    ConfBytes *record = conf_buffer_to_bytes(&buffer);
-    g_ptr_array_add(batch->texts, record);
+void
+conf_batch_chain_record(ConfBatch *batch, ConfCommit *commit)
+{
+    const ConfBuffer *record = &g_array_index(batch->records, ConfBuffer, batch->records->len - 1);
+    conf_id_next_chain(batch->chain, conf_buffer_slice(record), commit->chain);
+    g_strlcpy(batch->chain, commit->chain, sizeof(batch->chain));
     ConfStorageChange change = {
         .revision = commit->revision,
         .time_ms = commit->time_ms,
@@ -53,6 +61,26 @@ conf_batch_add_record(ConfBatch *batch, ConfCommit *commit)
         .record_size = record->size,
     };
     g_array_append_val(batch->changes, change);
+}
+
+static void
+clear_record(void *record)
+{
+    conf_buffer_clear(record);
+}
+
+/* Bodies and a little around them: a record of megabytes is not moved about while it grows. */
+static size_t
+estimate(const ConfCommit *commit)
+{
+    size_t size = 512;
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        const ConfChange *change = &commit->changes[i];
+        size += 256;
+        size += change->before != NULL ? conf_bytes_slice(change->before->body).size : 0;
+        size += change->after != NULL ? conf_bytes_slice(change->after->body).size : 0;
+    }
+    return size;
 }
 
 void

@@ -125,8 +125,9 @@ ConfCheck *conf_check_new(const ConfTransaction *transaction, ConfCheckBase *bas
 /* Drops the working set unless conf_check_accept() merged it. */
 void conf_check_free(ConfCheck *check);
 ConfStep conf_check_step(ConfCheck *check);
-/* After DONE: the batch goes on from here. */
-void conf_check_accept(ConfCheck *check);
+/* After DONE, where there is a commit: the batch goes on from here.  `merge`: false for the last one of a batch, on whose
+ * working set nothing is built. */
+void conf_check_accept(ConfCheck *check, bool merge);
 unsigned conf_check_operation_count(const ConfCheck *check);
 
 /* ---- check-state.c: the working set as the parts of a check see and change it ---- */

@@ -152,14 +152,16 @@ conf_check_step(ConfCheck *check)
 }
 
 void
-conf_check_accept(ConfCheck *check)
+conf_check_accept(ConfCheck *check, bool merge)
 {
+    check->base->revision = check->revision;
+    move_next_dbids(check);
+    if (!merge)
+        return;
     move_set(check->relisted, check->base->relisted);
     move_placements(check);
-    move_next_dbids(check);
     conf_state_merge(check->state);
     check->state = NULL;
-    check->base->revision = check->revision;
 }
 
 unsigned

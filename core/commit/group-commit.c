@@ -3,11 +3,12 @@
 #include "commit/queue-private.h"
 
 #include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
 
 /* Bounds of a batch; one transaction alone may be larger. */
 enum { BATCH_TRANSACTIONS = 1000, BATCH_OPERATIONS = 10000, BATCH_BYTES = 8 << 20 };
+/* A transaction that touches more is the last of its batch: merging its working set would hold the event loop. */
+enum { MERGE_MAX = 500 };
 /* How long a turn publishes before sockets are served again. */
 enum { SLICE_USEC = 2000 };
 
@@ -15,8 +16,11 @@ static bool on_check(void *data);
 static bool check_some(ConfBatch *batch);
 static bool is_full(const ConfBatch *batch);
 static void begin_check(ConfBatch *batch, ConfEntry *entry);
-static void end_check(ConfBatch *batch, ConfStep step);
-static void take_verdict(ConfBatch *batch, ConfEntry *entry, ConfCheck *check);
+static void work_on(ConfBatch *batch);
+static void take_step(ConfBatch *batch, ConfEntry *entry);
+static void take_verdict(ConfBatch *batch, ConfEntry *entry);
+static void accept(ConfBatch *batch, ConfEntry *entry);
+static void end_check(ConfBatch *batch);
 static void answer_settled(ConfBatch *batch);
 static void end_checking(ConfBatch *batch);
 static void store(ConfBatch *batch);
@@ -99,15 +103,14 @@ check_some(ConfBatch *batch)
     do {
         if (queue->is_refusing)
             return false;
-        if (batch->check == NULL) {
-            ConfEntry *entry = is_full(batch) ? NULL : conf_queue_take(queue);
-            if (entry == NULL)
-                return false;
-            begin_check(batch, entry);
+        if (batch->stage != CONF_ENTRY_SETTLED) {
+            work_on(batch);
+            continue;
         }
-        ConfStep step = conf_check_step(batch->check);
-        if (step != CONF_STEP_MORE)
-            end_check(batch, step);
+        ConfEntry *entry = is_full(batch) ? NULL : conf_queue_take(queue);
+        if (entry == NULL)
+            return false;
+        begin_check(batch, entry);
     } while (!conf_work_is_due());
     return true;
 }
@@ -115,7 +118,7 @@ check_some(ConfBatch *batch)
 static bool
 is_full(const ConfBatch *batch)
 {
-    return batch->entries->len >= BATCH_TRANSACTIONS || batch->operations >= BATCH_OPERATIONS || batch->bytes >= BATCH_BYTES;
+    return batch->is_closed || batch->entries->len >= BATCH_TRANSACTIONS || batch->operations >= BATCH_OPERATIONS || batch->bytes >= BATCH_BYTES;
 }
 
 static void
@@ -124,26 +127,56 @@ begin_check(ConfBatch *batch, ConfEntry *entry)
     g_ptr_array_add(batch->entries, entry);
     batch->bytes += entry->memory;
     batch->check = conf_check_new(entry->transaction, &batch->base, batch->queue->settings.max_operations);
+    batch->stage = CONF_ENTRY_CHECKING;
 }
 
 static void
-end_check(ConfBatch *batch, ConfStep step)
+work_on(ConfBatch *batch)
 {
     ConfEntry *entry = g_ptr_array_index(batch->entries, batch->entries->len - 1);
-    ConfCheck *check = g_steal_pointer(&batch->check);
+    switch (batch->stage) {
+    case CONF_ENTRY_CHECKING:
+        take_step(batch, entry);
+        break;
+    case CONF_ENTRY_RECORDING:
+        conf_batch_write_record(batch, entry->commit);
+        batch->stage = CONF_ENTRY_CHAINING;
+        break;
+    case CONF_ENTRY_CHAINING:
+        conf_batch_chain_record(batch, entry->commit);
+        batch->stage = CONF_ENTRY_ACCEPTING;
+        break;
+    case CONF_ENTRY_ACCEPTING:
+        accept(batch, entry);
+        end_check(batch);
+        break;
+    case CONF_ENTRY_SETTLED:
+        break;
+    }
+}
+
+static void
+take_step(ConfBatch *batch, ConfEntry *entry)
+{
+    ConfCheck *check = batch->check;
+    ConfStep step = conf_check_step(check);
+    if (step == CONF_STEP_MORE)
+        return;
     batch->operations += check->counted;
     if (step == CONF_STEP_FAILED)
         conf_rpc_error_move(&entry->error, &check->error);
     else
-        take_verdict(batch, entry, check);
-    conf_check_free(check);
-    if (batch->commit_count == 0)
-        answer_settled(batch);
+        take_verdict(batch, entry);
+    if (entry->commit != NULL && !entry->transaction->dry_run)
+        batch->stage = CONF_ENTRY_RECORDING;
+    else
+        end_check(batch);
 }
 
 static void
-take_verdict(ConfBatch *batch, ConfEntry *entry, ConfCheck *check)
+take_verdict(ConfBatch *batch, ConfEntry *entry)
 {
+    ConfCheck *check = batch->check;
     entry->result_count = conf_check_operation_count(check);
     entry->results = g_steal_pointer(&check->results);
     entry->operations = check->counted;
@@ -153,12 +186,24 @@ take_verdict(ConfBatch *batch, ConfEntry *entry, ConfCheck *check)
         entry->revision = entry->commit->revision;
     else
         entry->revision = is_single ? entry->results[0].revision : batch->base.revision;
-    if (entry->commit == NULL || entry->transaction->dry_run)
-        return;
-    conf_batch_add_record(batch, entry->commit);
-    conf_check_accept(check);
+}
+
+static void
+accept(ConfBatch *batch, ConfEntry *entry)
+{
+    batch->is_closed = entry->operations > MERGE_MAX;
+    conf_check_accept(batch->check, !batch->is_closed);
     entry->is_committed = true;
     batch->commit_count++;
+}
+
+static void
+end_check(ConfBatch *batch)
+{
+    g_clear_pointer(&batch->check, conf_check_free);
+    batch->stage = CONF_ENTRY_SETTLED;
+    if (batch->commit_count == 0)
+        answer_settled(batch);
 }
 
 /* Nothing uncommitted stands before them. */

@@ -32,6 +32,8 @@ static void add_update(ConfCheck *check, ConfChangeKind kind, const ConfObject *
                        const ConfBuffer *difference);
 static bool keep_body(ConfCheck *check, const ConfObject *before, const ConfObject *after);
 static bool bytes_equal(const ConfBytes *a, const ConfBytes *b);
+static bool bodies_equal(const ConfBytes *a, const ConfBytes *b);
+static ConfSlice after_revision(const ConfBytes *body);
 static ConfSorting *begin_sorting(ConfCheck *check);
 static void scan(ConfCheck *check, ConfSorting *sorting, unsigned index);
 static void add_edge(ConfSorting *sorting, unsigned from, ConfKey to);
@@ -71,24 +73,23 @@ judge(ConfCheck *check, ConfTouched *touched)
 static bool
 judge_change(ConfCheck *check, const ConfObject *before, const ConfObject *after)
 {
-    g_auto(ConfBuffer) difference = CONF_BUFFER_INIT;
-    if (after->body != before->body)
-        conf_object_write_difference(check->schema, before, after, &difference);
+    bool same_body = bodies_equal(before->body, after->body);
     bool same_list = before->acl == after->acl;
     bool same_secrets = bytes_equal(before->secrets, after->secrets);
-    if (difference.size == 0 && same_secrets && same_list) {
+    if (same_body && same_secrets && same_list) {
         restore(check, before);
         return true;
     }
-    if (difference.size == 0 && (same_secrets || same_list))
+    if (same_body && (same_secrets || same_list))
         return keep_body(check, before, after);
 
     /* The list of rights keeps its revision where it ends as it began. */
     if (same_list && after->acl_revision != before->acl_revision)
         conf_state_put(check->state, conf_object_with_acl(after, after->acl, before->acl_revision));
-    if (difference.size == 0)
-        CONF_BUFFER_LITERAL(&difference, "\"patch\":{}");
-    add_update(check, CONF_CHANGE_UPDATE, before, conf_state_lookup(check->state, conf_object_key(before)), &difference);
+    g_auto(ConfBuffer) difference = CONF_BUFFER_INIT;
+    after = conf_state_lookup(check->state, conf_object_key(before));
+    conf_object_write_difference(check->schema, before, after, &difference);
+    add_update(check, CONF_CHANGE_UPDATE, before, after, &difference);
     return true;
 }
 
@@ -137,6 +138,27 @@ static bool
 bytes_equal(const ConfBytes *a, const ConfBytes *b)
 {
     return a == b || conf_slice_equal(conf_bytes_slice(a), conf_bytes_slice(b));
+}
+
+/* Of two versions of one object: is all the same but the revision?  Bodies are canonical: type, dbid and revision come
+ * first. */
+static bool
+bodies_equal(const ConfBytes *a, const ConfBytes *b)
+{
+    return a == b || conf_slice_equal(after_revision(a), after_revision(b));
+}
+
+static ConfSlice
+after_revision(const ConfBytes *body)
+{
+    static const char member[] = "\"revision\":";
+    const char *end = body->data + body->size;
+    const char *p = memmem(body->data, body->size, member, sizeof(member) - 1);
+    if (p == NULL)
+        return conf_bytes_slice(body);
+    for (p += sizeof(member) - 1; p < end && g_ascii_isdigit(*p); p++)
+        continue;
+    return (ConfSlice){p, (size_t)(end - p)};
 }
 
 /* ---- the order of deletes ---- */

@@ -35,13 +35,24 @@ typedef enum {
     CONF_BATCH_PUBLISHING,
 } ConfBatchPhase;
 
+/* Of the last entry of a batch that is being checked: pieces of work with other work between them. */
+typedef enum {
+    CONF_ENTRY_SETTLED, /* the next one may be taken */
+    CONF_ENTRY_CHECKING,
+    CONF_ENTRY_RECORDING,
+    CONF_ENTRY_CHAINING,
+    CONF_ENTRY_ACCEPTING,
+} ConfEntryStage;
+
 struct ConfBatch {
     ConfCommitQueue *queue; /* NULL: the queue is gone, the storage is not done yet */
     ConfBatchPhase phase;
     GPtrArray *entries;     /* ConfEntry *, in order */
     unsigned position;      /* the next one to be published or answered */
     ConfCheckBase base;
+    ConfEntryStage stage;
     ConfCheck *check;       /* of the last entry, under way */
+    bool is_closed;         /* a large transaction ends its batch, so that its working set need not be merged */
     int64_t base_revision;
     char chain[17];
     unsigned commit_count;
@@ -51,7 +62,8 @@ struct ConfBatch {
     /* What the storage is given, and what it points at. */
     ConfStorageBatch storage;
     GArray *puts, *removes, *changes, *dbid_types, *dbid_next;
-    GPtrArray *texts;       /* ConfBytes *: records and lists of rights */
+    GArray *records;        /* ConfBuffer, one a commit */
+    GPtrArray *texts;       /* ConfBytes *: lists of rights */
     GPtrArray *objects;     /* ConfObject * that the puts and removes point into */
 };
 
@@ -93,7 +105,9 @@ void conf_batch_abandon(ConfBatch *batch, int code, const char *message);
 void conf_batch_detach(ConfBatch *batch);
 
 /* batch-storage.c */
-void conf_batch_add_record(ConfBatch *batch, ConfCommit *commit);
+void conf_batch_write_record(ConfBatch *batch, const ConfCommit *commit);
+/* The record written last gets its chain; so does the commit. */
+void conf_batch_chain_record(ConfBatch *batch, ConfCommit *commit);
 /* Fills batch->storage. */
 void conf_batch_gather(ConfBatch *batch);
 void conf_batch_init_storage(ConfBatch *batch);
