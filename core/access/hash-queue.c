@@ -15,12 +15,15 @@ struct ConfHashTurns {
     char *address;
     GQueue jobs; /* the oldest first */
     GList link;  /* in rotation */
+    GList peer;  /* in by_length, among those with as many jobs */
 };
 
 struct ConfHashQueue {
     GHashTable *by_address; /* of ConfHashTurns */
     GQueue rotation;        /* of ConfHashTurns: whose turn it is */
-    GQueue running;         /* of ConfHashJob */
+    GArray *
+        by_length; /* of GQueue of ConfHashTurns, by how many jobs they have: who gives way is found at once */
+    GQueue running; /* of ConfHashJob */
     unsigned waiting;
     int64_t limit;
     int64_t hash_usec; /* a mean that follows */
@@ -31,6 +34,7 @@ static void pump(ConfHashQueue *queue);
 static void on_retry(void *data);
 static void append(ConfHashQueue *queue, ConfHashJob *job, const char *address);
 static void remove_waiting(ConfHashQueue *queue, ConfHashJob *job);
+static GQueue *with_length(ConfHashQueue *queue, unsigned length);
 static ConfHashJob *find_displaceable(ConfHashQueue *queue, const char *address);
 static void end_job(ConfHashJob *job, ConfHashOutcome outcome);
 static void run_in_pool(void *data);
@@ -42,6 +46,7 @@ conf_hash_queue_new(void)
     ConfHashQueue *queue = g_new0(ConfHashQueue, 1);
     queue->by_address = g_hash_table_new(g_str_hash, g_str_equal);
     g_queue_init(&queue->rotation);
+    queue->by_length = g_array_new(FALSE, TRUE, sizeof(GQueue));
     g_queue_init(&queue->running);
     queue->limit = 1;
     queue->hash_usec = FIRST_GUESS_USEC;
@@ -70,6 +75,7 @@ conf_hash_queue_free(ConfHashQueue *queue)
         end_job(job, CONF_HASH_STOPPED);
     }
     g_hash_table_unref(queue->by_address);
+    g_array_unref(queue->by_length);
     g_free(queue);
 }
 
@@ -157,11 +163,13 @@ static void
 append(ConfHashQueue *queue, ConfHashJob *job, const char *address)
 {
     ConfHashTurns *turns = g_hash_table_lookup(queue->by_address, address);
-    if (turns == NULL) {
+    if (turns != NULL) {
+        g_queue_unlink(with_length(queue, turns->jobs.length), &turns->peer);
+    } else {
         turns = g_new0(ConfHashTurns, 1);
         turns->address = g_strdup(address);
         g_queue_init(&turns->jobs);
-        turns->link.data = turns;
+        turns->link.data = turns->peer.data = turns;
         g_hash_table_insert(queue->by_address, turns->address, turns);
         g_queue_push_tail_link(&queue->rotation, &turns->link);
     }
@@ -169,6 +177,7 @@ append(ConfHashQueue *queue, ConfHashJob *job, const char *address)
     job->turns = turns;
     job->link.data = job;
     g_queue_push_tail_link(&turns->jobs, &job->link);
+    g_queue_push_tail_link(with_length(queue, turns->jobs.length), &turns->peer);
     queue->waiting++;
 }
 
@@ -176,32 +185,41 @@ static void
 remove_waiting(ConfHashQueue *queue, ConfHashJob *job)
 {
     ConfHashTurns *turns = job->turns;
+    g_queue_unlink(with_length(queue, turns->jobs.length), &turns->peer);
     g_queue_unlink(&turns->jobs, &job->link);
     job->turns = NULL;
     queue->waiting--;
-    if (turns->jobs.length > 0)
+    if (turns->jobs.length > 0) {
+        g_queue_push_tail_link(with_length(queue, turns->jobs.length), &turns->peer);
         return;
+    }
     g_hash_table_remove(queue->by_address, turns->address);
     g_queue_unlink(&queue->rotation, &turns->link);
     g_free(turns->address);
     g_free(turns);
 }
 
-/* The newest job of the address that has most waiting, if that is at least two more than `address` has:
- * with fewer they would displace one another in turn.  A walk over the addresses, but only while the queue
- * is full, and it is bounded by the limit. */
+static GQueue *
+with_length(ConfHashQueue *queue, unsigned length)
+{
+    if (length >= queue->by_length->len)
+        g_array_set_size(queue->by_length, length + 1);
+    return &g_array_index(queue->by_length, GQueue, length);
+}
+
+/* The newest job of an address that has most waiting, if that is at least two more than `address` has:
+ * with fewer they would displace one another in turn. */
 static ConfHashJob *
 find_displaceable(ConfHashQueue *queue, const char *address)
 {
     const ConfHashTurns *own = g_hash_table_lookup(queue->by_address, address);
-    const ConfHashTurns *longest = NULL;
-    for (GList *link = queue->rotation.head; link != NULL; link = link->next) {
-        const ConfHashTurns *turns = link->data;
-        if (longest == NULL || turns->jobs.length > longest->jobs.length)
-            longest = turns;
-    }
     unsigned own_length = own != NULL ? own->jobs.length : 0;
-    return longest != NULL && longest->jobs.length >= own_length + 2 ? longest->jobs.tail->data : NULL;
+    while (queue->by_length->len > 0 && with_length(queue, queue->by_length->len - 1)->length == 0)
+        g_array_set_size(queue->by_length, queue->by_length->len - 1);
+    if (queue->by_length->len < own_length + 3)
+        return NULL;
+    const ConfHashTurns *longest = with_length(queue, queue->by_length->len - 1)->head->data;
+    return longest->jobs.tail->data;
 }
 
 static void

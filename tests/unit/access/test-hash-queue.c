@@ -217,6 +217,81 @@ test_free(void)
     g_string_free(ended_names, TRUE);
 }
 
+enum { CROWD = 3000, CROWD_LIMIT = 40 };
+
+static unsigned crowd_calls[CROWD];
+static Job *crowd_jobs[CROWD]; /* NULL: it is over */
+static unsigned crowd_released;
+
+static unsigned
+crowd_number(ConfHashJob *job)
+{
+    return (unsigned)g_ascii_strtoull(((Job *)job)->name, NULL, 10);
+}
+
+static void
+crowd_ended(ConfHashJob *job, ConfHashOutcome outcome)
+{
+    crowd_calls[crowd_number(job)]++;
+    crowd_jobs[crowd_number(job)] = NULL;
+}
+
+static void
+crowd_release(ConfHashJob *job)
+{
+    crowd_released++;
+    g_free(job);
+}
+
+static void
+no_work(ConfHashJob *job)
+{
+}
+
+/* Whatever comes in whatever order: each that was taken ends once, or not at all if it was cancelled, and
+ * is released. */
+static void
+test_crowd(void)
+{
+    ConfHashQueue *queue = conf_hash_queue_new();
+    conf_hash_queue_set_limit(queue, CROWD_LIMIT);
+    bool is_cancelled[CROWD] = {false}, is_taken[CROWD] = {false};
+    unsigned taken = 0;
+    for (unsigned i = 0; i < CROWD; i++) {
+        char name[16], address[16];
+        g_snprintf(name, sizeof(name), "%u", i);
+        /* Few of the addresses send most. */
+        g_snprintf(address, sizeof(address), "%u", g_test_rand_int_range(0, g_test_rand_int_range(1, 30)));
+        Job *job = new_job(name);
+        job->job = (ConfHashJob){.work = no_work, .ended = crowd_ended, .release = crowd_release};
+        crowd_jobs[i] = job;
+        is_taken[i] = conf_hash_queue_push(queue, &job->job, address);
+        if (is_taken[i]) {
+            taken++;
+        } else {
+            crowd_jobs[i] = NULL;
+            g_free(job);
+        }
+        g_assert_cmpuint(conf_hash_queue_waiting(queue), <=, CROWD_LIMIT);
+        unsigned other = (unsigned)g_test_rand_int_range(0, (int)i + 1);
+        if (g_test_rand_int_range(0, 8) == 0 && crowd_jobs[other] != NULL) {
+            is_cancelled[other] = true;
+            conf_hash_queue_cancel(&crowd_jobs[other]->job);
+            crowd_jobs[other] = NULL;
+        }
+        if (g_test_rand_int_range(0, 4) == 0)
+            g_main_context_iteration(NULL, FALSE);
+    }
+    conf_hash_queue_free(queue);
+    ConfTimer deadline = {0};
+    conf_timer_arm(&deadline, 10000, on_deadline, NULL);
+    while (crowd_released < taken)
+        g_main_context_iteration(NULL, TRUE);
+    conf_timer_cancel(&deadline);
+    for (unsigned i = 0; i < CROWD; i++)
+        g_assert_cmpuint(crowd_calls[i], ==, is_taken[i] && !is_cancelled[i] ? 1 : 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -226,5 +301,6 @@ main(int argc, char **argv)
     g_test_add_func("/access/hash-queue/full", test_full);
     g_test_add_func("/access/hash-queue/cancel", test_cancel);
     g_test_add_func("/access/hash-queue/free", test_free);
+    g_test_add_func("/access/hash-queue/crowd", test_crowd);
     return g_test_run();
 }
