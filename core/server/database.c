@@ -3,17 +3,27 @@
 #include "base/error.h"
 #include "server/server-private.h"
 
-/* Records older than this are not read back at start: whoever is further behind loads anew, and a start stays short. */
-enum { RECENT_RECORDS_MAX = 20000 };
+/* Older records than these are not read back at start: whoever is further behind loads anew, and a start stays short. */
+enum { RECENT_RECORDS_MAX = 20000, RECENT_BYTES_MAX = 16 * 1024 * 1024 };
+
+typedef struct {
+    char chain[17];
+    ConfBytes *record;
+} RecentRecord;
 
 typedef struct {
     ConfStore *store;
     const ConfSchema *schema;
+    bool checked; /* this very schema was found to fit these data before */
+    GQueue recent; /* of RecentRecord: the newest, within RECENT_BYTES_MAX */
+    size_t recent_bytes;
 } Loading;
 
 static bool load_object(const ConfStorageObject *row, void *data, GError **error);
 static bool load_dbid(uint16_t type, int64_t next, void *data, GError **error);
-static bool load_change(const ConfStorageChange *change, void *data, GError **error);
+static bool keep_change(const ConfStorageChange *change, void *data, GError **error);
+static void add_recent(Loading *loading);
+static void recent_free(RecentRecord *recent);
 static ConfSlice slice_of(const char *data, size_t size);
 
 const char *
@@ -51,10 +61,11 @@ conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const cha
 }
 
 ConfStore *
-conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, size_t recent_bytes, GError **error)
+conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked, size_t recent_bytes,
+                   GError **error)
 {
     ConfStore *store = conf_store_new(schema);
-    Loading loading = {.store = store, .schema = schema};
+    Loading loading = {.store = store, .schema = schema, .checked = checked};
     conf_store_set_recent_limit(store, recent_bytes);
     ConfStorePosition position = {.epoch = state->epoch, .revision = state->revision};
     memcpy(position.environment, state->environment, sizeof position.environment);
@@ -64,8 +75,11 @@ conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageSt
         && conf_storage_load_next_dbids(storage, load_dbid, &loading, error);
     if (loaded) {
         conf_store_set_position(store, &position);
-        loaded = conf_storage_load_changes(storage, after, load_change, &loading, error);
+        loaded = conf_storage_load_changes(storage, after, keep_change, &loading, error);
+        if (loaded)
+            add_recent(&loading);
     }
+    g_queue_clear_full(&loading.recent, (GDestroyNotify)recent_free);
     if (loaded)
         return store;
     conf_store_free(store);
@@ -73,23 +87,29 @@ conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageSt
 }
 
 bool
-conf_position_read(const char *folder, char environment[37], int64_t *revision)
+conf_position_read(const char *folder, ConfSeenPosition *seen)
 {
     g_autofree char *path = g_build_filename(folder, "confserv.position", NULL);
     g_autofree char *text = NULL;
-    if (!g_file_get_contents(path, &text, NULL, NULL) || strlen(text) < 38 || text[36] != ' ')
+    *seen = (ConfSeenPosition){.revision = 0};
+    if (!g_file_get_contents(path, &text, NULL, NULL))
         return false;
-    memcpy(environment, text, 36);
-    environment[36] = '\0';
-    *revision = g_ascii_strtoll(text + 37, NULL, 10);
-    return *revision > 0;
+    g_auto(GStrv) words = g_strsplit(g_strchomp(text), " ", -1);
+    if (g_strv_length(words) < 3 || strlen(words[0]) != 36)
+        return false;
+    g_strlcpy(seen->environment, words[0], sizeof seen->environment);
+    seen->revision = g_ascii_strtoll(words[1], NULL, 10);
+    if (words[3] != NULL)
+        g_strlcpy(seen->schema, words[3], sizeof seen->schema);
+    return seen->revision > 0;
 }
 
 void
-conf_position_write(const char *folder, const ConfStorePosition *position)
+conf_position_write(const char *folder, const ConfStorePosition *position, const char *schema)
 {
     g_autofree char *path = g_build_filename(folder, "confserv.position", NULL);
-    g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT " %s\n", position->environment, position->revision, position->chain);
+    g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT " %s %s\n", position->environment, position->revision,
+                                            position->chain, schema);
     /* No wait for the disk: it is a hint of the last second, and the main loop must not stand still for it. */
     g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0640, NULL);
 }
@@ -101,7 +121,7 @@ load_object(const ConfStorageObject *row, void *data, GError **error)
     g_autoptr(ConfObject) object =
         conf_object_from_stored(loading->schema, slice_of(row->body, row->body_size), slice_of(row->secrets, row->secrets_size),
                                 slice_of(row->permissions, row->permissions_size), row->acl_revision, error);
-    if (object == NULL || !conf_object_check(loading->schema, object, error)) {
+    if (object == NULL || (!loading->checked && !conf_object_check(loading->schema, object, error))) {
         g_prefix_error(error, "Stored object type %u dbid %" G_GINT64_FORMAT ": ", row->type, row->dbid);
         return false;
     }
@@ -117,22 +137,46 @@ load_dbid(uint16_t type, int64_t next, void *data, GError **error)
     return true;
 }
 
-/* A record that is not understood (a schema that lost a type) does not stop the start: what is older is then not held. */
 static bool
-load_change(const ConfStorageChange *change, void *data, GError **error)
+keep_change(const ConfStorageChange *change, void *data, GError **error)
 {
-    Loading *loading = data;
-    g_autoptr(GError) failure = NULL;
     (void)error;
-    ConfCommit *commit =
-        conf_commit_from_record(loading->schema, slice_of(change->record, change->record_size), change->chain, &failure);
-    if (commit == NULL) {
-        conf_store_forget_recent(loading->store);
-        return true;
+    Loading *loading = data;
+    RecentRecord *recent = g_new0(RecentRecord, 1);
+    g_strlcpy(recent->chain, change->chain, sizeof recent->chain);
+    recent->record = conf_bytes_new(change->record, change->record_size);
+    g_queue_push_tail(&loading->recent, recent);
+    loading->recent_bytes += change->record_size;
+    while (loading->recent_bytes > RECENT_BYTES_MAX && loading->recent.length > 1) {
+        RecentRecord *oldest = g_queue_pop_head(&loading->recent);
+        loading->recent_bytes -= oldest->record->size;
+        recent_free(oldest);
     }
-    conf_store_add_recent(loading->store, commit);
-    conf_commit_unref(commit);
     return true;
+}
+
+/* A record that is not understood (a schema that lost a type) does not stop the start: what is older is then not held. */
+static void
+add_recent(Loading *loading)
+{
+    for (GList *link = loading->recent.head; link != NULL; link = link->next) {
+        RecentRecord *recent = link->data;
+        g_autoptr(GError) failure = NULL;
+        ConfCommit *commit = conf_commit_from_record(loading->schema, conf_bytes_slice(recent->record), recent->chain, &failure);
+        if (commit == NULL) {
+            conf_store_forget_recent(loading->store);
+            continue;
+        }
+        conf_store_add_recent(loading->store, commit);
+        conf_commit_unref(commit);
+    }
+}
+
+static void
+recent_free(RecentRecord *recent)
+{
+    conf_bytes_unref(recent->record);
+    g_free(recent);
 }
 
 static ConfSlice

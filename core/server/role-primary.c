@@ -17,6 +17,7 @@ static void end_role(void *data);
 static void lost(const GError *error, void *data);
 static void found(void *data);
 static void housekeeping(void *data);
+static void write_position(const ConfServer *server);
 static void refuse_diverged(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 
 bool
@@ -29,7 +30,9 @@ conf_primary_start(ConfServer *server, GError **error)
     ConfSchema *schema = conf_schema_load(path, error);
     if (schema == NULL)
         return false;
-    ConfStore *store = conf_database_load(server->storage, schema, &state, (size_t)server->options.recent_changes, error);
+    bool checked = strcmp(server->seen.environment, state.environment) == 0
+        && strcmp(server->seen.schema, conf_schema_hash(schema)) == 0;
+    ConfStore *store = conf_database_load(server->storage, schema, &state, checked, (size_t)server->options.recent_changes, error);
     if (store == NULL)
         return false;
     conf_server_build(server, store);
@@ -63,7 +66,7 @@ conf_primary_stop(ConfServer *server)
         conf_commit_queue_free(server->queue);
     if (server->storage != NULL) {
         if (server->store != NULL && !server->read_only_diverged)
-            conf_position_write(server->options.data_folder, conf_store_position(server->store));
+            write_position(server);
         conf_storage_close(server->storage);
     }
     server->queue = NULL;
@@ -100,11 +103,10 @@ open_database(ConfServer *server, ConfStorageState *state, GError **error)
 static bool
 check_rollback(ConfServer *server, ConfStorageState *state, GError **error)
 {
-    char environment[37];
-    int64_t revision = 0;
-    if (!conf_position_read(server->options.data_folder, environment, &revision)
-        || strcmp(environment, state->environment) != 0 || revision <= state->revision)
+    if (!conf_position_read(server->options.data_folder, &server->seen)
+        || strcmp(server->seen.environment, state->environment) != 0 || server->seen.revision <= state->revision)
         return true;
+    int64_t revision = server->seen.revision;
     if (server->line->accept_rollback) {
         conf_id_new_uuid(state->environment);
         conf_log(CONF_LOG_ROLLBACK_ACCEPTED, "seen", conf_log_integer(revision), "database", conf_log_integer(state->revision), NULL);
@@ -168,6 +170,13 @@ found(void *data)
 }
 
 static void
+write_position(const ConfServer *server)
+{
+    conf_position_write(server->options.data_folder, conf_store_position(server->store),
+                        conf_schema_hash(conf_store_schema(server->store)));
+}
+
+static void
 housekeeping(void *data)
 {
     ConfServer *server = data;
@@ -175,7 +184,7 @@ housekeeping(void *data)
     conf_timer_arm(&server->housekeeping, HOUSEKEEPING_MS, housekeeping, server);
     if (server->position_written < position->revision) {
         server->position_written = position->revision;
-        conf_position_write(server->options.data_folder, position);
+        write_position(server);
     }
     if (server->prune_countdown-- > 0 || server->read_only_diverged)
         return;

@@ -22,6 +22,12 @@ typedef struct {
     ConfListener *listener; /* NULL: not open */
 } ConfPort;
 
+/* What the position file in data-folder says: the highest revision seen, the schema that the data were found to fit. */
+typedef struct {
+    char environment[37], schema[65];
+    int64_t revision;
+} ConfSeenPosition;
+
 struct ConfServer {
     const ConfCommandLine *line;
     const ConfSettings *file;   /* as read */
@@ -52,6 +58,7 @@ struct ConfServer {
     ConfStorage *storage;
     ConfCommitQueue *queue;
     ConfTimer housekeeping;
+    ConfSeenPosition seen;    /* as the position file had it at start */
     int64_t position_written; /* the revision in the position file */
     unsigned prune_countdown;
     bool database_lost;
@@ -79,11 +86,12 @@ ConfCommitSettings conf_primary_commit_settings(const ConfServer *server);
 /* database.c */
 const char *conf_database_plugin(const ConfSettings *settings, const char *section, GError **error); /* "db-sqlite" */
 ConfStorage *conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create, GError **error);
-/* Loads the store: schema, objects (checked against it), next dbids, recent changes. */
-ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, size_t recent_bytes, GError **error);
-/* position file: the highest revision seen, in data-folder */
-bool conf_position_read(const char *folder, char environment[37], int64_t *revision);
-void conf_position_write(const char *folder, const ConfStorePosition *position);
+/* Loads the store: schema, objects (checked against it unless `checked`), next dbids, recent changes. */
+ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked,
+                              size_t recent_bytes, GError **error);
+/* position file in data-folder: the highest revision seen, and the schema (its hash) that the data were found to fit */
+bool conf_position_read(const char *folder, ConfSeenPosition *seen);
+void conf_position_write(const char *folder, const ConfStorePosition *position, const char *schema);
 /* role-proxy.c */
 bool conf_proxy_start(ConfServer *server, GError **error);
 void conf_proxy_stop(ConfServer *server);
