@@ -21,8 +21,8 @@ struct ConfHashTurns {
 struct ConfHashQueue {
     GHashTable *by_address; /* of ConfHashTurns */
     GQueue rotation;        /* of ConfHashTurns: whose turn it is */
-    GArray *
-        by_length; /* of GQueue of ConfHashTurns, by how many jobs they have: who gives way is found at once */
+    /* Of GQueue of ConfHashTurns, by how many jobs they have: who gives way is found at once. */
+    GArray *by_length;
     GQueue running; /* of ConfHashJob */
     unsigned waiting;
     int64_t limit;

@@ -309,7 +309,7 @@ CONF_API void conf_login_add_group(ConfLogin *l, const char *group);
 CONF_API GBytes *conf_login_get_state(const ConfLogin *l);
 CONF_API const char *conf_login_get_response(const ConfLogin *l);
 
-/* ---- service "storage": blocking functions, called by one thread at a time (writer thread, or at start) ---- */
+/* ---- service "storage": blocking functions, called by one thread at a time (writer, or at start) ---- */
 typedef struct {
     uint16_t type;
     int64_t dbid, revision, acl_revision;

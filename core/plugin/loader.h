@@ -54,7 +54,8 @@ void conf_plugin_host_foreach_statistic(ConfPluginHost *host,
 bool conf_plugin_host_knows_param(ConfPluginHost *host, const char *method, ConfSlice member);
 /* self of a plugin (what load() returned), and its name. */
 void *conf_plugin_get_self(const ConfPlugin *p);
-/* For layers that call a plugin's function some time later: hold a reference, and call only while it is loaded. */
+/* For layers that call a plugin's function some time later: hold a reference, and call only while it is
+ * loaded. */
 ConfPlugin *conf_plugin_ref(ConfPlugin *p);
 void conf_plugin_unref(ConfPlugin *p);
 bool conf_plugin_is_loaded(const ConfPlugin *p);

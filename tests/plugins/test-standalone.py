@@ -13,7 +13,7 @@ sys.path.insert(0, str(TOP / 'tests' / 'house'))
 
 import house  # noqa: E402
 
-BUILD, CONFSERV = sys.argv[1:3]
+BUILD, CONFSERV = (str(pathlib.Path(argument).resolve()) for argument in sys.argv[1:3])
 
 CONFIGURATION = '''[confserv]
 port = 1

