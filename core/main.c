@@ -1,8 +1,10 @@
 /* main.c - command line, configuration file, signals. */
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -12,6 +14,7 @@
 
 enum { STATUS_STOPPED = 0, STATUS_CANNOT_START = 1, STATUS_BAD_CONFIGURATION = 2 };
 
+static void reserve_standard_descriptors(void);
 static int run(const ConfCommandLine *line, const ConfSettings *settings);
 static int run_server(const ConfCommandLine *line, const ConfSettings *settings);
 static ConfSettings *load_settings(ConfCommandLine *line, GError **error);
@@ -23,6 +26,7 @@ int
 main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
+    reserve_standard_descriptors();
     conf_main_queue_init();
     conf_option_register("confserv", conf_server_options);
     ConfCommandLine line;
@@ -44,6 +48,16 @@ main(int argc, char **argv)
     conf_log_flush(2000);
     conf_command_line_clear(&line);
     return status;
+}
+
+/* Started with one of them closed, a socket or the database would take its number, and a message be written into it. */
+static void
+reserve_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(STATUS_CANNOT_START);
+    }
 }
 
 static int

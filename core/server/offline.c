@@ -155,9 +155,9 @@ conf_server_check(const ConfCommandLine *line, const ConfSettings *settings, boo
 {
     ConfServerOptions options = {0};
     const char *section = line->section != NULL ? line->section : line->hosts != NULL ? "csproxy" : "confserv";
-    conf_option_register("confserv database", conf_database_options);
     if (!conf_option_fill(conf_server_options, section, settings, &options, error))
         return false;
+    conf_option_register_section("confserv", options.database, conf_database_options);
     g_autofree char *path = conf_paths_plugins(&options);
     g_autofree char *schema_path = conf_paths_schema(&options);
     static const ConfPluginHostFuncs funcs = {0};

@@ -79,11 +79,13 @@ conf_primary_commit_settings(const ConfServer *server)
     ConfServerOptions database = {0};
     g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
     conf_option_fill_lenient(conf_database_options, server->options.database, server->settings, &database, refused);
-    return (ConfCommitSettings){
+    ConfCommitSettings settings = {
         .max_operations = server->options.max_transaction_operations,
         .response_timeout_ms = database.response_timeout * 1000,
         .queue_limit = 256 * 1024 * 1024,
     };
+    conf_option_clear(conf_database_options, &database);
+    return settings;
 }
 
 static bool

@@ -49,7 +49,10 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->ports = g_array_new(FALSE, TRUE, sizeof(ConfPort));
     server->table = conf_method_table_new();
     bool started = conf_option_fill(conf_server_options, server->section, server->settings, &server->options, error)
-        && check_options(&server->options, error) && load_plugins(server, error);
+        && check_options(&server->options, error);
+    if (started && server->role == CONF_ROLE_PRIMARY)
+        conf_option_register_section("confserv", server->options.database, conf_database_options);
+    started = started && load_plugins(server, error);
     if (started)
         started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error) : conf_primary_start(server, error);
     if (started) {
