@@ -75,9 +75,10 @@ conf_dial_free(ConfDial *dial)
     conf_timer_cancel(&dial->timer);
     if (dial->lookup != NULL)
         dial->lookup->connection = NULL;
-    if (dial->cancellable != NULL)
+    if (dial->cancellable != NULL) {
         g_cancellable_cancel(dial->cancellable);
-    g_clear_object(&dial->cancellable);
+        g_object_unref(dial->cancellable);
+    }
     g_ptr_array_unref(dial->options);
     g_array_unref(dial->addresses);
     g_string_free(dial->tried, TRUE);

@@ -261,7 +261,7 @@ pause_listener(ConfListener *listener, int error_number)
     if (listener->paused_since == 0)
         listener->paused_since = now;
     /* Where each connection that goes lets one in, the want begins and ends many times a second. */
-    if (listener->logged_at == 0 || now - listener->logged_at > LOG_EVERY_S * G_USEC_PER_SEC) {
+    if (listener->logged_at == 0 || now - listener->logged_at > LOG_EVERY_S * INT64_C(1000000)) {
         listener->logged_at = now;
         conf_log(CONF_LOG_DESCRIPTORS_EXHAUSTED, "port", conf_log_integer(listener->port), "error",
                  g_strerror(error_number), NULL);

@@ -12,7 +12,6 @@ static void later_finished(void *owner, ConfVerdict verdict, GError *error);
 static void later_answered(void *owner, const char *result_json);
 static void later_timed_out(void *owner);
 static void later_gone(void *owner);
-static void let_go(ConfRequest *held);
 static void go_on(ConfRequest *held);
 
 static const ConfLaterFuncs later_funcs = {
@@ -161,16 +160,13 @@ later_finished(void *owner, ConfVerdict verdict, GError *error)
     g_autoptr(GError) taken = error;
     conf_request_on_gone(held, NULL, NULL);
     held->later = NULL;
-    if (held->answered || held->connection == NULL)
-        let_go(held);
-    else if (verdict == CONF_REFUSE) {
-        conf_request_fail_with(held, taken);
-        let_go(held);
-    } else if (verdict == CONF_NEXT && !held->in_method) {
+    if (verdict == CONF_NEXT && !held->in_method && !held->answered && held->connection != NULL) {
         go_on(held);
-    } else {
-        let_go(held); /* done, they say, but without an answer */
+        return;
     }
+    if (verdict == CONF_REFUSE && !held->answered)
+        conf_request_fail_with(held, taken);
+    conf_request_release(held); /* which answers where they say that it is done, and it is not */
 }
 
 static void
@@ -180,7 +176,7 @@ later_answered(void *owner, const char *result_json)
     conf_request_on_gone(held, NULL, NULL);
     held->later = NULL;
     conf_request_answer_json(held, result_json);
-    let_go(held);
+    conf_request_release(held);
 }
 
 static void
@@ -193,7 +189,7 @@ later_timed_out(void *owner)
     conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "The request took too long.");
     if (!held->answered)
         conf_request_fail(held, &error);
-    let_go(held);
+    conf_request_release(held);
 }
 
 /* The connection is gone. */
@@ -204,12 +200,6 @@ later_gone(void *owner)
     ConfLater *later = held->later;
     held->later = NULL;
     conf_later_abandon(later);
-    let_go(held);
-}
-
-static void
-let_go(ConfRequest *held)
-{
     conf_request_release(held);
 }
 
