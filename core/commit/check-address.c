@@ -121,11 +121,13 @@ find_by_path(ConfCheck *check, const ConfJson *operation, bool repair)
         return NULL;
     g_autofree char *at = g_strconcat(check->at, "/path", NULL);
     const ConfObject *object = conf_state_resolve_path(check->state, path, at, &check->error);
-    if (object == NULL)
+    if (object == NULL && check->error.code != CONF_RPC_NOT_FOUND)
         return NULL;
-    object = conf_check_lookup(check, conf_object_key(object));
+    if (object != NULL)
+        object = conf_check_lookup(check, conf_object_key(object));
     if (object != NULL && is_visible(check, object, repair))
         return object;
+    /* The same words, whether there is nothing or nothing to be seen. */
     conf_rpc_fail(&check->error, CONF_RPC_NOT_FOUND, "Nothing lies at this path.");
     return NULL;
 }
@@ -191,9 +193,7 @@ match_name(const ConfObject *object, void *data)
 static bool
 is_visible(ConfCheck *check, const ConfObject *object, bool repair)
 {
-    if (conf_check_may(check, object, CONF_RIGHT_READ))
-        return true;
-    return repair && check->transaction->has_author && conf_access_is_administrator(check->state, check->transaction->subject);
+    return conf_check_may(check, object, CONF_RIGHT_READ) || (repair && conf_check_is_administrator(check));
 }
 
 bool

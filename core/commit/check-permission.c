@@ -163,9 +163,7 @@ note_accounts(ConfCheck *check, ConfKey object, const ConfAcl *before, const Con
 static bool
 may_edit(ConfCheck *check, const ConfObject *object)
 {
-    if (conf_check_may(check, object, CONF_RIGHT_CHANGE_PERMISSIONS))
-        return true;
-    return check->transaction->has_author && conf_access_is_administrator(check->state, check->transaction->subject);
+    return conf_check_may(check, object, CONF_RIGHT_CHANGE_PERMISSIONS) || conf_check_is_administrator(check);
 }
 
 /* Of the list in force as the transaction found it. */

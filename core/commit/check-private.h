@@ -135,6 +135,8 @@ unsigned conf_check_operation_count(const ConfCheck *check);
 const ConfObject *conf_check_lookup(ConfCheck *check, ConfKey key);
 uint8_t conf_check_rights(ConfCheck *check, const ConfObject *object);
 bool conf_check_may(ConfCheck *check, const ConfObject *object, uint8_t right);
+/* changePermissions on tenant Environment, which suffices to edit any list. */
+bool conf_check_is_administrator(ConfCheck *check);
 /* As the transaction found it; NULL: made here. */
 const ConfObject *conf_check_before(ConfCheck *check, const ConfObject *object);
 ConfTouched *conf_check_touch(ConfCheck *check, ConfKey key);

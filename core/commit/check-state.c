@@ -53,9 +53,19 @@ conf_check_rights(ConfCheck *check, const ConfObject *object)
         return 0;
     const GArray *groups = check->transaction->groups;
     uint8_t rights = conf_access_rights(check->state, check->transaction->subject, object);
-    for (unsigned i = 0; groups != NULL && i < groups->len; i++)
+    /* What a directory named goes with the account: a disabled one has nothing of it. */
+    const ConfObject *subject = groups != NULL ? conf_state_lookup(check->state, check->transaction->subject) : NULL;
+    for (unsigned i = 0; subject != NULL && subject->enabled && i < groups->len; i++)
         rights |= conf_access_rights(check->state, g_array_index(groups, ConfKey, i), object);
     return rights;
+}
+
+bool
+conf_check_is_administrator(ConfCheck *check)
+{
+    ConfKey key = {.dbid = CONF_DBID_ENVIRONMENT, .type = CONF_TYPE_TENANT};
+    const ConfObject *environment = conf_state_lookup(check->state, key);
+    return environment != NULL && conf_check_may(check, environment, CONF_RIGHT_CHANGE_PERMISSIONS);
 }
 
 bool

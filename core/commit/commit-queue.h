@@ -33,7 +33,7 @@ typedef void (*ConfTransactionFunc)(const ConfRpcError *error, int64_t revision,
  * object; update: type, dbid or name/path forms, ifRevision, patch, add, remove; delete; permission: of permission.update).
  * For SINGLE the array holds one element and paths are told without /operations/0. */
 ConfTransaction *conf_transaction_new(ConfTransactionForm form, ConfSlice operations, bool dry_run);
-/* Who: rights are judged by `subject`; `user` and `application` stand in `by`; `creator_tenant`: default tenant of creates. */
+/* Who: rights are judged by `subject`, whose tenant is the default one of creates; `user` and `application` stand in `by`. */
 void conf_transaction_set_author(ConfTransaction *transaction, ConfKey subject, ConfKey user, ConfKey application,
                                  const char *address);
 /* Further access groups that count for this author (a directory named them for the session). Copied. */
@@ -53,10 +53,12 @@ typedef struct {
 } ConfCommitSettings;
 
 ConfCommitQueue *conf_commit_queue_new(ConfStore *store, ConfAccess *access, ConfStorage *storage, const ConfCommitSettings *settings);
+/* Answers all that is not answered: not from within an answer.  Best after conf_commit_queue_drain(); what the storage has
+ * under way is let go of when the storage tells. */
 void conf_commit_queue_free(ConfCommitQueue *queue);
 void conf_commit_queue_set_settings(ConfCommitQueue *queue, const ConfCommitSettings *settings);
-/* Takes the transaction; func is called later (never before this returns).  After a transaction of the same `order_key`
- * (the connection) always: writes of one connection commit in the order sent. */
+/* Takes the transaction; func is called later (never before this returns).  Transactions are taken in the order of these
+ * calls: writes of one connection commit in the order sent, and are answered in it unless refused without being begun. */
 void conf_commit_submit(ConfCommitQueue *queue, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 /* No new ones (-32014); func when the last is answered.  Graceful stop, and the end of being primary. */
 void conf_commit_queue_drain(ConfCommitQueue *queue, void (*func)(void *data), void *data);

@@ -442,6 +442,63 @@ test_nobody(void)
     g_assert_cmpint(result->code, ==, CONF_RPC_NOT_FOUND);
 }
 
+/* Groups that a directory named for the session count as if the account were in them, while it is enabled. */
+static void
+test_groups_of_a_directory(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    ConfKey carl = fixture_person(fixture, "carl");
+    ConfKey group = {.dbid = fixture_object(fixture, "accessGroup", "Administrators")->dbid, .type = CONF_TYPE_ACCESS_GROUP};
+    const int codes[] = {CONF_RPC_NOT_FOUND, 0, 0, CONF_RPC_NOT_FOUND};
+    for (unsigned i = 0; i < G_N_ELEMENTS(codes); i++) {
+        g_autofree char *text = fixture_expand(fixture, i == 2 ? "[{'op':'permission','type':'host','dbid':@h1@,'entries':[]}]"
+                                                               : "[{'op':'update','type':'host','dbid':@h3@,'patch':{}}]");
+        ConfTransaction *transaction = conf_transaction_new(CONF_TRANSACTION_SINGLE, conf_slice_from_string(text), false);
+        conf_transaction_set_author(transaction, carl, carl, (ConfKey){0}, NULL);
+        if (i > 0)
+            conf_transaction_set_groups(transaction, &group, 1);
+        g_autoptr(Result) result = fixture_submit_transaction(fixture, transaction);
+        fixture_wait(result);
+        g_assert_cmpint(result->code, ==, codes[i]);
+        if (i < 2)
+            continue;
+        g_autoptr(Result) disabled = fixture_run(fixture, "default",
+                                                 "{'op':'update','type':'person','dbid':@carl@,'patch':{'state':'disabled'}}");
+        g_assert_cmpint(disabled->code, ==, 0);
+    }
+}
+
+/* The words do not tell whether there is something. */
+static void
+test_not_found_in_the_same_words(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    static const char *const texts[][2] = {
+        {"{'op':'delete','path':'/Environment/Persons/boss'}", "{'op':'delete','path':'/Environment/Persons/none'}"},
+        {"{'op':'delete','type':'person','name':'boss'}", "{'op':'delete','type':'person','name':'none'}"},
+        {"{'op':'delete','type':'person','dbid':@boss@}", "{'op':'delete','type':'person','dbid':4711}"},
+        {"{'op':'update','type':'host','dbid':@h1@,'patch':{'folder':@Persons@}}",
+         "{'op':'update','type':'host','dbid':@h1@,'patch':{'folder':4711}}"},
+        {"{'op':'create','object':{'type':'host','name':'n','folder':@Persons@}}",
+         "{'op':'create','object':{'type':'host','name':'n','folder':4711}}"},
+        {"{'op':'create','object':{'type':'application','name':'n','applicationType':'genericServer','account':@boss@}}",
+         "{'op':'create','object':{'type':'application','name':'n','applicationType':'genericServer','account':4711}}"},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(Result) hidden = fixture_run(fixture, "anna", texts[i][0]);
+        g_autoptr(Result) missing = fixture_run(fixture, "anna", texts[i][1]);
+        g_assert_cmpint(hidden->code, ==, missing->code);
+        g_assert_cmpint(hidden->code, !=, 0);
+        g_assert_cmpstr(hidden->data, ==, missing->data);
+        g_autofree char *number = fixture_expand(fixture, "@boss@"), *folder = fixture_expand(fixture, "@Persons@");
+        g_autoptr(GString) words = g_string_new(hidden->message);
+        g_string_replace(words, "boss", "none", 0);
+        g_string_replace(words, number, "4711", 0);
+        g_string_replace(words, folder, "4711", 0);
+        g_assert_cmpstr(words->str, ==, missing->message);
+    }
+}
+
 static void
 test_dry_run(void)
 {
@@ -622,6 +679,8 @@ main(int argc, char **argv)
     g_test_add_func("/commit/effects/referrers-told", test_referrers_told);
     g_test_add_func("/commit/effects/secrets", test_secrets);
     g_test_add_func("/commit/effects/nobody", test_nobody);
+    g_test_add_func("/commit/effects/groups-of-a-directory", test_groups_of_a_directory);
+    g_test_add_func("/commit/effects/not-found-in-the-same-words", test_not_found_in_the_same_words);
     g_test_add_func("/commit/effects/dry-run", test_dry_run);
     g_test_add_func("/commit/effects/if-revision-within-transaction", test_if_revision_within_transaction);
     g_test_add_func("/commit/effects/limit", test_limit);
