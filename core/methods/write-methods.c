@@ -15,7 +15,7 @@ static void answer_dry_run(ConfWriting *writing, int64_t revision, const ConfCom
                            unsigned result_count);
 static void write_results(ConfBuffer *buffer, const ConfOperationResult *results, unsigned result_count);
 static void write_change(ConfWriting *writing, ConfBuffer *buffer, const ConfChange *change, bool *first);
-static ConfSlice raw_member(ConfSlice params, const char *member);
+static bool read_transaction(ConfSlice params, ConfSlice *operations, bool *dry_run, ConfRpcError *error);
 
 void
 conf_methods_add_write(ConfMethods *methods, ConfMethodTable *table)
@@ -76,43 +76,50 @@ conf_methods_single(ConfRequest *request, const char *op, const char *const *nam
     return conf_transaction_new(CONF_TRANSACTION_SINGLE, conf_buffer_slice(&operations), false);
 }
 
+/* Read without a tree: a transaction may be many MiB, and it is parsed where it is checked, in slices. */
 static void
 transaction(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"operations", "dryRun", NULL};
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     bool dry_run = false;
-    const ConfJson *params = conf_request_parse_params(request, names, &error);
-    const ConfJson *operations = conf_json_member(params, "operations");
-    bool fine = params != NULL && conf_params_boolean(params, "", "dryRun", &dry_run, &error);
-    if (fine && (operations == NULL || operations->kind != CONF_JSON_ARRAY))
-        fine = conf_rpc_fail_path(&error, "/operations", "operations must be an array");
-    if (!fine) {
+    ConfSlice operations = {NULL, 0};
+    if (!read_transaction(conf_request_get_params(request), &operations, &dry_run, &error)) {
         conf_request_fail(request, &error);
         return;
     }
-    ConfSlice text = raw_member(conf_request_get_params(request), "operations");
-    ConfTransaction *made = conf_transaction_new(CONF_TRANSACTION_LIST, text, dry_run);
+    ConfTransaction *made = conf_transaction_new(CONF_TRANSACTION_LIST, operations, dry_run);
     conf_methods_submit(methods, request, made, dry_run ? answer_dry_run : answer_transaction);
 }
 
-/* The bytes of a member's value; params are known to be valid. */
-static ConfSlice
-raw_member(ConfSlice params, const char *member)
+/* `params` is known to be valid JSON. */
+static bool
+read_transaction(ConfSlice params, ConfSlice *operations, bool *dry_run, ConfRpcError *error)
 {
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
     conf_json_reader_start(&reader, params);
-    ConfSlice raw = {NULL, 0};
     if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_OBJECT)
-        return raw;
+        return conf_rpc_fail_path(error, "", "params must be an object");
     while (conf_json_reader_next(&reader) == CONF_JSON_EVENT_KEY) {
-        bool found = conf_slice_is(reader.text, member);
-        if (!conf_json_reader_skip(&reader, &raw) || found)
-            return raw;
+        g_autofree char *name = conf_slice_dup(reader.text);
+        bool is_operations = strcmp(name, "operations") == 0, is_dry_run = strcmp(name, "dryRun") == 0;
+        ConfSlice raw = {NULL, 0};
+        if (!conf_json_reader_skip(&reader, &raw))
+            return conf_rpc_fail_path(error, "", "params are not understood");
+        if (is_operations) {
+            *operations = raw;
+        } else if (is_dry_run && (conf_slice_is(raw, "true") || conf_slice_is(raw, "false"))) {
+            *dry_run = conf_slice_is(raw, "true");
+        } else {
+            g_autofree char *path = g_strconcat("/", name, NULL);
+            return is_dry_run ? conf_rpc_fail_path(error, path, "dryRun must be true or false")
+                              : conf_rpc_fail_path(error, path, "Member \"%s\" is not known here.", name);
+        }
     }
-    return (ConfSlice){NULL, 0};
+    if (operations->size == 0 || operations->data[0] != '[')
+        return conf_rpc_fail_path(error, "/operations", "operations must be an array");
+    return true;
 }
 
 static void

@@ -27,4 +27,4 @@ char *conf_address_to_text(const char *host, uint16_t port);
 bool conf_address_is_own(const ConfAddress *own, const ConfAddress *peer);
 /* Non-blocking, and on TCP: no delay, a dead peer found within 30 s of unanswered data, and in silence
  * too. */
-void conf_socket_prepare(int fd);
+void conf_socket_prepare(int fd, bool dialled);

@@ -9,7 +9,9 @@
 #include <string.h>
 
 /* A peer that takes nothing for so long is gone: the same on links and on clients' connections. */
-enum { USER_TIMEOUT_MS = 30 * 1000, KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 10 };
+/* Unacknowledged output: 30 s on links that this server dials.  A client that stops reading for 60 s is told so and closed as
+ * a slow consumer (protocol.md 6), so the kernel must not end its connection before that. */
+enum { DIALLED_TIMEOUT_MS = 30 * 1000, ACCEPTED_TIMEOUT_MS = 90 * 1000, KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 10 };
 
 static void set_option(int fd, int level, int name, int value);
 static bool is_loopback(const ConfAddress *address);
@@ -81,7 +83,7 @@ conf_address_is_own(const ConfAddress *own, const ConfAddress *peer)
 }
 
 void
-conf_socket_prepare(int fd)
+conf_socket_prepare(int fd, bool dialled)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
@@ -92,7 +94,7 @@ conf_socket_prepare(int fd)
         (domain != AF_INET && domain != AF_INET6))
         return;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, dialled ? DIALLED_TIMEOUT_MS : ACCEPTED_TIMEOUT_MS);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -190,7 +190,7 @@ try_address(ConfDial *dial, const ConfAddress *address)
         note_failure(dial, address, g_strerror(errno));
         return false;
     }
-    conf_socket_prepare(fd);
+    conf_socket_prepare(fd, true);
     if (connect(fd, &address->any, conf_address_size(address)) < 0 && errno != EINPROGRESS) {
         note_failure(dial, address, g_strerror(errno));
         close(fd);

@@ -62,7 +62,7 @@ conf_connection_stand(ConfConnection *connection)
 {
     ConfAddress own = {0}, peer = {0};
     socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
-    conf_socket_prepare(connection->fd);
+    conf_socket_prepare(connection->fd, false);
     if (getsockname(connection->fd, &own.any, &own_size) < 0)
         own = (ConfAddress){0};
     if (getpeername(connection->fd, &peer.any, &peer_size) < 0)
@@ -488,16 +488,13 @@ flush_all(ConfPoller *poller)
     int64_t end = poller->now + CONF_POLLER_FLUSH_USEC;
     /* Those that drained() fills again come after all others. */
     ConfConnection *last = TAILQ_LAST(&poller->flushing, ConfConnectionQueue), *connection;
-    unsigned flushed = 0;
     bool more = true;
     while (more && (connection = TAILQ_FIRST(&poller->flushing)) != NULL) {
         more = connection != last;
         TAILQ_REMOVE(&poller->flushing, connection, flushing);
         connection->in_flushing = false;
         conf_connection_flush(connection);
-        if (++flushed % 8 == 0) {
-            poller->now = conf_clock_monotonic_usec();
-            more = more && poller->now < end;
-        }
+        poller->now = conf_clock_monotonic_usec();
+        more = more && poller->now < end;
     }
 }

@@ -292,7 +292,9 @@ load_plugins(ConfServer *server, GError **error)
         const char *storage = conf_database_plugin(server->settings, server->options.database, error);
         if (storage == NULL)
             return false;
-        g_autofree char *whole = g_strdup_printf("%s%s%s", storage, list[0] != '\0' ? "," : "", list);
+        g_auto(GStrv) words = g_strsplit_set(list, ", ", -1);
+        bool named = g_strv_contains((const char *const *)words, storage);
+        g_autofree char *whole = named ? g_strdup(list) : g_strdup_printf("%s%s%s", storage, list[0] != '\0' ? "," : "", list);
         return conf_plugin_host_load(server->plugins, whole, server->section, server->settings, error);
     }
     return conf_plugin_host_load(server->plugins, list, server->section, server->settings, error);
