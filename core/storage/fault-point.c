@@ -1,8 +1,9 @@
 /* fault-point.c - named places where a build with -Dfault-points=true fails as CONFSERV_FAULT_POINT says:
  * NAME[@PASS][:AWAY_MS], comma list.  PASS counts from 1 (the default); it fails in that pass alone.
  *
- * lost-before-commit, lost-after-commit: the database is lost and answers nothing, for AWAY_MS it cannot be opened either;
- * killed-before-commit, killed-after-commit: the process gets SIGKILL.  Writer thread only. */
+ * lost-before-commit, lost-after-commit: the database is lost and answers nothing, for AWAY_MS it cannot
+ * be opened either; killed-before-commit, killed-after-commit: the process gets SIGKILL.  Writer thread
+ * only. */
 #include "storage/storage-private.h"
 
 #ifdef CONF_FAULT_POINTS

@@ -1,9 +1,10 @@
 /* lease.c - taking the lease at start.
  *
- * The holder of epoch E keeps the lock named E.  A candidate that gets that lock knows that the holder is gone; it takes the
- * lock named E + 1 before the epoch itself, so that another candidate never finds the new holder without one.  Where the
- * lock is held, only a lease row that stands still for the whole lease time, by the candidate's own clock, says that the
- * holder is frozen.  Locks and beats only decide when to try: what fences is the update of the row, done by the database. */
+ * The holder of epoch E keeps the lock named E.  A candidate that gets that lock knows that the holder is
+ * gone; it takes the lock named E + 1 before the epoch itself, so that another candidate never finds the
+ * new holder without one.  Where the lock is held, only a lease row that stands still for the whole lease
+ * time, by the candidate's own clock, says that the holder is frozen.  Locks and beats only decide when to
+ * try: what fences is the update of the row, done by the database. */
 #include "storage/storage-private.h"
 
 #include <string.h>
@@ -29,8 +30,10 @@ typedef struct {
 typedef enum { STEP_TAKEN, STEP_WAIT, STEP_FAILED } Step;
 
 static Step step(ConfStorage *storage, Watch *watch, GError **error);
-static Step take(ConfStorage *storage, Watch *watch, bool frozen, GError **error);
+static Step take(ConfStorage *storage, Watch *watch, GError **error);
+static bool stands_still(const ConfStorage *storage, const Watch *watch, int64_t lease_times);
 static Step judge_failure(ConfStorage *storage, Watch *watch, GError **error);
+static Step reopen(ConfStorage *storage, Watch *watch, GError **error);
 static bool look(ConfStorage *storage, Watch *watch, bool *moved, GError **error);
 static Step refuse_held(const Watch *watch, GError **error);
 
@@ -79,27 +82,27 @@ step(ConfStorage *storage, Watch *watch, GError **error)
         return STEP_FAILED;
     if (lock == 0 && (moved || watch->looked_at > watch->give_up_at))
         return refuse_held(watch, error);
-    /* By the time before the look: a pause of this process after it proves nothing about the holder. */
-    bool frozen = watch->looked_at - watch->since >= (int64_t)storage->lease_time_ms * 1000;
-    if (lock == 1 || frozen)
-        return take(storage, watch, frozen, error);
+    if (lock == 1 || stands_still(storage, watch, 1))
+        return take(storage, watch, error);
 
     if (!watch->logged) {
         g_autofree char *holder = conf_storage_describe_holder(&watch->lease);
-        conf_log(CONF_LOG_LEASE_WAITING, "holder", holder, "epoch", conf_log_integer(watch->lease.epoch), NULL);
+        conf_log(CONF_LOG_LEASE_WAITING, "holder", holder, "epoch", conf_log_integer(watch->lease.epoch),
+                 NULL);
         watch->logged = true;
     }
     return STEP_WAIT;
 }
 
 static Step
-take(ConfStorage *storage, Watch *watch, bool frozen, GError **error)
+take(ConfStorage *storage, Watch *watch, GError **error)
 {
     int lock = storage->provider->take_lock(storage->db, watch->lease.epoch + 1, error);
     if (lock < 0)
         return STEP_FAILED;
-    /* Another candidate is about to take the epoch; unless it froze in the midst of that. */
-    if (lock == 0 && !frozen)
+    /* Another candidate is about to take the epoch.  It has a lease time of its own for that, for all we
+     * know it froze then. */
+    if (lock == 0 && !stands_still(storage, watch, 2))
         return watch->looked_at > watch->give_up_at ? refuse_held(watch, error) : STEP_WAIT;
 
     int64_t epoch, started = conf_clock_monotonic_usec();
@@ -113,8 +116,16 @@ take(ConfStorage *storage, Watch *watch, bool frozen, GError **error)
     g_strlcpy(storage->environment, lease.environment, sizeof(storage->environment));
     conf_storage_note_position(storage, lease.revision, lease.chain);
     conf_storage_note_confirmed(storage, started);
-    conf_log(CONF_LOG_LEASE_TAKEN, "epoch", conf_log_integer(epoch), "revision", conf_log_integer(lease.revision), NULL);
+    conf_log(CONF_LOG_LEASE_TAKEN, "epoch", conf_log_integer(epoch), "revision",
+             conf_log_integer(lease.revision), NULL);
     return STEP_TAKEN;
+}
+
+/* By the time before the look: a pause of this process after it proves nothing about the holder. */
+static bool
+stands_still(const ConfStorage *storage, const Watch *watch, int64_t lease_times)
+{
+    return watch->looked_at - watch->since >= lease_times * storage->lease_time_ms * 1000;
 }
 
 /* Somebody else was faster, or another program has the database locked: neither is the end yet. */
@@ -125,14 +136,30 @@ judge_failure(ConfStorage *storage, Watch *watch, GError **error)
         g_clear_error(error);
         return STEP_WAIT;
     }
-    if (!g_error_matches(*error, CONF_ERROR, CONF_ERROR_UNAVAILABLE) || !storage->provider->is_alive(storage->db))
-        return STEP_FAILED;
     int64_t now = conf_clock_monotonic_usec();
+    if (!g_error_matches(*error, CONF_ERROR, CONF_ERROR_UNAVAILABLE) || now > watch->give_up_at)
+        return STEP_FAILED;
+    if (!storage->provider->is_alive(storage->db))
+        return reopen(storage, watch, error);
     if (watch->busy_until == 0)
         watch->busy_until = now + (int64_t)CONF_STORAGE_BUSY_MS * 1000;
     if (now >= watch->busy_until)
         return STEP_FAILED;
     g_clear_error(error);
+    return STEP_WAIT;
+}
+
+/* Another candidate has put the database in order and in a new file meanwhile. */
+static Step
+reopen(ConfStorage *storage, Watch *watch, GError **error)
+{
+    g_clear_error(error);
+    void *fresh = conf_storage_open_db(storage, false, error);
+    if (fresh == NULL)
+        return STEP_FAILED;
+    storage->provider->close(storage->db);
+    storage->db = fresh;
+    watch->lease.epoch = -1;
     return STEP_WAIT;
 }
 
@@ -156,7 +183,7 @@ static Step
 refuse_held(const Watch *watch, GError **error)
 {
     g_autofree char *holder = conf_storage_describe_holder(&watch->lease);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_HELD, "the database is held by %s (epoch %" G_GINT64_FORMAT ")", holder,
-                watch->lease.epoch);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_HELD, "the database is held by %s (epoch %" G_GINT64_FORMAT ")",
+                holder, watch->lease.epoch);
     return STEP_FAILED;
 }

@@ -1,4 +1,5 @@
-/* message.c - what the writer tells the main loop.  Arrives in the order told; after conf_storage_close() nothing does. */
+/* message.c - what the writer tells the main loop.  Arrives in the order told; after conf_storage_close()
+ * nothing does. */
 #include "storage/storage-private.h"
 
 #include "base/queue-main.h"
@@ -22,8 +23,8 @@ static void deliver(void *data);
 static void hand_over(const Message *message);
 
 void
-conf_storage_tell_verdict(ConfStorage *storage, ConfStoredFunc func, void *data, ConfStoredVerdict verdict, const GError *error,
-                          bool is_commit)
+conf_storage_tell_verdict(ConfStorage *storage, ConfStoredFunc func, void *data, ConfStoredVerdict verdict,
+                          const GError *error, bool is_commit)
 {
     push((Message){
         .kind = TELL_VERDICT,

@@ -1,7 +1,9 @@
-/* recovery.c - the database goes, comes back, or has another holder; and what became of a commit nobody answered.
+/* recovery.c - the database goes, comes back, or has another holder; and what became of a commit nobody
+ * answered.
  *
- * Locks while reopening: the old handle holds the lock of this epoch, so the new one cannot take it.  The new handle takes
- * the lock of the next epoch first; a candidate that comes by in the moment between finds one of the two held and waits. */
+ * Locks while reopening: the old handle holds the lock of this epoch, so the new one cannot take it.  The
+ * new handle takes the lock of the next epoch first; a candidate that comes by in the moment between finds
+ * one of the two held and waits. */
 #include "storage/storage-private.h"
 
 #include <string.h>
@@ -15,12 +17,12 @@ static bool reopen(ConfStorage *storage, GError **error);
 static bool is_ours(const ConfStorage *storage, const ConfStorageLease *lease);
 static void swap_db(ConfStorage *storage, void *fresh);
 static void keep_fault(ConfStorage *storage, const GError *error);
-static bool settle_once(ConfStorage *storage, const ConfStorageBatch *batch, bool *attempted, ConfStoredVerdict *verdict,
-                        GError **error);
+static bool settle_once(ConfStorage *storage, const ConfStorageBatch *batch, bool *attempted,
+                        ConfStoredVerdict *verdict, GError **error);
 static bool settle_with(ConfStorage *storage, void *fresh, const ConfStorageBatch *batch, bool *attempted,
                         ConfStoredVerdict *verdict, GError **error);
-static bool judge(ConfStorage *storage, void *db, const ConfStorageLease *lease, const ConfStorageBatch *batch, bool *stored,
-                  GError **error);
+static bool judge(ConfStorage *storage, void *db, const ConfStorageLease *lease,
+                  const ConfStorageBatch *batch, bool *stored, GError **error);
 static bool match_change(const ConfStorageChange *change, void *data, GError **error);
 
 ConfStoredVerdict
@@ -34,7 +36,8 @@ conf_storage_renew(ConfStorage *storage, GError **error)
         ConfStoredVerdict verdict = renew_once(storage, &fault);
         if (verdict == CONF_STORED)
             return verdict;
-        bool locked = verdict == CONF_NOT_STORED && g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNAVAILABLE) &&
+        bool locked = verdict == CONF_NOT_STORED &&
+                      g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNAVAILABLE) &&
                       storage->provider->is_alive(storage->db);
         if (locked && conf_clock_monotonic_usec() < busy_until && conf_storage_pause(storage, 10)) {
             g_clear_error(&fault);
@@ -122,8 +125,8 @@ conf_storage_end(ConfStorage *storage, int64_t epoch_seen)
     storage->epoch_seen = epoch_seen;
     /* The lock goes with it: the new holder wants it. */
     storage->provider->close(g_steal_pointer(&storage->db));
-    conf_log(CONF_LOG_LEASE_LOST, "epoch", conf_log_integer(storage->epoch), "seen", conf_log_integer(epoch_seen), "holder",
-             holder, NULL);
+    conf_log(CONF_LOG_LEASE_LOST, "epoch", conf_log_integer(storage->epoch), "seen",
+             conf_log_integer(epoch_seen), "holder", holder, NULL);
 }
 
 ConfStoredVerdict
@@ -221,7 +224,8 @@ keep_fault(ConfStorage *storage, const GError *error)
 
 /* True: settled.  *attempted: this server may have taken the next epoch without being told so. */
 static bool
-settle_once(ConfStorage *storage, const ConfStorageBatch *batch, bool *attempted, ConfStoredVerdict *verdict, GError **error)
+settle_once(ConfStorage *storage, const ConfStorageBatch *batch, bool *attempted, ConfStoredVerdict *verdict,
+            GError **error)
 {
     void *fresh = conf_storage_open_db(storage, false, error);
     if (fresh == NULL)
@@ -234,8 +238,8 @@ settle_once(ConfStorage *storage, const ConfStorageBatch *batch, bool *attempted
 
 /* Takes `fresh` over where it answers true. */
 static bool
-settle_with(ConfStorage *storage, void *fresh, const ConfStorageBatch *batch, bool *attempted, ConfStoredVerdict *verdict,
-            GError **error)
+settle_with(ConfStorage *storage, void *fresh, const ConfStorageBatch *batch, bool *attempted,
+            ConfStoredVerdict *verdict, GError **error)
 {
     const ConfStorageProvider *provider = storage->provider;
     ConfStorageLease lease;
@@ -254,7 +258,8 @@ settle_with(ConfStorage *storage, void *fresh, const ConfStorageBatch *batch, bo
             return false;
     }
     /* No batch of the old epoch can be stored from here on: the row tells for good. */
-    bool mine = ours && *attempted && lease.epoch == storage->epoch + 1 && strcmp(lease.holder, storage->holder) == 0;
+    bool mine =
+        ours && *attempted && lease.epoch == storage->epoch + 1 && strcmp(lease.holder, storage->holder) == 0;
     bool stored = false;
     if (ours && !judge(storage, fresh, &lease, batch, &stored, error))
         return false;
@@ -273,7 +278,8 @@ settle_with(ConfStorage *storage, void *fresh, const ConfStorageBatch *batch, bo
 }
 
 static bool
-judge(ConfStorage *storage, void *db, const ConfStorageLease *lease, const ConfStorageBatch *batch, bool *stored, GError **error)
+judge(ConfStorage *storage, void *db, const ConfStorageLease *lease, const ConfStorageBatch *batch,
+      bool *stored, GError **error)
 {
     if (lease->revision <= batch->last_revision) {
         *stored = lease->revision == batch->last_revision && strcmp(lease->chain, batch->last_chain) == 0;
@@ -298,6 +304,7 @@ match_change(const ConfStorageChange *change, void *data, GError **error)
 {
     const ConfStorageBatch *batch = data;
     bool same = change->revision == batch->last_revision && g_strcmp0(change->chain, batch->last_chain) == 0;
-    g_set_error_literal(error, CONF_ERROR, same ? CONF_ERROR_EXISTS : CONF_ERROR_NOT_FOUND, "the first record was looked at");
+    g_set_error_literal(error, CONF_ERROR, same ? CONF_ERROR_EXISTS : CONF_ERROR_NOT_FOUND,
+                        "the first record was looked at");
     return false;
 }

@@ -1,8 +1,9 @@
 /* storage-private.h - what the files of core/storage share.
  *
- * One struct, three owners.  Until the writer thread is started everything belongs to the thread that opened the storage.
- * Then `requests` is shared under `lock`, the members marked "main" belong to the main loop, and everything else to the
- * writer, which comes back by messages (message.c).  The last of main loop, writer and messages frees the struct. */
+ * One struct, three owners.  Until the writer thread is started everything belongs to the thread that
+ * opened the storage.  Then `requests` is shared under `lock`, the members marked "main" belong to the
+ * main loop, and everything else to the writer, which comes back by messages (message.c).  The last of
+ * main loop, writer and messages frees the struct. */
 #pragma once
 
 #include "storage/storage.h"
@@ -57,16 +58,16 @@ struct ConfStorage {
     char environment[37];
     int64_t revision; /* of the last commit known to be stored; -1: not read yet */
     char chain[17];
-    int64_t renew_due;      /* monotonic usec */
+    int64_t renew_due; /* monotonic usec */
     int64_t lock_due;
-    int64_t retry_due;      /* LOST: next attempt */
+    int64_t retry_due; /* LOST: next attempt */
     int64_t retry_delay_ms;
-    int64_t last_attempt;   /* LOST */
-    GError *fault;          /* LOST: why */
-    bool end_untold;        /* ENDED: deposed() is told after the verdict of the commit that found out */
+    int64_t last_attempt; /* LOST */
+    GError *fault;        /* LOST: why */
+    bool end_untold;      /* ENDED: deposed() is told after the verdict of the commit that found out */
     int64_t epoch_seen;
-    int64_t fault_until;    /* fault points: the database stays away */
-    int64_t confirmed_at;   /* atomic */
+    int64_t fault_until;  /* fault points: the database stays away */
+    int64_t confirmed_at; /* atomic */
 
     /* main */
     GThread *thread;
@@ -102,7 +103,8 @@ void conf_storage_lose(ConfStorage *storage, const GError *error);
 void conf_storage_recovered(ConfStorage *storage);
 /* Another server holds the database, or it is another database.  Closes it; the run loop tells deposed(). */
 void conf_storage_end(ConfStorage *storage, int64_t epoch_seen);
-/* After CONF_ERROR_UNKNOWN: reopens, takes the next epoch, compares.  CONF_STORED_UNKNOWN only when told to stop. */
+/* After CONF_ERROR_UNKNOWN: reopens, takes the next epoch, compares.  CONF_STORED_UNKNOWN only when told
+ * to stop. */
 ConfStoredVerdict conf_storage_settle(ConfStorage *storage, const ConfStorageBatch *batch, GError **error);
 /* Takes the lock that a frozen holder had, if it is free by now. */
 void conf_storage_try_lock(ConfStorage *storage);
@@ -110,15 +112,16 @@ void conf_storage_try_lock(ConfStorage *storage);
 enum { CONF_STORAGE_BUSY_MS = 5000, CONF_STORAGE_RETRY_MIN_MS = 100 };
 
 /* message.c: any thread; what they tell arrives on the main loop in this order */
-void conf_storage_tell_verdict(ConfStorage *storage, ConfStoredFunc func, void *data, ConfStoredVerdict verdict,
-                               const GError *error, bool is_commit);
+void conf_storage_tell_verdict(ConfStorage *storage, ConfStoredFunc func, void *data,
+                               ConfStoredVerdict verdict, const GError *error, bool is_commit);
 void conf_storage_tell_unknown(ConfStorage *storage, void (*unknown)(void *data), void *data);
 void conf_storage_tell_epoch(ConfStorage *storage, int64_t epoch);
 void conf_storage_tell_lost(ConfStorage *storage, const GError *error);
 void conf_storage_tell_found(ConfStorage *storage);
 void conf_storage_tell_deposed(ConfStorage *storage, int64_t epoch_seen);
 
-/* fault-point.c: places where a test build fails as told by CONFSERV_FAULT_POINT; elsewhere they cost nothing. */
+/* fault-point.c: places where a test build fails as told by CONFSERV_FAULT_POINT; elsewhere they cost
+ * nothing. */
 #ifdef CONF_FAULT_POINTS
 /* True in the pass that the environment names; *away_ms: how long the database shall stay away then. */
 bool conf_storage_fault_point(const char *name, int64_t *away_ms);

@@ -18,14 +18,17 @@ typedef struct {
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_STRING(Options, engine, "dbserver*", "dbengine", "sqlite", NULL, CONF_AT_START,
                        "The kind of database: sqlite, or postgre. A plugin db-NAME serves it."),
-    CONF_OPTION_STRING(Options, name, "dbserver*", "dbname", NULL, NULL, CONF_AT_START,
-                       "The database. For sqlite a file, relative to the working directory; confserv.db if unset."),
-    CONF_OPTION_INT(Options, reconnect_timeout, "dbserver*", "reconnect-timeout", "10", "1..3600 s", CONF_AT_START,
-                    "Longest pause between attempts to reach a database that is lost. The first attempt follows after 100 ms, "
-                    "each pause is twice the one before."),
-    CONF_OPTION_INT(Options, response_timeout, "dbserver*", "response-timeout", "600", "1..86400 s", CONF_AT_START,
-                    "How long an answer of the database is waited for. A write that has none by then is answered with "
-                    "\"outcome unknown\"."),
+    CONF_OPTION_STRING(
+        Options, name, "dbserver*", "dbname", NULL, NULL, CONF_AT_START,
+        "The database. For sqlite a file, relative to the working directory; confserv.db if unset."),
+    CONF_OPTION_INT(
+        Options, reconnect_timeout, "dbserver*", "reconnect-timeout", "10", "1..3600 s", CONF_AT_START,
+        "Longest pause between attempts to reach a database that is lost. The first attempt follows after "
+        "100 ms, each pause is twice the one before."),
+    CONF_OPTION_INT(
+        Options, response_timeout, "dbserver*", "response-timeout", "600", "1..86400 s", CONF_AT_START,
+        "How long an answer of the database is waited for. A write that has none by then is answered with "
+        "\"outcome unknown\"."),
     CONF_OPTION_END,
 };
 
@@ -55,8 +58,8 @@ conf_storage_register_options(const char *section)
 }
 
 ConfStorage *
-conf_storage_open(const ConfStorageProvider *provider, const ConfSettings *settings, const char *section, bool create,
-                  GError **error)
+conf_storage_open(const ConfStorageProvider *provider, const ConfSettings *settings, const char *section,
+                  bool create, GError **error)
 {
     conf_storage_register_options(section);
     ConfStorage *storage = g_new0(ConfStorage, 1);
@@ -132,7 +135,8 @@ conf_storage_load_next_dbids(ConfStorage *storage, ConfStorageDbidFunc func, voi
 }
 
 bool
-conf_storage_load_changes(ConfStorage *storage, int64_t after, ConfStorageChangeFunc func, void *data, GError **error)
+conf_storage_load_changes(ConfStorage *storage, int64_t after, ConfStorageChangeFunc func, void *data,
+                          GError **error)
 {
     return storage->provider->load_changes(storage->db, after, func, data, error);
 }
@@ -148,7 +152,8 @@ conf_storage_set_environment(ConfStorage *storage, const char *environment, GErr
 }
 
 bool
-conf_storage_write_initial(ConfStorage *storage, const ConfStorageBatch *batch, const ConfStorageState *state, GError **error)
+conf_storage_write_initial(ConfStorage *storage, const ConfStorageBatch *batch, const ConfStorageState *state,
+                           GError **error)
 {
     ConfStorageLease lease = {
         .epoch = state->epoch,
@@ -204,7 +209,8 @@ void *
 conf_storage_open_db(ConfStorage *storage, bool create, GError **error)
 {
     if (conf_clock_monotonic_usec() < storage->fault_until) {
-        g_set_error_literal(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE, "the database is away by a fault point");
+        g_set_error_literal(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE,
+                            "the database is away by a fault point");
         return NULL;
     }
     return storage->provider->open(look_up_option, storage, create, error);

@@ -1,7 +1,8 @@
-/* writer.c - the writer thread: one commit at a time, confirmations, renewals, pruning and housekeeping between commits.
+/* writer.c - the writer thread: one commit at a time, confirmations, renewals, pruning and housekeeping
+ * between commits.
  *
- * A commit that waits always goes first.  The queue has one place for a commit, one for a pruning, and CONFIRMS_MAX for
- * confirmations, which share one renewal. */
+ * A commit that waits always goes first.  The queue has one place for a commit, one for a pruning, and
+ * CONFIRMS_MAX for confirmations, which share one renewal. */
 #include "storage/storage-private.h"
 
 #include "base/clock.h"
@@ -11,7 +12,7 @@
 
 enum {
     CONFIRMS_MAX = 65536,
-    PRUNE_ROWS = 500,        /* a slice: commits wait at most for one */
+    PRUNE_ROWS = 500,         /* a slice: commits wait at most for one */
     TIDY_AFTER_USEC = 200000, /* quiet for this long counts as idle */
     LOCK_RETRY_USEC = 1000000,
 };
@@ -38,8 +39,8 @@ static void do_due(ConfStorage *storage);
 static void tidy(ConfStorage *storage, bool idle);
 
 void
-conf_storage_commit(ConfStorage *storage, const ConfStorageBatch *batch, ConfStoredFunc func, void (*unknown)(void *data),
-                    void *data)
+conf_storage_commit(ConfStorage *storage, const ConfStorageBatch *batch, ConfStoredFunc func,
+                    void (*unknown)(void *data), void *data)
 {
     conf_assert_main();
     g_assert(!storage->commit_under_way);
@@ -64,8 +65,8 @@ conf_storage_confirm(ConfStorage *storage, ConfStoredFunc func, void *data)
     g_cond_broadcast(&storage->wake);
     g_mutex_unlock(&storage->lock);
     if (full) {
-        g_autoptr(GError) error = g_error_new(CONF_ERROR, CONF_ERROR_FULL, "%d confirmations wait for the database already",
-                                              CONFIRMS_MAX);
+        g_autoptr(GError) error = g_error_new(CONF_ERROR, CONF_ERROR_FULL,
+                                              "%d confirmations wait for the database already", CONFIRMS_MAX);
         conf_storage_tell_verdict(storage, func, data, CONF_NOT_STORED, error, false);
     }
 }
@@ -181,7 +182,8 @@ take_work(ConfStorage *storage, int64_t quiet_since, Work *work)
         storage->confirms = g_array_new(FALSE, FALSE, sizeof(ConfStorageConfirm));
     }
     /* A slice only where no commit waits that would have to wait for it. */
-    work->prune = storage->prune.wanted && storage->health == CONF_STORAGE_READY && work->commit.batch == NULL;
+    work->prune =
+        storage->prune.wanted && storage->health == CONF_STORAGE_READY && work->commit.batch == NULL;
     g_mutex_unlock(&storage->lock);
     return !work->stop || work->commit.batch != NULL;
 }
@@ -223,7 +225,8 @@ try_commit(ConfStorage *storage, const ConfStorageCommit *commit, GError **error
         conf_storage_recover(storage, false);
     for (;;) {
         if (storage->health == CONF_STORAGE_ENDED) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_DEPOSED, "epoch %" G_GINT64_FORMAT " is over", storage->epoch);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_DEPOSED, "epoch %" G_GINT64_FORMAT " is over",
+                        storage->epoch);
             return CONF_STORAGE_DEPOSED;
         }
         if (storage->health == CONF_STORAGE_LOST) {
@@ -300,8 +303,8 @@ do_prune(ConfStorage *storage)
     g_autoptr(GError) error = NULL;
     int removed = 0;
     int64_t started = conf_clock_monotonic_usec();
-    if (storage->provider->prune(storage->db, storage->epoch, conf_clock_wall_ms() - prune.older_than_ms, prune.max_bytes,
-                                 prune.keep_from, PRUNE_ROWS, &removed, &error)) {
+    if (storage->provider->prune(storage->db, storage->epoch, conf_clock_wall_ms() - prune.older_than_ms,
+                                 prune.max_bytes, prune.keep_from, PRUNE_ROWS, &removed, &error)) {
         if (removed == 0) {
             drop_prune(storage, &prune);
             return;

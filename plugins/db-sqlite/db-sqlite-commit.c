@@ -1,8 +1,9 @@
-/* db-sqlite-commit.c - one batch, one transaction: the fence, objects, next dbids, change records.  Text is bound where it
- * lies, never copied. */
+/* db-sqlite-commit.c - one batch, one transaction: the fence, objects, next dbids, change records.  Text
+ * is bound where it lies, never copied. */
 #include "db-sqlite-private.h"
 
-/* A slice of pruning frees at most this much besides the first record: freeing pages of long records takes time. */
+/* A slice of pruning frees at most this much besides the first record: freeing pages of long records takes
+ * time. */
 static const int64_t PRUNE_SLICE_BYTES = 8 * 1024 * 1024;
 
 static bool write_batch(ConfSqlite *db, const ConfStorageBatch *batch, GError **error);
@@ -14,8 +15,8 @@ static bool find_key(ConfSqlite *db, uint16_t type, int64_t dbid, int64_t *key, 
 static bool find_slot(ConfSqlite *db, uint16_t type, GError **error);
 static void bind_text(sqlite3_stmt *statement, int index, const char *text, size_t size);
 static bool read_total(ConfSqlite *db, GError **error);
-static bool find_prunable(ConfSqlite *db, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit, int64_t *last,
-                          int *count, GError **error);
+static bool find_prunable(ConfSqlite *db, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit,
+                          int64_t *last, int *count, GError **error);
 
 bool
 conf_sqlite_commit(void *self, int64_t epoch, const ConfStorageBatch *batch, GError **error)
@@ -31,7 +32,8 @@ conf_sqlite_commit(void *self, int64_t epoch, const ConfStorageBatch *batch, GEr
 }
 
 bool
-conf_sqlite_initialize(void *self, const ConfStorageLease *lease, const ConfStorageBatch *batch, GError **error)
+conf_sqlite_initialize(void *self, const ConfStorageLease *lease, const ConfStorageBatch *batch,
+                       GError **error)
 {
     ConfSqlite *db = self;
     sqlite3_stmt *any = conf_sqlite_statement(db, CONF_SQLITE_OBJECT_ANY, error);
@@ -53,8 +55,8 @@ conf_sqlite_initialize(void *self, const ConfStorageLease *lease, const ConfStor
 }
 
 bool
-conf_sqlite_prune(void *self, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit, int *removed,
-                  GError **error)
+conf_sqlite_prune(void *self, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from,
+                  int limit, int *removed, GError **error)
 {
     ConfSqlite *db = self;
     int64_t last = 0;
@@ -166,7 +168,8 @@ static bool
 find_key(ConfSqlite *db, uint16_t type, int64_t dbid, int64_t *key, GError **error)
 {
     if (dbid < 1 || dbid >> CONF_SQLITE_DBID_BITS != 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "dbid %" G_GINT64_FORMAT " of type %u is out of range", dbid, type);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "dbid %" G_GINT64_FORMAT " of type %u is out of range", dbid, type);
         return false;
     }
     if (db->slots[type] == 0 && !find_slot(db, type, error))
@@ -227,10 +230,11 @@ read_total(ConfSqlite *db, GError **error)
     return true;
 }
 
-/* The oldest records that are too old, or that the newer ones alone leave no room for; *last: revision of the newest. */
+/* The oldest records that are too old, or that the newer ones alone leave no room for; *last: revision of
+ * the newest. */
 static bool
-find_prunable(ConfSqlite *db, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit, int64_t *last, int *count,
-              GError **error)
+find_prunable(ConfSqlite *db, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit,
+              int64_t *last, int *count, GError **error)
 {
     sqlite3_stmt *oldest = conf_sqlite_statement(db, CONF_SQLITE_CHANGE_OLDEST, error);
     if (oldest == NULL || !read_total(db, error))

@@ -1,4 +1,5 @@
-/* db-sqlite-lease.c - the lease row: who may commit.  Every change of it is fenced by the epoch it expects. */
+/* db-sqlite-lease.c - the lease row: who may commit.  Every change of it is fenced by the epoch it
+ * expects. */
 #include "db-sqlite-private.h"
 
 #include <string.h>
@@ -25,8 +26,19 @@ conf_sqlite_take_lease(void *self, int64_t seen_epoch, const char *holder, int64
 {
     ConfSqlite *db = self;
     sqlite3_stmt *take = conf_sqlite_statement(db, CONF_SQLITE_LEASE_TAKE, error);
-    if (take == NULL || !conf_sqlite_begin(db, error))
+    if (take == NULL)
         return false;
+    GError *fault = NULL;
+    if (!conf_sqlite_begin(db, &fault)) {
+        if (g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNAVAILABLE) &&
+            conf_sqlite_holder_is_stuck(db, seen_epoch)) {
+            g_clear_error(&fault);
+            *epoch = seen_epoch + 1;
+            return conf_sqlite_exchange(db, seen_epoch, holder, error);
+        }
+        g_propagate_error(error, fault);
+        return false;
+    }
     sqlite3_bind_text(take, 1, holder, -1, SQLITE_STATIC);
     sqlite3_bind_int64(take, 2, seen_epoch);
     if (!conf_sqlite_run(db, take, "cannot be written", error)) {
@@ -35,13 +47,14 @@ conf_sqlite_take_lease(void *self, int64_t seen_epoch, const char *holder, int64
     }
     if (sqlite3_changes(db->handle) == 0) {
         conf_sqlite_rollback(db);
-        g_set_error(error, CONF_ERROR, CONF_ERROR_HELD, "epoch %" G_GINT64_FORMAT " of database %s is over", seen_epoch,
-                    db->path);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_HELD, "epoch %" G_GINT64_FORMAT " of database %s is over",
+                    seen_epoch, db->path);
         return false;
     }
     if (!conf_sqlite_commit_transaction(db, error))
         return false;
     *epoch = seen_epoch + 1;
+    conf_sqlite_note_holder(db, *epoch);
     return true;
 }
 

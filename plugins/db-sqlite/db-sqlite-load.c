@@ -1,4 +1,5 @@
-/* db-sqlite-load.c - reading everything in order, row by row; the text is lent to the caller where SQLite has it. */
+/* db-sqlite-load.c - reading everything in order, row by row; the text is lent to the caller where SQLite
+ * has it. */
 #include "db-sqlite-private.h"
 
 typedef struct {

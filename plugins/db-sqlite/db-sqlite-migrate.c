@@ -1,8 +1,10 @@
-/* db-sqlite-migrate.c - brings an older database to the layout of this program, all steps in one transaction. */
+/* db-sqlite-migrate.c - brings an older database to the layout of this program, all steps in one
+ * transaction. */
 #include "db-sqlite-private.h"
 
 static bool check_unused(ConfSqlite *db, GError **error);
-static bool run_all(ConfSqlite *db, const ConfSqliteMigration *migrations, unsigned count, int64_t from, GError **error);
+static bool run_all(ConfSqlite *db, const ConfSqliteMigration *migrations, unsigned count, int64_t from,
+                    GError **error);
 static bool refuse_newer(const ConfSqlite *db, int64_t version, int known, GError **error);
 
 bool
@@ -12,7 +14,8 @@ conf_sqlite_migrate(void *self, int *version, GError **error)
 }
 
 bool
-conf_sqlite_migrate_by(ConfSqlite *db, const ConfSqliteMigration *migrations, unsigned count, int *version, GError **error)
+conf_sqlite_migrate_by(ConfSqlite *db, const ConfSqliteMigration *migrations, unsigned count, int *version,
+                       GError **error)
 {
     int known = migrations[count - 1].version;
     int64_t stored;
@@ -50,9 +53,10 @@ check_unused(ConfSqlite *db, GError **error)
         return true;
     int lock = conf_sqlite_take_lock(db, epoch, error);
     if (lock == 0)
-        g_set_error(error, CONF_ERROR, CONF_ERROR_HELD,
-                    "database %s must be brought to the layout of this program, and another server uses it: stop that first",
-                    db->path);
+        g_set_error(
+            error, CONF_ERROR, CONF_ERROR_HELD,
+            "database %s needs the layout of this program, and another server uses it: stop that first",
+            db->path);
     return lock == 1;
 }
 

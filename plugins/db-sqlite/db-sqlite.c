@@ -1,7 +1,7 @@
 /* db-sqlite.c - plugin db-sqlite: the configuration database in one SQLite file (dbengine = sqlite).
  *
- * Here stands the descriptor only.  The provider's functions block and run on the storage's writer thread; they log
- * nothing and tell everything by GError. */
+ * Here stands the descriptor only.  The provider's functions block and run on the storage's writer thread;
+ * they log nothing and tell everything by GError. */
 #include "db-sqlite-private.h"
 
 static void *load(ConfPlugin *p, const void *settings, GError **error);

@@ -21,7 +21,7 @@ def main():
     for number, path in enumerate(paths, 1):
         name = os.path.basename(path)
         if not re.fullmatch(r'%04d-[a-z0-9-]+\.sql' % number, name):
-            sys.exit('%s: number %04d is expected here, in a name like %04d-what-it-does.sql' % (path, number, number))
+            sys.exit('%s: its name must be %04d-WHAT-IT-DOES.sql' % (path, number))
         with open(path, encoding='ascii') as file:
             text = file.read()
         parts += ['static const char migration_%d[] =' % number]
