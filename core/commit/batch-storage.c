@@ -1,5 +1,5 @@
-/* batch-storage.c - a batch as the storage takes it: each object once, as the last transaction leaves it; the change
- * records with their chain; the next dbids. */
+/* batch-storage.c - a batch as the storage takes it: each object once, as the last transaction leaves it; the
+ * change records with their chain; the next dbids. */
 #include "commit/queue-private.h"
 
 #include "base/id.h"
@@ -102,7 +102,8 @@ conf_batch_gather(ConfBatch *batch)
             add_put(batch, lists, object);
             continue;
         }
-        ConfStorageObject removed = {.type = ((const ConfKey *)key)->type, .dbid = ((const ConfKey *)key)->dbid};
+        ConfStorageObject removed = {.type = ((const ConfKey *)key)->type,
+                                     .dbid = ((const ConfKey *)key)->dbid};
         g_array_append_val(batch->removes, removed);
     }
     gather_dbids(batch);

@@ -1,5 +1,5 @@
-/* check-address.c - what an operation names: by type and dbid, by type and name, by path; {"$created":N}; ifRevision; and
- * the way back, from a reference at fault to its place in the operation's text. */
+/* check-address.c - what an operation names: by type and dbid, by type and name, by path; {"$created":N};
+ * ifRevision; and the way back, from a reference at fault to its place in the operation's text. */
 #include "commit/check-private.h"
 
 #include "rpc/request.h"
@@ -16,13 +16,17 @@ static bool resolve_node(ConfCheck *check, ConfJson *node, unsigned index, GStri
 static bool resolve_children(ConfCheck *check, ConfJson *node, unsigned index, GString *path);
 static bool is_visible(ConfCheck *check, const ConfObject *object, bool repair);
 static const ConfObject *find_by_path(ConfCheck *check, const ConfJson *operation, bool repair);
-static const ConfObject *find_by_dbid(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *type, bool repair);
-static const ConfObject *find_by_name(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *type, bool repair);
+static const ConfObject *find_by_dbid(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *type,
+                                      bool repair);
+static const ConfObject *find_by_name(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *type,
+                                      bool repair);
 static bool match_name(const ConfObject *object, void *data);
-static bool locate_in_members(const ConfNewReference *reference, const ConfTypeInfo *type, const ConfJson *members,
+static bool locate_in_members(const ConfNewReference *reference, const ConfTypeInfo *type,
+                              const ConfJson *members, GString *path);
+static bool locate_in_value(const ConfNewReference *reference, const ConfField *field, const ConfJson *value,
+                            GString *path);
+static bool locate_in_entries(ConfCheck *check, const ConfNewReference *reference, const ConfJson *entries,
                               GString *path);
-static bool locate_in_value(const ConfNewReference *reference, const ConfField *field, const ConfJson *value, GString *path);
-static bool locate_in_entries(ConfCheck *check, const ConfNewReference *reference, const ConfJson *entries, GString *path);
 static bool is_reference_to(const ConfField *field, const ConfJson *value, ConfKey target);
 static void append_step(GString *path, ConfSlice key);
 
@@ -44,11 +48,14 @@ resolve_node(ConfCheck *check, ConfJson *node, unsigned index, GString *path)
     if (node->kind != CONF_JSON_OBJECT || node->count != 1 || !conf_slice_is(node->first->key, "$created"))
         return resolve_children(check, node, index, path);
     const ConfJson *number = node->first;
-    if (number->kind != CONF_JSON_NUMBER || !number->is_integer || number->integer < 0 || number->integer >= index)
-        return conf_rpc_fail_path(&check->error, path->str, "$created is the number of an earlier operation.");
+    if (number->kind != CONF_JSON_NUMBER || !number->is_integer || number->integer < 0 ||
+        number->integer >= index)
+        return conf_rpc_fail_path(&check->error, path->str,
+                                  "$created is the number of an earlier operation.");
     const ConfOperation *made = &g_array_index(check->operations, ConfOperation, number->integer);
     if (made->kind != CONF_OPERATION_CREATE)
-        return conf_rpc_fail_path(&check->error, path->str, "Operation %" G_GINT64_FORMAT " creates nothing.", number->integer);
+        return conf_rpc_fail_path(&check->error, path->str, "Operation %" G_GINT64_FORMAT " creates nothing.",
+                                  number->integer);
     node->kind = CONF_JSON_NUMBER;
     node->is_integer = true;
     node->integer = made->key.dbid;
@@ -88,7 +95,8 @@ const ConfObject *
 conf_check_find(ConfCheck *check, const ConfJson *operation, bool repair)
 {
     int64_t revision; /* Shape comes before existence. */
-    if (!conf_params_integer(operation, check->at, "ifRevision", 0, CONF_DBID_MAX, false, &revision, &check->error))
+    if (!conf_params_integer(operation, check->at, "ifRevision", 0, CONF_DBID_MAX, false, &revision,
+                             &check->error))
         return NULL;
     if (conf_json_member(operation, "path") != NULL)
         return find_by_path(check, operation, repair);
@@ -149,7 +157,8 @@ find_by_dbid(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *ty
     const ConfObject *object = conf_check_lookup(check, (ConfKey){.dbid = dbid, .type = type->id});
     if (object != NULL && is_visible(check, object, repair))
         return object;
-    conf_rpc_fail(&check->error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT ".", type->name, dbid);
+    conf_rpc_fail(&check->error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT ".", type->name,
+                  dbid);
     return NULL;
 }
 
@@ -160,18 +169,19 @@ find_by_name(ConfCheck *check, const ConfJson *operation, const ConfTypeInfo *ty
     ConfNameSearch search = {.check = check, .repair = repair};
     g_autofree char *at = g_strconcat(check->at, "/name", NULL);
     if (!conf_params_string(operation, check->at, "name", true, &name, &check->error) ||
-        !conf_params_integer(operation, check->at, "tenant", 1, CONF_DBID_MAX, false, &search.tenant, &check->error) ||
+        !conf_params_integer(operation, check->at, "tenant", 1, CONF_DBID_MAX, false, &search.tenant,
+                             &check->error) ||
         !conf_name_normalize(check->arena, name, at, &normal, &check->error))
         return NULL;
     conf_state_foreach_named(check->state, type->id, normal, match_name, &search);
     if (search.count == 1)
         return search.found;
     if (search.count == 0)
-        conf_rpc_fail(&check->error, CONF_RPC_NOT_FOUND, "There is no %s named \"%.*s\".", type->name, (int)normal.size,
-                      normal.data);
+        conf_rpc_fail(&check->error, CONF_RPC_NOT_FOUND, "There is no %s named \"%.*s\".", type->name,
+                      (int)normal.size, normal.data);
     else
-        conf_rpc_fail_path(&check->error, at, "More than one %s is named \"%.*s\".", type->name, (int)normal.size,
-                           normal.data);
+        conf_rpc_fail_path(&check->error, at, "More than one %s is named \"%.*s\".", type->name,
+                           (int)normal.size, normal.data);
     return NULL;
 }
 
@@ -202,7 +212,8 @@ conf_check_if_revision(ConfCheck *check, const ConfJson *operation, int64_t pres
     const ConfJson *given = conf_json_member(operation, "ifRevision");
     if (given == NULL || given->integer == present)
         return true;
-    conf_rpc_fail(&check->error, CONF_RPC_CHANGED, "It was changed meanwhile: its revision is %" G_GINT64_FORMAT ".", present);
+    conf_rpc_fail(&check->error, CONF_RPC_CHANGED,
+                  "It was changed meanwhile: its revision is %" G_GINT64_FORMAT ".", present);
     conf_rpc_error_add_integer(&check->error, "revision", present);
     return false;
 }
@@ -218,7 +229,8 @@ conf_check_locate(ConfCheck *check, const ConfNewReference *reference)
     size_t size = path->len;
     ConfJson *operation = NULL;
     if (reference->operation < check->texts->len)
-        operation = conf_json_parse(check->arena, g_array_index(check->texts, ConfSlice, reference->operation), NULL, NULL, NULL);
+        operation = conf_json_parse(
+            check->arena, g_array_index(check->texts, ConfSlice, reference->operation), NULL, NULL, NULL);
     if (operation == NULL || !conf_check_resolve_created(check, operation, reference->operation, check->at))
         return g_string_free(g_steal_pointer(&path), FALSE);
 
@@ -239,7 +251,8 @@ conf_check_locate(ConfCheck *check, const ConfNewReference *reference)
 }
 
 static bool
-locate_in_members(const ConfNewReference *reference, const ConfTypeInfo *type, const ConfJson *members, GString *path)
+locate_in_members(const ConfNewReference *reference, const ConfTypeInfo *type, const ConfJson *members,
+                  GString *path)
 {
     if (members == NULL || members->kind != CONF_JSON_OBJECT || type == NULL)
         return false;
@@ -256,7 +269,8 @@ locate_in_members(const ConfNewReference *reference, const ConfTypeInfo *type, c
 
 /* Depth is that of the schema's own nesting of lists and structs. */
 static bool
-locate_in_value(const ConfNewReference *reference, const ConfField *field, const ConfJson *value, GString *path)
+locate_in_value(const ConfNewReference *reference, const ConfField *field, const ConfJson *value,
+                GString *path)
 {
     size_t size = path->len;
     if (field->kind == CONF_FIELD_REF)

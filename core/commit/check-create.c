@@ -23,7 +23,8 @@ static bool check_folder(ConfCheck *check, ConfNewPlace *place);
 static ConfObject *make(ConfCheck *check, const ConfNewPlace *place);
 static bool check_group(ConfCheck *check, const ConfObject *object);
 static bool make_root_folders(ConfCheck *check, const ConfObject *tenant);
-static const ConfObject *make_root_folder(ConfCheck *check, const ConfObject *tenant, const ConfTypeInfo *held);
+static const ConfObject *make_root_folder(ConfCheck *check, const ConfObject *tenant,
+                                          const ConfTypeInfo *held);
 static int64_t default_tenant(ConfCheck *check);
 
 bool
@@ -86,7 +87,8 @@ read_shape(ConfCheck *check, ConfJson *operation, ConfNewPlace *place, int64_t *
             return conf_check_fail_member(check, path, "The server gives the %s.", given[i]);
     }
     place->enabled = true;
-    return conf_object_read_head(tree, at, &place->tenant_given, folder, &place->folder_given, &place->enabled, &check->error);
+    return conf_object_read_head(tree, at, &place->tenant_given, folder, &place->folder_given,
+                                 &place->enabled, &check->error);
 }
 
 static bool
@@ -119,7 +121,8 @@ static bool
 take_root_folder(ConfCheck *check, ConfNewPlace *place)
 {
     place->tenant = place->tenant_given != 0 ? place->tenant_given : default_tenant(check);
-    const ConfObject *tenant = conf_check_lookup(check, (ConfKey){.dbid = place->tenant, .type = CONF_TYPE_TENANT});
+    const ConfObject *tenant =
+        conf_check_lookup(check, (ConfKey){.dbid = place->tenant, .type = CONF_TYPE_TENANT});
     if (tenant == NULL)
         return conf_check_fail_member(check, "/object/tenant", "The object needs a tenant.");
     place->folder = conf_state_root_folder(check->state, place->tenant, place->type->id);
@@ -163,18 +166,21 @@ check_folder(ConfCheck *check, ConfNewPlace *place)
         holds->text = (ConfSlice){conf_arena_copy(check->arena, held, size), size};
     }
     if (holds->kind == CONF_JSON_STRING && held != NULL && !conf_slice_is(holds->text, held))
-        return conf_check_fail_member(check, "/object/holds", "The folder above holds objects of type %s.", held);
+        return conf_check_fail_member(check, "/object/holds", "The folder above holds objects of type %s.",
+                                      held);
     return true;
 }
 
 bool
-conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId type, const char *holds, const char *member)
+conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId type, const char *holds,
+                        const char *member)
 {
     const ConfTypeInfo *info = conf_schema_type(check->schema, type);
     g_autofree char *held = conf_object_get_string(folder, "holds");
     if (g_strcmp0(held, holds != NULL ? holds : info->name) == 0)
         return true;
-    return conf_check_fail_member(check, member, "The folder holds objects of type %s.", held != NULL ? held : "unknown");
+    return conf_check_fail_member(check, member, "The folder holds objects of type %s.",
+                                  held != NULL ? held : "unknown");
 }
 
 static ConfObject *
@@ -198,7 +204,8 @@ check_group(ConfCheck *check, const ConfObject *object)
         return true;
     g_autofree char *kind = conf_object_get_string(object, "kind");
     return g_strcmp0(kind, "everyone") != 0 ||
-           conf_check_fail_member(check, "/object/members", "A group of kind everyone means all and lists nobody.");
+           conf_check_fail_member(check, "/object/members",
+                                  "A group of kind everyone means all and lists nobody.");
 }
 
 /* ---- root folders ---- */
@@ -221,15 +228,18 @@ make_root_folder(ConfCheck *check, const ConfObject *tenant, const ConfTypeInfo 
 {
     ConfJson *tree = conf_json_new(check->arena, CONF_JSON_OBJECT);
     conf_json_append(tree, CONF_SLICE("type"), conf_json_new_string(check->arena, CONF_SLICE("folder")));
-    conf_json_append(tree, CONF_SLICE("name"), conf_json_new_string(check->arena, conf_slice_from_string(held->plural)));
-    conf_json_append(tree, CONF_SLICE("holds"), conf_json_new_string(check->arena, conf_slice_from_string(held->name)));
+    conf_json_append(tree, CONF_SLICE("name"),
+                     conf_json_new_string(check->arena, conf_slice_from_string(held->plural)));
+    conf_json_append(tree, CONF_SLICE("holds"),
+                     conf_json_new_string(check->arena, conf_slice_from_string(held->name)));
     ConfObjectHead head = {
         .key = {.dbid = conf_check_next_dbid(check, CONF_TYPE_FOLDER), .type = CONF_TYPE_FOLDER},
         .revision = check->revision,
         .tenant = tenant->dbid,
         .enabled = tenant->enabled,
     };
-    ConfObject *folder = conf_object_create(check->schema, check->arena, tree, &head, check->at, &check->error);
+    ConfObject *folder =
+        conf_object_create(check->schema, check->arena, tree, &head, check->at, &check->error);
     if (folder == NULL || !conf_check_put(check, folder))
         return NULL;
     return conf_check_lookup(check, head.key);

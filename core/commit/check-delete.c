@@ -1,8 +1,9 @@
-/* check-delete.c - operation delete: what goes with the object, what is cleared, which lists of rights lose an entry.
+/* check-delete.c - operation delete: what goes with the object, what is cleared, which lists of rights lose
+ * an entry.
  *
- * Objects go at once, but folders and tenants only when all operations are done: until then what lies in them is found,
- * with the rights that it inherits, so that a transaction may delete top down.  What still refers to a deleted object, or
- * lies in it, is looked at after the last operation (check-final.c). */
+ * Objects go at once, but folders and tenants only when all operations are done: until then what lies in them
+ * is found, with the rights that it inherits, so that a transaction may delete top down.  What still refers
+ * to a deleted object, or lies in it, is looked at after the last operation (check-final.c). */
 #include "commit/check-private.h"
 
 #include "rpc/request.h"
@@ -29,7 +30,8 @@ conf_check_delete(ConfCheck *check, ConfJson *operation)
         return false;
     ConfKey key = conf_object_key(object);
     g_array_index(check->operations, ConfOperation, check->index).key = key;
-    if (conf_object_is_root_folder(object) || (key.type == CONF_TYPE_TENANT && key.dbid == CONF_DBID_ENVIRONMENT))
+    if (conf_object_is_root_folder(object) ||
+        (key.type == CONF_TYPE_TENANT && key.dbid == CONF_DBID_ENVIRONMENT))
         return conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED, "%s cannot be deleted.",
                              conf_check_describe(check, object));
     if (!conf_check_may(check, object, CONF_RIGHT_DELETE))
@@ -46,7 +48,8 @@ conf_check_delete(ConfCheck *check, ConfJson *operation)
     return true;
 }
 
-/* The worklist: each object on it is deleted, then its referrers are followed, then lists that name it lose the entry. */
+/* The worklist: each object on it is deleted, then its referrers are followed, then lists that name it lose
+ * the entry. */
 ConfStep
 conf_spread_delete(ConfCheck *check, ConfSpread *spread)
 {
@@ -68,7 +71,8 @@ delete_one(ConfCheck *check, ConfSpread *spread, ConfKey key)
         return true;
     bool goes_along = conf_object_is_root_folder(object);
     bool is_own = conf_key_equal(key, spread->key);
-    if (!is_own && !goes_along && !conf_check_is_over(check) && !conf_check_may(check, object, CONF_RIGHT_DELETE))
+    if (!is_own && !goes_along && !conf_check_is_over(check) &&
+        !conf_check_may(check, object, CONF_RIGHT_DELETE))
         return conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED,
                              "It cannot be deleted without others that you may not delete.");
     spread->key = key; /* From here on: whose referrers and entries are followed. */
@@ -77,7 +81,8 @@ delete_one(ConfCheck *check, ConfSpread *spread, ConfKey key)
     conf_state_foreach_referrer(check->state, key, gather_key, spread->referrers);
     if (key.type == CONF_TYPE_TENANT)
         add_root_folders(check, spread, key);
-    spread->is_listing = (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_ACCESS_GROUP) && conf_acl_count_mentions(key) > 0;
+    spread->is_listing = (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_ACCESS_GROUP) &&
+                         conf_acl_count_mentions(key) > 0;
     ConfDeletion deletion = {.operation = check->index, .key = key};
     g_array_append_val(check->deletions, deletion);
     conf_check_remove(check, key);
@@ -94,12 +99,13 @@ follow_referrer(ConfCheck *check, ConfSpread *spread)
     bool refers = false;
     ConfOnDelete verdict = strictest(check, referrer, spread->key, &refers);
     if (!refers || verdict == CONF_ON_DELETE_RESTRICT)
-        return CONF_STEP_MORE; /* A later operation may take the reference away: told at the end if it stands. */
+        return CONF_STEP_MORE; /* A later operation may take it away: told at the end if it stands. */
     if (verdict == CONF_ON_DELETE_CASCADE) {
         g_array_append_val(spread->keys, key);
         return CONF_STEP_MORE;
     }
-    ConfObject *cleared = conf_object_without_reference(check->schema, check->scratch, referrer, spread->key, check->revision);
+    ConfObject *cleared =
+        conf_object_without_reference(check->schema, check->scratch, referrer, spread->key, check->revision);
     conf_check_put(check, cleared);
     return CONF_STEP_MORE;
 }
@@ -142,7 +148,8 @@ gather_key(const ConfObject *object, void *data)
     return keys->len < REFERRERS_MAX;
 }
 
-/* What the schema says of the fields by which `referrer` refers to `target`; restrict, then cascade, then clear. */
+/* What the schema says of the fields by which `referrer` refers to `target`; restrict, then cascade, then
+ * clear. */
 static ConfOnDelete
 strictest(ConfCheck *check, const ConfObject *referrer, ConfKey target, bool *refers)
 {

@@ -1,5 +1,5 @@
-/* check-final.c - what is looked at when all operations are done: that somebody can still repair rights, then names, then
- * the references that are new, then what still refers to the deleted. */
+/* check-final.c - what is looked at when all operations are done: that somebody can still repair rights, then
+ * names, then the references that are new, then what still refers to the deleted. */
 #include "commit/check-private.h"
 
 typedef struct {
@@ -33,7 +33,8 @@ static void fail_referred(ConfCheck *check, const ConfReferrerList *list);
 ConfStep
 conf_check_repairer(ConfCheck *check)
 {
-    if (!check->touches_rights || conf_access_has_repairer(check->state) || !conf_access_has_repairer(check->base->state))
+    if (!check->touches_rights || conf_access_has_repairer(check->state) ||
+        !conf_access_has_repairer(check->base->state))
         return CONF_STEP_DONE;
     fail_at(check, check->rights_operation);
     conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED,
@@ -79,7 +80,8 @@ check_name(ConfCheck *check, unsigned index)
     const ConfTouched *taker = g_hash_table_lookup(check->touched, &other);
     fail_at(check, taker != NULL && taker->is_named && taker->named_by > index ? taker->named_by : index);
     const ConfTypeInfo *type = conf_schema_type(check->schema, object->type);
-    conf_rpc_fail(&check->error, CONF_RPC_NAME_TAKEN, "The name \"%s\" is taken by another %s.", object->name, type->name);
+    conf_rpc_fail(&check->error, CONF_RPC_NAME_TAKEN, "The name \"%s\" is taken by another %s.", object->name,
+                  type->name);
     conf_rpc_error_add_string(&check->error, "type", type->name);
     conf_rpc_error_add_string(&check->error, "name", object->name);
     return false;
@@ -135,7 +137,8 @@ check_reference(ConfCheck *check, const ConfNewReference *reference)
 {
     const ConfObject *target = conf_check_lookup(check, reference->target);
     bool is_free = conf_transaction_is_amendment(check->transaction) && check->transaction->amend_right == 0;
-    if (target != NULL && (is_free || reference->is_readable || conf_check_may(check, target, CONF_RIGHT_READ)))
+    if (target != NULL &&
+        (is_free || reference->is_readable || conf_check_may(check, target, CONF_RIGHT_READ)))
         return true;
     const ConfObject *object = conf_check_lookup(check, reference->object);
     if (object == NULL || !has_reference(check, object, reference))
@@ -146,8 +149,8 @@ check_reference(ConfCheck *check, const ConfNewReference *reference)
     conf_arena_reset(check->arena);
     g_autofree char *path = conf_check_locate(check, reference);
     const ConfTypeInfo *type = conf_schema_type(check->schema, reference->target.type);
-    return conf_rpc_fail_path(&check->error, path, "There is no %s %" G_GINT64_FORMAT ".", type != NULL ? type->name : "object",
-                              reference->target.dbid);
+    return conf_rpc_fail_path(&check->error, path, "There is no %s %" G_GINT64_FORMAT ".",
+                              type != NULL ? type->name : "object", reference->target.dbid);
 }
 
 /* Was it there before the transaction, so that it is not the author's doing? */

@@ -9,8 +9,8 @@ typedef struct {
 } ConfPermission;
 
 static bool read_shape(ConfCheck *check, const ConfJson *operation, ConfPermission *permission);
-static bool make_list(ConfCheck *check, const ConfPermission *permission, const ConfObject *object, const ConfAcl *in_force,
-                      const ConfAcl **list);
+static bool make_list(ConfCheck *check, const ConfPermission *permission, const ConfObject *object,
+                      const ConfAcl *in_force, const ConfAcl **list);
 static GArray *parse_entries(ConfCheck *check, const ConfJson *entries, const char *member);
 static void add_entries(GArray *entries, const GArray *more);
 static void take_entries(GArray *entries, const GArray *less);
@@ -54,8 +54,8 @@ conf_check_permission(ConfCheck *check, ConfJson *operation)
 static bool
 read_shape(ConfCheck *check, const ConfJson *operation, ConfPermission *permission)
 {
-    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision", "entries", "inherit",
-                                        "grant", "revoke", "propagate", NULL};
+    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision",
+                                        "entries", "inherit", "grant", "revoke", "propagate", NULL};
     if (!conf_params_only(operation, check->at, names, &check->error) ||
         !conf_params_boolean(operation, check->at, "inherit", &permission->inherit, &check->error) ||
         !conf_params_boolean(operation, check->at, "propagate", &permission->propagate, &check->error))
@@ -75,18 +75,22 @@ read_shape(ConfCheck *check, const ConfJson *operation, ConfPermission *permissi
     if (inherits && !permission->inherit)
         return conf_check_fail_member(check, "/inherit", "Only true is meant here; entries end inheriting.");
     if (inherits && (permission->entries != NULL || grants))
-        return conf_check_fail_member(check, "/inherit", "A list is either inherited, or given, or granted and revoked from.");
+        return conf_check_fail_member(check, "/inherit",
+                                      "A list is either inherited, or given, or granted and revoked from.");
     if (permission->entries != NULL && grants)
-        return conf_check_fail_member(check, "/entries", "A list is either inherited, or given, or granted and revoked from.");
-    if (!inherits && !grants && permission->entries == NULL && conf_json_member(operation, "propagate") == NULL)
-        return conf_rpc_fail_path(&check->error, check->at, "One of entries, inherit, grant, revoke and propagate is needed.");
+        return conf_check_fail_member(check, "/entries",
+                                      "A list is either inherited, or given, or granted and revoked from.");
+    if (!inherits && !grants && permission->entries == NULL &&
+        conf_json_member(operation, "propagate") == NULL)
+        return conf_rpc_fail_path(&check->error, check->at,
+                                  "One of entries, inherit, grant, revoke and propagate is needed.");
     return true;
 }
 
 /* *list: the own list as it will be, a reference; NULL: inherited. */
 static bool
-make_list(ConfCheck *check, const ConfPermission *permission, const ConfObject *object, const ConfAcl *in_force,
-          const ConfAcl **list)
+make_list(ConfCheck *check, const ConfPermission *permission, const ConfObject *object,
+          const ConfAcl *in_force, const ConfAcl **list)
 {
     if (permission->inherit)
         return true;
@@ -188,11 +192,13 @@ conf_spread_propagate(ConfCheck *check, ConfSpread *spread)
     const ConfObject *object = conf_listed_next(check, &spread->listed, any_list, NULL, &step);
     if (object == NULL)
         return step;
-    if (conf_key_equal(conf_object_key(object), spread->key) || !conf_state_is_below(check->state, object, spread->key))
+    if (conf_key_equal(conf_object_key(object), spread->key) ||
+        !conf_state_is_below(check->state, object, spread->key))
         return CONF_STEP_MORE;
     /* A list that protects something from the author is not to be swept away from above. */
     if (!conf_check_is_over(check) && !may_edit(check, object)) {
-        conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED, "Below lie lists of rights that you may not edit.");
+        conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED,
+                      "Below lie lists of rights that you may not edit.");
         return CONF_STEP_FAILED;
     }
     conf_check_put(check, conf_object_with_acl(object, NULL, 0));

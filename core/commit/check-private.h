@@ -1,9 +1,9 @@
-/* check-private.h - the check of one transaction: operation by operation against a working set over the batch's working
- * set, then names, references and referrers, then the net effect as a ConfCommit.
+/* check-private.h - the check of one transaction: operation by operation against a working set over the
+ * batch's working set, then names, references and referrers, then the net effect as a ConfCommit.
  *
- * A check is a chain of steps, each a small piece of work, so that ten thousand operations, or one that cascades to a
- * hundred thousand objects, are spread over many slices of the event loop.  The store must not change between the steps
- * of one batch: nothing is published while a batch is being checked. */
+ * A check is a chain of steps, each a small piece of work, so that ten thousand operations, or one that
+ * cascades to a hundred thousand objects, are spread over many slices of the event loop.  The store must not
+ * change between the steps of one batch: nothing is published while a batch is being checked. */
 #pragma once
 
 #include "access/identity.h"
@@ -20,8 +20,9 @@ typedef struct {
     ConfState *state;       /* the batch's working set */
     int64_t revision;       /* the last one given out */
     GHashTable *next_dbids; /* type → next dbid (int64_t *), where it is above the store's */
-    /* Where the working sets differ from the store: container → set of keys that lie in it and did not in the store; keys
-     * of objects whose own list differs.  Supersets: an entry is believed only after a look at the state. */
+    /* Where the working sets differ from the store: container → set of keys that lie in it and did not in the
+     * store; keys of objects whose own list differs.  Supersets: an entry is believed only after a look at
+     * the state. */
     GHashTable *placements;
     GHashTable *relisted;
 } ConfCheckBase;
@@ -32,7 +33,7 @@ void conf_check_base_clear(ConfCheckBase *base);
 /* ---- one check ---- */
 
 typedef enum {
-    CONF_STEP_MORE,   /* call again */
+    CONF_STEP_MORE, /* call again */
     CONF_STEP_DONE,
     CONF_STEP_FAILED, /* check->error is set */
 } ConfStep;
@@ -53,11 +54,11 @@ typedef struct {
 /* One object that the transaction has to do with. */
 typedef struct {
     ConfKey key;
-    ConfObject *before;      /* reference; NULL: made here */
-    unsigned named_by;       /* the last operation that gave it its name and place */
-    bool is_counted;         /* against max-transaction-operations */
-    bool is_named;           /* named_by is valid */
-    bool is_doomed;          /* a folder or tenant that goes when all operations are done */
+    ConfObject *before; /* reference; NULL: made here */
+    unsigned named_by;  /* the last operation that gave it its name and place */
+    bool is_counted;    /* against max-transaction-operations */
+    bool is_named;      /* named_by is valid */
+    bool is_doomed;     /* a folder or tenant that goes when all operations are done */
     bool is_deleted;
 } ConfTouched;
 
@@ -82,42 +83,42 @@ struct ConfCheck {
     ConfCheckBase *base;
     ConfStore *store;
     const ConfSchema *schema;
-    ConfState *state;     /* this transaction's working set; NULL once merged or dropped */
-    int64_t revision;     /* of the commit, if there will be one */
+    ConfState *state; /* this transaction's working set; NULL once merged or dropped */
+    int64_t revision; /* of the commit, if there will be one */
     int64_t max_operations;
     ConfRpcError error;
 
-    ConfArena *arena;     /* of the operation under way */
-    ConfArena *scratch;   /* of the step under way */
+    ConfArena *arena;   /* of the operation under way */
+    ConfArena *scratch; /* of the step under way */
     ConfJsonReader reader;
     unsigned phase;
-    unsigned cursor;      /* within the phase */
+    unsigned cursor; /* within the phase */
     bool phase_begun;
 
-    GArray *texts;        /* ConfSlice, one an operation */
-    int64_t text_count;   /* also those beyond the limit, which are not kept */
-    int64_t counted;      /* operations and what they cascade to */
-    GArray *operations;   /* ConfOperation, those done and the one under way */
-    unsigned index;       /* the operation under way */
-    char at[40];          /* its path prefix */
-    GPtrArray *spreads;   /* ConfSpread *, what the operation under way still has to reach */
+    GArray *texts;      /* ConfSlice, one an operation */
+    int64_t text_count; /* also those beyond the limit, which are not kept */
+    int64_t counted;    /* operations and what they cascade to */
+    GArray *operations; /* ConfOperation, those done and the one under way */
+    unsigned index;     /* the operation under way */
+    char at[40];        /* its path prefix */
+    GPtrArray *spreads; /* ConfSpread *, what the operation under way still has to reach */
 
-    GHashTable *touched;  /* ConfKey * → ConfTouched * */
-    GPtrArray *order;     /* ConfTouched *, in the order they were first touched */
-    GArray *deletions;    /* ConfDeletion, in order */
-    GArray *references;   /* ConfNewReference, in order */
+    GHashTable *touched; /* ConfKey * → ConfTouched * */
+    GPtrArray *order;    /* ConfTouched *, in the order they were first touched */
+    GArray *deletions;   /* ConfDeletion, in order */
+    GArray *references;  /* ConfNewReference, in order */
     GHashTable *next_dbids;
     GHashTable *placements;
     GHashTable *relisted;
-    bool touches_rights;  /* groups, persons' states, the list of tenant Environment */
+    bool touches_rights; /* groups, persons' states, the list of tenant Environment */
     unsigned rights_operation;
 
     /* The net effect. */
-    GArray *changes;      /* ConfChange: creates and updates; deletes are put behind */
+    GArray *changes; /* ConfChange: creates and updates; deletes are put behind */
     GArray *updates;
     GArray *deletes;
-    void *sorting;        /* order of deletions under way */
-    ConfCommit *commit;   /* NULL: nothing changes */
+    void *sorting;      /* order of deletions under way */
+    ConfCommit *commit; /* NULL: nothing changes */
     ConfOperationResult *results;
 };
 
@@ -125,8 +126,8 @@ ConfCheck *conf_check_new(const ConfTransaction *transaction, ConfCheckBase *bas
 /* Drops the working set unless conf_check_accept() merged it. */
 void conf_check_free(ConfCheck *check);
 ConfStep conf_check_step(ConfCheck *check);
-/* After DONE, where there is a commit: the batch goes on from here.  `merge`: false for the last one of a batch, on whose
- * working set nothing is built. */
+/* After DONE, where there is a commit: the batch goes on from here.  `merge`: false for the last one of a
+ * batch, on whose working set nothing is built. */
 void conf_check_accept(ConfCheck *check, bool merge);
 unsigned conf_check_operation_count(const ConfCheck *check);
 
@@ -169,7 +170,8 @@ conf_object_is_root_folder(const ConfObject *object)
 /* `host "srv1" (105)`; in the scratch arena. */
 const char *conf_check_describe(ConfCheck *check, const ConfObject *object);
 /* -32602 with path at + member. */
-bool conf_check_fail_member(ConfCheck *check, const char *member, const char *format, ...) G_GNUC_PRINTF(3, 4);
+bool conf_check_fail_member(ConfCheck *check, const char *member, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 bool conf_check_fail_right(ConfCheck *check, const ConfObject *object, const char *what);
 /* The same object with its state set to disabled; NULL: check->error. */
 ConfObject *conf_check_disabled(ConfCheck *check, const ConfObject *object);
@@ -193,8 +195,10 @@ bool conf_check_update(ConfCheck *check, ConfJson *operation);
 bool conf_check_delete(ConfCheck *check, ConfJson *operation);
 bool conf_check_permission(ConfCheck *check, ConfJson *operation);
 bool conf_check_amend(ConfCheck *check);
-/* A folder as a place for an object of `type`: `folder` may be NULL.  `member` ("/object/folder") for the fault. */
-bool conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId type, const char *holds, const char *member);
+/* A folder as a place for an object of `type`: `folder` may be NULL.  `member` ("/object/folder") for the
+ * fault. */
+bool conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId type, const char *holds,
+                             const char *member);
 void conf_check_note_reference(ConfCheck *check, ConfKey object, ConfKey target, const ConfField *field);
 /* Notes the references that `after` has and `before` (may be NULL) has not. */
 void conf_check_note_references(ConfCheck *check, const ConfObject *before, const ConfObject *after);
@@ -207,8 +211,8 @@ typedef struct {
     GArray *ahead; /* containers not entered yet */
     ConfKey container;
     unsigned depth;
-    ConfKey after;         /* the last child taken from the store */
-    GArray *moved;         /* ConfKey: children that the store has elsewhere */
+    ConfKey after; /* the last child taken from the store */
+    GArray *moved; /* ConfKey: children that the store has elsewhere */
     unsigned moved_position;
     bool is_inside;
     bool in_store;
@@ -228,16 +232,17 @@ typedef struct {
 } ConfListed;
 typedef bool (*ConfListedFunc)(const ConfAcl *acl, const void *data);
 void conf_listed_clear(ConfListed *listed);
-const ConfObject *conf_listed_next(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, const void *data, ConfStep *step);
+const ConfObject *conf_listed_next(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted,
+                                   const void *data, ConfStep *step);
 
 struct ConfSpread {
     ConfSpreadFunc func;
-    ConfKey key;        /* folder, tenant, or account that it is about */
+    ConfKey key; /* folder, tenant, or account that it is about */
     ConfBelow below;
     ConfListed listed;
-    GArray *keys;       /* ConfKey: a worklist */
+    GArray *keys; /* ConfKey: a worklist */
     unsigned position;
-    GArray *referrers;  /* ConfKey: of the object under way */
+    GArray *referrers; /* ConfKey: of the object under way */
     unsigned referrer_position;
     bool is_listing;
     unsigned depth;

@@ -1,5 +1,5 @@
-/* check-state.c - the working set of a transaction as the parts of its check see and change it: what is touched, what is
- * counted, where it differs from the store. */
+/* check-state.c - the working set of a transaction as the parts of its check see and change it: what is
+ * touched, what is counted, where it differs from the store. */
 #include "commit/check-private.h"
 
 #include <stdarg.h>
@@ -54,7 +54,8 @@ conf_check_rights(ConfCheck *check, const ConfObject *object)
     const GArray *groups = check->transaction->groups;
     uint8_t rights = conf_access_rights(check->state, check->transaction->subject, object);
     /* What a directory named goes with the account: a disabled one has nothing of it. */
-    const ConfObject *subject = groups != NULL ? conf_state_lookup(check->state, check->transaction->subject) : NULL;
+    const ConfObject *subject =
+        groups != NULL ? conf_state_lookup(check->state, check->transaction->subject) : NULL;
     for (unsigned i = 0; subject != NULL && subject->enabled && i < groups->len; i++)
         rights |= conf_access_rights(check->state, g_array_index(groups, ConfKey, i), object);
     return rights;
@@ -138,7 +139,7 @@ conf_check_remove(ConfCheck *check, ConfKey key)
         check->rights_operation = check->index;
     }
     if (conf_type_is_container(key.type))
-        touched->is_doomed = true; /* What lies in it is still to be found, with the rights that it inherits. */
+        touched->is_doomed = true; /* What lies in it is still found, with the rights that it inherits. */
     else
         conf_state_remove(check->state, key);
 }
@@ -195,8 +196,8 @@ const char *
 conf_check_describe(ConfCheck *check, const ConfObject *object)
 {
     const ConfTypeInfo *type = conf_schema_type(check->schema, object->type);
-    g_autofree char *text = g_strdup_printf("%s \"%s\" (%" G_GINT64_FORMAT ")", type != NULL ? type->name : "object",
-                                            object->name, object->dbid);
+    g_autofree char *text = g_strdup_printf("%s \"%s\" (%" G_GINT64_FORMAT ")",
+                                            type != NULL ? type->name : "object", object->name, object->dbid);
     return conf_arena_copy(check->scratch, text, strlen(text) + 1);
 }
 
@@ -224,10 +225,13 @@ ConfObject *
 conf_check_disabled(ConfCheck *check, const ConfObject *object)
 {
     ConfJson *patch = conf_json_new(check->scratch, CONF_JSON_OBJECT);
-    conf_json_append(patch, CONF_SLICE("state"), conf_json_new_string(check->scratch, CONF_SLICE("disabled")));
+    conf_json_append(patch, CONF_SLICE("state"),
+                     conf_json_new_string(check->scratch, CONF_SLICE("disabled")));
     g_autoptr(GError) error = NULL;
-    ConfObject *disabled = conf_object_amend(check->schema, check->scratch, object, patch, NULL, check->revision, &error);
+    ConfObject *disabled =
+        conf_object_amend(check->schema, check->scratch, object, patch, NULL, check->revision, &error);
     if (disabled == NULL)
-        conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "An object could not be disabled: %s", error->message);
+        conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "An object could not be disabled: %s",
+                      error->message);
     return disabled;
 }

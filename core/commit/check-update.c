@@ -10,7 +10,8 @@ typedef struct {
 } ConfUpdate;
 
 static bool read_shape(ConfCheck *check, const ConfJson *operation, ConfUpdate *update);
-static bool read_members(ConfCheck *check, const ConfJson *operation, const char *name, const ConfJson **members);
+static bool read_members(ConfCheck *check, const ConfJson *operation, const char *name,
+                         const ConfJson **members);
 static bool check_rights(ConfCheck *check, const ConfObject *object, ConfUpdate *update);
 static bool check_move(ConfCheck *check, const ConfObject *object, const ConfUpdate *update);
 static bool check_group(ConfCheck *check, const ConfObject *object, const ConfUpdate *update);
@@ -30,13 +31,14 @@ conf_check_update(ConfCheck *check, ConfJson *operation)
     if (object == NULL)
         return false;
     g_array_index(check->operations, ConfOperation, check->index).key = conf_object_key(object);
-    if (!check_rights(check, object, &update) || !conf_check_if_revision(check, operation, present_revision(check, object)))
+    if (!check_rights(check, object, &update) ||
+        !conf_check_if_revision(check, operation, present_revision(check, object)))
         return false;
     if (update.moves && update.folder == NULL)
         return conf_check_fail_member(check, "/patch/folder", "There is no such folder.");
 
-    ConfObject *after = conf_object_update(check->schema, check->arena, object, update.patch, update.add, update.remove,
-                                           check->revision, check->at, &check->error);
+    ConfObject *after = conf_object_update(check->schema, check->arena, object, update.patch, update.add,
+                                           update.remove, check->revision, check->at, &check->error);
     if (after == NULL)
         return false;
     if (after == object) {
@@ -53,10 +55,11 @@ conf_check_update(ConfCheck *check, ConfJson *operation)
 static bool
 read_shape(ConfCheck *check, const ConfJson *operation, ConfUpdate *update)
 {
-    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision", "patch", "add", "remove",
-                                        NULL};
+    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision", "patch",
+                                        "add", "remove", NULL};
     return conf_params_only(operation, check->at, names, &check->error) &&
-           read_members(check, operation, "patch", &update->patch) && read_members(check, operation, "add", &update->add) &&
+           read_members(check, operation, "patch", &update->patch) &&
+           read_members(check, operation, "add", &update->add) &&
            read_members(check, operation, "remove", &update->remove);
 }
 
@@ -79,22 +82,27 @@ check_rights(ConfCheck *check, const ConfObject *object, ConfUpdate *update)
     if (folder == NULL)
         return true;
     bool is_number = folder->kind == CONF_JSON_NUMBER && folder->is_integer;
-    if ((is_number && folder->integer == object->folder) || (folder->kind == CONF_JSON_NULL && object->folder == 0))
+    if ((is_number && folder->integer == object->folder) ||
+        (folder->kind == CONF_JSON_NULL && object->folder == 0))
         return true;
     if (object->folder == 0)
-        return conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED, "%s cannot be moved.", conf_check_describe(check, object));
+        return conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED, "%s cannot be moved.",
+                             conf_check_describe(check, object));
     if (folder->kind == CONF_JSON_NULL)
         return object->type == CONF_TYPE_FOLDER
-                   ? conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED, "A folder cannot become a root folder.")
+                   ? conf_rpc_fail(&check->error, CONF_RPC_NOT_PERMITTED,
+                                   "A folder cannot become a root folder.")
                    : conf_check_fail_member(check, "/patch/folder", "An object lies in a folder.");
     if (!is_number)
         return true; /* Told with the other values. */
     update->moves = true;
-    const ConfObject *there = conf_check_lookup(check, (ConfKey){.dbid = folder->integer, .type = CONF_TYPE_FOLDER});
+    const ConfObject *there =
+        conf_check_lookup(check, (ConfKey){.dbid = folder->integer, .type = CONF_TYPE_FOLDER});
     if (there == NULL || !conf_check_may(check, there, CONF_RIGHT_READ))
         return true; /* As above. */
     update->folder = there;
-    return conf_check_may(check, there, CONF_RIGHT_CREATE) || conf_check_fail_right(check, there, "create in");
+    return conf_check_may(check, there, CONF_RIGHT_CREATE) ||
+           conf_check_fail_right(check, there, "create in");
 }
 
 static bool
@@ -233,9 +241,11 @@ conf_check_amend(ConfCheck *check)
 
     ConfJson *patch = parse_own(check, transaction->patch), *secrets = parse_own(check, transaction->secrets);
     g_autoptr(GError) error = NULL;
-    ConfObject *after = conf_object_amend(check->schema, check->arena, object, patch, secrets, check->revision, &error);
+    ConfObject *after =
+        conf_object_amend(check->schema, check->arena, object, patch, secrets, check->revision, &error);
     if (after == NULL)
-        return conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "The object could not be changed: %s", error->message);
+        return conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "The object could not be changed: %s",
+                             error->message);
     if (after == object) {
         conf_object_unref(after);
         return true;

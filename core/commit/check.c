@@ -1,5 +1,5 @@
-/* check.c - the engine of a check: cuts the operations apart, runs them one after the other, then the phases that need
- * all of them done. */
+/* check.c - the engine of a check: cuts the operations apart, runs them one after the other, then the phases
+ * that need all of them done. */
 #include "commit/check-private.h"
 
 #include "rpc/request.h"
@@ -49,9 +49,11 @@ static const ConfPhaseFunc amendment_phases[] = {
 void
 conf_check_base_init(ConfCheckBase *base, ConfStore *store, ConfState *state, int64_t revision)
 {
-    *base = (ConfCheckBase){.store = store, .schema = conf_store_schema(store), .state = state, .revision = revision};
+    *base = (ConfCheckBase){
+        .store = store, .schema = conf_store_schema(store), .state = state, .revision = revision};
     base->next_dbids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    base->placements = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)g_hash_table_unref);
+    base->placements =
+        g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)g_hash_table_unref);
     base->relisted = conf_key_set_new();
 }
 
@@ -87,7 +89,8 @@ conf_check_new(const ConfTransaction *transaction, ConfCheckBase *base, int64_t 
     check->deletions = g_array_new(FALSE, FALSE, sizeof(ConfDeletion));
     check->references = g_array_new(FALSE, FALSE, sizeof(ConfNewReference));
     check->next_dbids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    check->placements = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)g_hash_table_unref);
+    check->placements =
+        g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)g_hash_table_unref);
     check->relisted = conf_key_set_new();
     check->changes = g_array_new(FALSE, TRUE, sizeof(ConfChange));
     check->updates = g_array_new(FALSE, TRUE, sizeof(ConfChange));
@@ -135,7 +138,8 @@ conf_check_free(ConfCheck *check)
 ConfStep
 conf_check_step(ConfCheck *check)
 {
-    const ConfPhaseFunc *phases = conf_transaction_is_amendment(check->transaction) ? amendment_phases : operation_phases;
+    const ConfPhaseFunc *phases =
+        conf_transaction_is_amendment(check->transaction) ? amendment_phases : operation_phases;
     conf_arena_reset(check->scratch);
     ConfStep step = phases[check->phase](check);
     if (step == CONF_STEP_FAILED) {
@@ -210,7 +214,8 @@ take_element(ConfCheck *check, ConfJsonEvent event, size_t *began, unsigned *dep
     ConfSlice text = conf_bytes_slice(check->transaction->operations);
     switch (event) {
     case CONF_JSON_EVENT_ERROR:
-        return conf_rpc_fail_path(&check->error, "/operations", "The list of operations is broken: %s", reader->message);
+        return conf_rpc_fail_path(&check->error, "/operations", "The list of operations is broken: %s",
+                                  reader->message);
     case CONF_JSON_EVENT_END:
         *over = true;
         return true;
@@ -234,9 +239,10 @@ take_element(ConfCheck *check, ConfJsonEvent event, size_t *began, unsigned *dep
         break;
     }
     if (check->text_count++ < check->max_operations) {
-        size_t size = *depth == 0 && (event == CONF_JSON_EVENT_OBJECT_END || event == CONF_JSON_EVENT_ARRAY_END)
-                          ? reader->offset + 1 - *began
-                          : reader->raw.size;
+        size_t size =
+            *depth == 0 && (event == CONF_JSON_EVENT_OBJECT_END || event == CONF_JSON_EVENT_ARRAY_END)
+                ? reader->offset + 1 - *began
+                : reader->raw.size;
         ConfSlice element = {text.data + *began, size};
         g_array_append_val(check->texts, element);
     }
@@ -315,7 +321,8 @@ static bool
 run_operation(ConfCheck *check, ConfJson *operation)
 {
     ConfOperationKind kind;
-    if (!read_kind(check, operation, &kind) || !conf_check_resolve_created(check, operation, check->index, check->at))
+    if (!read_kind(check, operation, &kind) ||
+        !conf_check_resolve_created(check, operation, check->index, check->at))
         return false;
     g_array_index(check->operations, ConfOperation, check->index).kind = kind;
     switch (kind) {
@@ -349,7 +356,8 @@ read_kind(ConfCheck *check, const ConfJson *operation, ConfOperationKind *kind)
 bool
 conf_check_fail_limit(ConfCheck *check)
 {
-    conf_rpc_fail(&check->error, CONF_RPC_LIMIT, "The transaction takes %" G_GINT64_FORMAT
+    conf_rpc_fail(&check->error, CONF_RPC_LIMIT,
+                  "The transaction takes %" G_GINT64_FORMAT
                   " operations with what it cascades to; at most %" G_GINT64_FORMAT " are allowed.",
                   check->counted, check->max_operations);
     conf_rpc_error_add_integer(&check->error, "operations", check->counted);
@@ -389,7 +397,8 @@ move_placements(ConfCheck *check)
             move_set(set, there);
             continue;
         }
-        g_hash_table_insert(check->base->placements, g_memdup2(container, sizeof(ConfKey)), g_hash_table_ref(set));
+        g_hash_table_insert(check->base->placements, g_memdup2(container, sizeof(ConfKey)),
+                            g_hash_table_ref(set));
     }
 }
 

@@ -1,5 +1,5 @@
-/* group-commit.c - a batch: transactions checked in order, stored in one database transaction, published and answered in
- * order. */
+/* group-commit.c - a batch: transactions checked in order, stored in one database transaction, published and
+ * answered in order. */
 #include "commit/queue-private.h"
 
 #include "base/clock.h"
@@ -7,7 +7,8 @@
 
 /* Bounds of a batch; one transaction alone may be larger. */
 enum { BATCH_TRANSACTIONS = 1000, BATCH_OPERATIONS = 10000, BATCH_BYTES = 8 << 20 };
-/* A transaction that touches more is the last of its batch: merging its working set would hold the event loop. */
+/* A transaction that touches more is the last of its batch: merging its working set would hold the event
+ * loop. */
 enum { MERGE_MAX = 500 };
 /* How long a turn publishes before sockets are served again. */
 enum { SLICE_USEC = 2000 };
@@ -43,7 +44,8 @@ conf_batch_begin(ConfCommitQueue *queue)
     batch->entries = g_ptr_array_new_with_free_func((GDestroyNotify)conf_entry_free);
     batch->base_revision = position->revision;
     g_strlcpy(batch->chain, position->chain, sizeof(batch->chain));
-    conf_check_base_init(&batch->base, queue->store, conf_state_new(conf_store_state(queue->store)), position->revision);
+    conf_check_base_init(&batch->base, queue->store, conf_state_new(conf_store_state(queue->store)),
+                         position->revision);
     conf_batch_init_storage(batch);
     queue->batch = batch;
     queue->work = conf_work_start(conf_poller_default(), "check of changes", on_check, queue);
@@ -118,7 +120,8 @@ check_some(ConfBatch *batch)
 static bool
 is_full(const ConfBatch *batch)
 {
-    return batch->is_closed || batch->entries->len >= BATCH_TRANSACTIONS || batch->operations >= BATCH_OPERATIONS || batch->bytes >= BATCH_BYTES;
+    return batch->is_closed || batch->entries->len >= BATCH_TRANSACTIONS ||
+           batch->operations >= BATCH_OPERATIONS || batch->bytes >= BATCH_BYTES;
 }
 
 static void
@@ -261,9 +264,10 @@ on_stored(ConfStoredVerdict verdict, const GError *error, void *data)
         return;
     }
     if (verdict == CONF_STORED_UNKNOWN) {
-        /* The storage gave up finding out.  What was stored is not known here, so nothing can be built on it. */
+        /* The storage gave up finding out.  What was stored is not known: nothing can be built on it. */
         not_stored(batch, CONF_RPC_OUTCOME_UNKNOWN, "It is not known whether the change was stored.");
-        conf_commit_queue_refuse(queue, CONF_RPC_STOPPING, "The server does not know where the database stands.");
+        conf_commit_queue_refuse(queue, CONF_RPC_STOPPING,
+                                 "The server does not know where the database stands.");
         return;
     }
     not_stored(batch, CONF_RPC_STOPPING, "This server is not the primary any more; nothing was changed.");
@@ -289,8 +293,9 @@ on_timeout(void *data)
     for (unsigned i = batch->position; i < batch->entries->len; i++) {
         ConfEntry *entry = g_ptr_array_index(batch->entries, i);
         if (entry->is_committed)
-            conf_entry_answer_code(batch->queue, entry, CONF_RPC_OUTCOME_UNKNOWN,
-                                   "The database did not answer in time; it is not known whether the change was stored.");
+            conf_entry_answer_code(
+                batch->queue, entry, CONF_RPC_OUTCOME_UNKNOWN,
+                "The database did not answer in time; it is not known whether the change was stored.");
         else
             conf_entry_answer_code(batch->queue, entry, CONF_RPC_UNAVAILABLE, CONF_NOT_DONE);
     }

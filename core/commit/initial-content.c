@@ -1,8 +1,9 @@
 /* initial-content.c - what a new database holds: model.md 4.
  *
- * Rights from the start: Super Administrators may everything; Administrators as well, except that Super Administrators,
- * SYSTEM and the first administrator carry lists of their own, which only let them be read; SYSTEM, as which servers run,
- * reads and executes; Users read what client programs work with, and execute these programs; others nothing. */
+ * Rights from the start: Super Administrators may everything; Administrators as well, except that Super
+ * Administrators, SYSTEM and the first administrator carry lists of their own, which only let them be read;
+ * SYSTEM, as which servers run, reads and executes; Users read what client programs work with, and execute
+ * these programs; others nothing. */
 #include "commit/commit-queue.h"
 
 #include "base/clock.h"
@@ -15,7 +16,14 @@ enum {
     RIGHTS_SYSTEM = CONF_RIGHT_READ | CONF_RIGHT_EXECUTE,
 };
 
-typedef enum { GROUP_EVERYONE, GROUP_USERS, GROUP_ADMINISTRATORS, GROUP_SUPER, GROUP_SYSTEM, GROUP_COUNT } Group;
+typedef enum {
+    GROUP_EVERYONE,
+    GROUP_USERS,
+    GROUP_ADMINISTRATORS,
+    GROUP_SUPER,
+    GROUP_SYSTEM,
+    GROUP_COUNT
+} Group;
 
 typedef struct {
     const char *name, *kind;
@@ -54,7 +62,8 @@ static int compare(const void *a, const void *b);
 static void fill_next_dbids(ConfContent *content);
 
 GPtrArray *
-conf_initial_content(const ConfSchema *schema, const ConfInitialSettings *settings, GHashTable *next_dbids, GError **error)
+conf_initial_content(const ConfSchema *schema, const ConfInitialSettings *settings, GHashTable *next_dbids,
+                     GError **error)
 {
     g_autoptr(ConfArena) arena = conf_arena_new();
     g_autoptr(GHashTable) root_folders = g_hash_table_new(NULL, NULL);
@@ -68,8 +77,8 @@ conf_initial_content(const ConfSchema *schema, const ConfInitialSettings *settin
         .root_folders = root_folders,
         .error = error,
     };
-    if (!make_tenant(&content) || !make_folders(&content) || !make_groups(&content) || !make_person(&content) ||
-        !make_applications(&content))
+    if (!make_tenant(&content) || !make_folders(&content) || !make_groups(&content) ||
+        !make_person(&content) || !make_applications(&content))
         return NULL;
     g_ptr_array_sort(objects, compare);
     fill_next_dbids(&content);
@@ -115,7 +124,8 @@ make_folders(ConfContent *content)
         ConfObject *folder = make(content, key, &writer);
         if (!add(content, folder, entries, is_for_clients(types[i]) ? G_N_ELEMENTS(entries) : 0))
             return false;
-        g_hash_table_insert(content->root_folders, GUINT_TO_POINTER(types[i]->id), GINT_TO_POINTER((int)key.dbid));
+        g_hash_table_insert(content->root_folders, GUINT_TO_POINTER(types[i]->id),
+                            GINT_TO_POINTER((int)key.dbid));
     }
     return true;
 }
@@ -223,7 +233,8 @@ add_secret(ConfContent *content, ConfObject **person)
     ConfJson *secrets = conf_json_new(content->arena, CONF_JSON_OBJECT);
     ConfSlice hash = conf_slice_from_string(content->settings->admin_password_hash);
     conf_json_append(secrets, CONF_SLICE("passwordHash"), conf_json_new_string(content->arena, hash));
-    ConfObject *with_secret = conf_object_amend(content->schema, content->arena, *person, NULL, secrets, 1, content->error);
+    ConfObject *with_secret =
+        conf_object_amend(content->schema, content->arena, *person, NULL, secrets, 1, content->error);
     conf_object_unref(*person);
     *person = with_secret;
     return with_secret != NULL;
@@ -246,16 +257,19 @@ make(ConfContent *content, ConfKey key, const ConfJsonWriter *writer)
     conf_json_writer_end_object(&end);
     const char *message = NULL;
     ConfSlice text = conf_buffer_slice(end.buffer);
-    ConfJson *tree = conf_json_parse(content->arena, (ConfSlice){conf_arena_copy(content->arena, text.data, text.size), text.size},
-                                     NULL, NULL, &message);
+    ConfJson *tree = conf_json_parse(
+        content->arena, (ConfSlice){conf_arena_copy(content->arena, text.data, text.size), text.size}, NULL,
+        NULL, &message);
     bool has_folder = key.type != CONF_TYPE_FOLDER && key.type != CONF_TYPE_TENANT;
     ConfObjectHead head = {.key = key, .revision = 1, .tenant = CONF_DBID_ENVIRONMENT, .enabled = true};
     if (has_folder)
         head.folder = GPOINTER_TO_INT(g_hash_table_lookup(content->root_folders, GUINT_TO_POINTER(key.type)));
     g_auto(ConfRpcError) fault = CONF_RPC_ERROR_INIT;
-    ConfObject *object = tree != NULL ? conf_object_create(content->schema, content->arena, tree, &head, "", &fault) : NULL;
+    ConfObject *object =
+        tree != NULL ? conf_object_create(content->schema, content->arena, tree, &head, "", &fault) : NULL;
     if (object == NULL)
-        g_set_error(content->error, CONF_ERROR, CONF_ERROR_INVALID, "The first content does not fit the schema: %s (%.*s)",
+        g_set_error(content->error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "The first content does not fit the schema: %s (%.*s)",
                     tree != NULL ? fault.message : message, (int)text.size, text.data);
     return object;
 }
@@ -305,7 +319,8 @@ fill_next_dbids(ConfContent *content)
     g_autoptr(GHashTable) highest = g_hash_table_new(NULL, NULL);
     for (unsigned i = 0; i < content->objects->len; i++) {
         const ConfObject *object = g_ptr_array_index(content->objects, i);
-        g_hash_table_insert(highest, GUINT_TO_POINTER(object->type), GINT_TO_POINTER((int)object->dbid)); /* ascending */
+        g_hash_table_insert(highest, GUINT_TO_POINTER(object->type),
+                            GINT_TO_POINTER((int)object->dbid)); /* ascending */
     }
     for (unsigned i = 0; i < count; i++) {
         int last = GPOINTER_TO_INT(g_hash_table_lookup(highest, GUINT_TO_POINTER(types[i]->id)));

@@ -1,21 +1,23 @@
-/* net-effect.c - what a transaction amounts to: each object once, creates in order, then updates, then deletes with
- * referrers first.  What ends as it began is no change, and a transaction of nothing but that takes no revision. */
+/* net-effect.c - what a transaction amounts to: each object once, creates in order, then updates, then
+ * deletes with referrers first.  What ends as it began is no change, and a transaction of nothing but that
+ * takes no revision. */
 #include "commit/check-private.h"
 
 #include "base/clock.h"
 
-/* Which deletions must come before which: Kahn's algorithm, in the order of the operations where it is free to choose. */
+/* Which deletions must come before which: Kahn's algorithm, in the order of the operations where it is free
+ * to choose. */
 typedef struct {
     GHashTable *places; /* ConfKey * → index + 1 into deletes */
     GArray *edges;      /* ConfEdge */
     unsigned *first;    /* index → first of its edges + 1 */
     unsigned *waits;    /* index → how many must come before it still */
     bool *is_out;
-    GArray *ready;      /* unsigned */
+    GArray *ready; /* unsigned */
     unsigned ready_position;
-    GArray *sorted;     /* unsigned */
-    unsigned scanned;   /* objects whose references were read */
-    unsigned next;      /* where a cycle is broken */
+    GArray *sorted;   /* unsigned */
+    unsigned scanned; /* objects whose references were read */
+    unsigned next;    /* where a cycle is broken */
 } ConfSorting;
 
 typedef struct {
@@ -28,8 +30,8 @@ enum { OBJECTS_A_STEP = 4 };
 static bool judge(ConfCheck *check, ConfTouched *touched);
 static bool judge_change(ConfCheck *check, const ConfObject *before, const ConfObject *after);
 static void restore(ConfCheck *check, const ConfObject *before);
-static void add_update(ConfCheck *check, ConfChangeKind kind, const ConfObject *before, const ConfObject *after,
-                       const ConfBuffer *difference);
+static void add_update(ConfCheck *check, ConfChangeKind kind, const ConfObject *before,
+                       const ConfObject *after, const ConfBuffer *difference);
 static bool keep_body(ConfCheck *check, const ConfObject *before, const ConfObject *after);
 static bool bytes_equal(const ConfBytes *a, const ConfBytes *b);
 static bool bodies_equal(const ConfBytes *a, const ConfBytes *b);
@@ -93,7 +95,8 @@ judge_change(ConfCheck *check, const ConfObject *before, const ConfObject *after
     return true;
 }
 
-/* Only the list of rights, or only secrets that do not show: the body keeps its revision, since nobody is told of it. */
+/* Only the list of rights, or only secrets that do not show: the body keeps its revision, since nobody is
+ * told of it. */
 static bool
 keep_body(ConfCheck *check, const ConfObject *before, const ConfObject *after)
 {
@@ -106,10 +109,12 @@ keep_body(ConfCheck *check, const ConfObject *before, const ConfObject *after)
         g_auto(ConfBuffer) list = CONF_BUFFER_INIT;
         if (before->acl != NULL)
             conf_acl_write(before->acl, check->schema, &list);
-        kept = conf_object_from_stored(check->schema, conf_bytes_slice(before->body), conf_bytes_slice(after->secrets),
-                                       conf_buffer_slice(&list), before->acl_revision, &error);
+        kept = conf_object_from_stored(check->schema, conf_bytes_slice(before->body),
+                                       conf_bytes_slice(after->secrets), conf_buffer_slice(&list),
+                                       before->acl_revision, &error);
         if (kept == NULL)
-            return conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "Secrets could not be set: %s", error->message);
+            return conf_rpc_fail(&check->error, CONF_RPC_INTERNAL, "Secrets could not be set: %s",
+                                 error->message);
     }
     conf_state_put(check->state, kept);
     add_update(check, kind, before, kept, NULL);
@@ -123,7 +128,8 @@ restore(ConfCheck *check, const ConfObject *before)
 }
 
 static void
-add_update(ConfCheck *check, ConfChangeKind kind, const ConfObject *before, const ConfObject *after, const ConfBuffer *difference)
+add_update(ConfCheck *check, ConfChangeKind kind, const ConfObject *before, const ConfObject *after,
+           const ConfBuffer *difference)
 {
     ConfChange change = {
         .kind = kind,
@@ -140,8 +146,8 @@ bytes_equal(const ConfBytes *a, const ConfBytes *b)
     return a == b || conf_slice_equal(conf_bytes_slice(a), conf_bytes_slice(b));
 }
 
-/* Of two versions of one object: is all the same but the revision?  Bodies are canonical: type, dbid and revision come
- * first. */
+/* Of two versions of one object: is all the same but the revision?  Bodies are canonical: type, dbid and
+ * revision come first. */
 static bool
 bodies_equal(const ConfBytes *a, const ConfBytes *b)
 {
@@ -194,7 +200,9 @@ conf_check_order_deletes(ConfCheck *check)
     }
     g_autoptr(GArray) sorted = g_array_new(FALSE, TRUE, sizeof(ConfChange));
     for (unsigned i = 0; i < sorting->sorted->len; i++)
-        g_array_append_vals(sorted, &g_array_index(check->deletes, ConfChange, g_array_index(sorting->sorted, unsigned, i)), 1);
+        g_array_append_vals(
+            sorted, &g_array_index(check->deletes, ConfChange, g_array_index(sorting->sorted, unsigned, i)),
+            1);
     g_array_set_size(check->deletes, 0);
     g_array_append_vals(check->deletes, sorted->data, sorted->len);
     conf_check_forget_sorting(check);

@@ -1,4 +1,5 @@
-/* publish.c - a commit becomes visible: applied to the store, then told to those who listen.  The same on every role. */
+/* publish.c - a commit becomes visible: applied to the store, then told to those who listen.  The same on
+ * every role. */
 #include "commit/commit-queue.h"
 
 typedef struct {

@@ -1,9 +1,9 @@
 /* queue-private.h - the queue of transactions and the batch under way.
  *
- * A batch is checked (in slices), stored (by the storage thread), published (in slices), and only then the next one is
- * begun, so that what a check stands on does not change under it.  An entry that passed stands in the batch until its
- * commit is published.  One that failed is answered at once if nothing uncommitted came before it in the batch; else in
- * its place in the order, since what it was judged by may not come to be. */
+ * A batch is checked (in slices), stored (by the storage thread), published (in slices), and only then the
+ * next one is begun, so that what a check stands on does not change under it.  An entry that passed stands in
+ * the batch until its commit is published.  One that failed is answered at once if nothing uncommitted came
+ * before it in the batch; else in its place in the order, since what it was judged by may not come to be. */
 #pragma once
 
 #include "base/timer-wheel.h"
@@ -20,10 +20,10 @@ typedef struct {
     size_t memory;
     bool is_answered;
     /* After the check. */
-    ConfRpcError error;   /* code 0: it passed, or changes nothing */
+    ConfRpcError error; /* code 0: it passed, or changes nothing */
     int64_t revision;
-    ConfCommit *commit;   /* NULL: refused, or nothing changes */
-    bool is_committed;    /* the commit is part of the batch (not of a dryRun) */
+    ConfCommit *commit; /* NULL: refused, or nothing changes */
+    bool is_committed;  /* the commit is part of the batch (not of a dryRun) */
     ConfOperationResult *results;
     unsigned result_count;
     int64_t operations;
@@ -47,12 +47,12 @@ typedef enum {
 struct ConfBatch {
     ConfCommitQueue *queue; /* NULL: the queue is gone, the storage is not done yet */
     ConfBatchPhase phase;
-    GPtrArray *entries;     /* ConfEntry *, in order */
-    unsigned position;      /* the next one to be published or answered */
+    GPtrArray *entries; /* ConfEntry *, in order */
+    unsigned position;  /* the next one to be published or answered */
     ConfCheckBase base;
     ConfEntryStage stage;
-    ConfCheck *check;       /* of the last entry, under way */
-    bool is_closed;         /* a large transaction ends its batch, so that its working set need not be merged */
+    ConfCheck *check; /* of the last entry, under way */
+    bool is_closed;   /* a large transaction ends its batch, so that its working set need not be merged */
     int64_t base_revision;
     char chain[17];
     unsigned commit_count;
@@ -62,9 +62,9 @@ struct ConfBatch {
     /* What the storage is given, and what it points at. */
     ConfStorageBatch storage;
     GArray *puts, *removes, *changes, *dbid_types, *dbid_next;
-    GArray *records;        /* ConfBuffer, one a commit */
-    GPtrArray *texts;       /* ConfBytes *: lists of rights */
-    GPtrArray *objects;     /* ConfObject * that the puts and removes point into */
+    GArray *records;    /* ConfBuffer, one a commit */
+    GPtrArray *texts;   /* ConfBytes *: lists of rights */
+    GPtrArray *objects; /* ConfObject * that the puts and removes point into */
 };
 
 struct ConfCommitQueue {
@@ -73,16 +73,16 @@ struct ConfCommitQueue {
     ConfStorage *storage;
     ConfCommitSettings settings;
     ConfPublisher *publisher, *own_publisher;
-    GQueue waiting;          /* ConfEntry * */
+    GQueue waiting; /* ConfEntry * */
     size_t waiting_bytes;
-    GQueue refused;          /* ConfEntry *, to be answered at the end of the turn */
+    GQueue refused; /* ConfEntry *, to be answered at the end of the turn */
     ConfTimer waiting_timeout;
     ConfBatch *batch;
     ConfSlicedWork *work;
-    bool is_in_work;         /* within a slice, or answering: no work may be cancelled now */
-    bool is_unknown;         /* the storage is finding out: nothing is taken meanwhile */
-    int refusal_code;        /* 0: new transactions are taken */
-    bool is_refusing;        /* what waits is refused as well, as opposed to draining */
+    bool is_in_work;  /* within a slice, or answering: no work may be cancelled now */
+    bool is_unknown;  /* the storage is finding out: nothing is taken meanwhile */
+    int refusal_code; /* 0: new transactions are taken */
+    bool is_refusing; /* what waits is refused as well, as opposed to draining */
     char *refusal;
     void (*drained)(void *data);
     void *drained_data;
@@ -91,7 +91,8 @@ struct ConfCommitQueue {
 
 /* queue.c */
 ConfEntry *conf_queue_take(ConfCommitQueue *queue); /* the next that waits; NULL: none */
-void conf_queue_go_on(ConfCommitQueue *queue);      /* begins a batch if something waits, or tells that all is done */
+void conf_queue_go_on(
+    ConfCommitQueue *queue); /* begins a batch if something waits, or tells that all is done */
 void conf_queue_refuse_waiting(ConfCommitQueue *queue, int code, const char *message);
 void conf_entry_answer(ConfCommitQueue *queue, ConfEntry *entry);
 void conf_entry_answer_code(ConfCommitQueue *queue, ConfEntry *entry, int code, const char *message);

@@ -12,7 +12,8 @@ static void tell_drained(void *data);
 static void submit_to_sink(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 
 ConfCommitQueue *
-conf_commit_queue_new(ConfStore *store, ConfAccess *access, ConfStorage *storage, const ConfCommitSettings *settings)
+conf_commit_queue_new(ConfStore *store, ConfAccess *access, ConfStorage *storage,
+                      const ConfCommitSettings *settings)
 {
     ConfCommitQueue *queue = g_new0(ConfCommitQueue, 1);
     queue->store = store;
@@ -68,8 +69,10 @@ conf_commit_submit(ConfCommitQueue *queue, ConfTransaction *transaction, ConfTra
         refuse_later(queue, entry, queue->refusal_code, queue->refusal);
     else if (queue->is_unknown)
         refuse_later(queue, entry, CONF_RPC_UNAVAILABLE, CONF_NOT_DONE);
-    else if (queue->waiting.length > 0 && queue->waiting_bytes + entry->memory > (size_t)MAX(queue->settings.queue_limit, 0))
-        refuse_later(queue, entry, CONF_RPC_UNAVAILABLE, "Too many changes are waiting; nothing was changed.");
+    else if (queue->waiting.length > 0 &&
+             queue->waiting_bytes + entry->memory > (size_t)MAX(queue->settings.queue_limit, 0))
+        refuse_later(queue, entry, CONF_RPC_UNAVAILABLE,
+                     "Too many changes are waiting; nothing was changed.");
     else
         take_in(queue, entry);
 }

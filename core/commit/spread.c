@@ -1,8 +1,9 @@
-/* spread.c - what an operation reaches beyond its own object, walked over many steps: everything below a folder, every
- * object with a list of rights.
+/* spread.c - what an operation reaches beyond its own object, walked over many steps: everything below a
+ * folder, every object with a list of rights.
  *
- * The walks follow the store's indexes by cursors that are keys, and add what the working sets have elsewhere than the
- * store (placements, relisted), so that a folder of a hundred thousand objects does not hold the event loop. */
+ * The walks follow the store's indexes by cursors that are keys, and add what the working sets have elsewhere
+ * than the store (placements, relisted), so that a folder of a hundred thousand objects does not hold the
+ * event loop. */
 #include "commit/check-private.h"
 
 typedef struct {
@@ -18,7 +19,8 @@ static const ConfObject *take_child(ConfCheck *check, ConfBelow *below);
 static const ConfObject *take_moved(ConfCheck *check, ConfBelow *below);
 static void gather(GHashTable *placements, ConfKey container, GArray *keys);
 static void gather_set(GHashTable *set, GArray *keys);
-static const ConfObject *take_listed(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, const void *data);
+static const ConfObject *take_listed(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted,
+                                     const void *data);
 
 ConfSpread *
 conf_spread_add(ConfCheck *check, ConfSpreadFunc func, ConfKey key)
@@ -98,7 +100,8 @@ conf_spread_depth(ConfCheck *check, ConfSpread *spread)
     }
     if (spread->depth + spread->below.depth <= CONF_NESTING_MAX)
         return CONF_STEP_MORE;
-    conf_check_fail_member(check, "/patch/folder", "Tenants and folders nest %d deep at most.", CONF_NESTING_MAX);
+    conf_check_fail_member(check, "/patch/folder", "Tenants and folders nest %d deep at most.",
+                           CONF_NESTING_MAX);
     return CONF_STEP_FAILED;
 }
 
@@ -241,7 +244,8 @@ conf_listed_clear(ConfListed *listed)
 }
 
 const ConfObject *
-conf_listed_next(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, const void *data, ConfStep *step)
+conf_listed_next(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, const void *data,
+                 ConfStep *step)
 {
     *step = CONF_STEP_MORE;
     for (unsigned i = 0; i < SKIPS_A_STEP; i++) {
@@ -263,13 +267,13 @@ conf_listed_next(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, co
         ConfKey key = g_array_index(listed->relisted, ConfKey, listed->relisted_position++);
         const ConfObject *object = conf_check_lookup(check, key);
         if (object != NULL && object->acl != NULL && wanted(object->acl, data))
-            return object; /* Twice is no harm: the second time it is not wanted any more, or changes nothing. */
+            return object; /* Twice is no harm: the second time it is not wanted any more. */
     }
     return NULL;
 }
 
-/* Lists are named by small numbers; the store's do not change while a batch is checked, those that the check itself makes
- * are reached through `relisted`. */
+/* Lists are named by small numbers; the store's do not change while a batch is checked, those that the check
+ * itself makes are reached through `relisted`. */
 static const ConfObject *
 take_listed(ConfCheck *check, ConfListed *listed, ConfListedFunc wanted, const void *data)
 {

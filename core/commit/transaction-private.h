@@ -6,9 +6,9 @@
 struct ConfTransaction {
     ConfTransactionForm form;
     bool dry_run;
-    bool trusted;           /* the server itself: rights are not asked */
+    bool trusted; /* the server itself: rights are not asked */
     bool has_author;
-    ConfBytes *operations;  /* raw JSON array; NULL: an amendment */
+    ConfBytes *operations; /* raw JSON array; NULL: an amendment */
     ConfKey subject, user, application;
     GArray *groups; /* of ConfKey: further groups whose rights count; NULL: none */
     char *address;

@@ -1,5 +1,5 @@
-/* fixture.c - see fixture.h.  The database is a provider of the real storage interface that keeps its rows in memory; it
- * is a double of faults (full, away, hanging, deposed), which a real one shows only by chance. */
+/* fixture.c - see fixture.h.  The database is a provider of the real storage interface that keeps its rows in
+ * memory; it is a double of faults (full, away, hanging, deposed), which a real one shows only by chance. */
 #include "fixture.h"
 
 #include <string.h>
@@ -116,7 +116,8 @@ write_rows(const ConfStorageBatch *batch)
     for (size_t i = 0; i < batch->put_count; i++) {
         const ConfStorageObject *put = &batch->puts[i];
         ConfKey key = {.type = put->type, .dbid = put->dbid};
-        g_hash_table_insert(database.rows, g_memdup2(&key, sizeof(key)), g_strndup(put->body, put->body_size));
+        g_hash_table_insert(database.rows, g_memdup2(&key, sizeof(key)),
+                            g_strndup(put->body, put->body_size));
     }
     for (size_t i = 0; i < batch->remove_count; i++) {
         ConfKey key = {.type = batch->removes[i].type, .dbid = batch->removes[i].dbid};
@@ -171,8 +172,8 @@ database_initialize(void *db, const ConfStorageLease *lease, const ConfStorageBa
 }
 
 static bool
-database_prune(void *db, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit, int *removed,
-               GError **error)
+database_prune(void *db, int64_t epoch, int64_t before_ms, int64_t max_bytes, int64_t keep_from, int limit,
+               int *removed, GError **error)
 {
     *removed = 0;
     return true;
@@ -288,14 +289,16 @@ fill_store(Fixture *fixture)
         bool loaded = conf_store_load(fixture->store, conf_object_ref(object), &error);
         g_assert_no_error(error);
         g_assert_true(loaded);
-        if (object->type == CONF_TYPE_FOLDER || object->type == CONF_TYPE_ACCESS_GROUP || object->type == CONF_TYPE_PERSON)
+        if (object->type == CONF_TYPE_FOLDER || object->type == CONF_TYPE_ACCESS_GROUP ||
+            object->type == CONF_TYPE_PERSON)
             fixture_name(fixture, object->name, object->dbid);
     }
     GHashTableIter iter;
     void *type, *next;
     g_hash_table_iter_init(&iter, next_dbids);
     while (g_hash_table_iter_next(&iter, &type, &next))
-        conf_store_set_next_dbid(fixture->store, (ConfTypeId)GPOINTER_TO_UINT(type), (int64_t)GPOINTER_TO_SIZE(next));
+        conf_store_set_next_dbid(fixture->store, (ConfTypeId)GPOINTER_TO_UINT(type),
+                                 (int64_t)GPOINTER_TO_SIZE(next));
     conf_schema_free(plain);
     ConfStorePosition position = {.epoch = 1, .revision = 1, .chain = "0000000000000000"};
     g_strlcpy(position.environment, database.lease.environment, sizeof(position.environment));
@@ -355,12 +358,18 @@ make_company(Fixture *fixture)
     fixture_make(fixture, "h2", "{'type':'host','name':'h2','folder':@inner@}");
     fixture_make(fixture, "h3", "{'type':'host','name':'h3'}");
     fixture_make(fixture, "h4", "{'type':'host','name':'h4','tenant':@acme@}");
-    fixture_make(fixture, "a1", "{'type':'application','name':'a1','applicationType':'genericServer','host':@h1@}");
-    fixture_make(fixture, "a2", "{'type':'application','name':'a2','applicationType':'genericServer','backup':@a1@,"
-                                "'account':{'type':'person','dbid':@anna@}}");
-    fixture_make(fixture, "team", "{'type':'accessGroup','name':'team','kind':'custom','members':[@anna@,@boss@]}");
-    fixture_make(fixture, "role", "{'type':'role','name':'role','members':[{'type':'person','dbid':@boss@}]}");
-    g_autoptr(Result) result = fixture_run(fixture, "default", "["
+    fixture_make(fixture, "a1",
+                 "{'type':'application','name':'a1','applicationType':'genericServer','host':@h1@}");
+    fixture_make(fixture, "a2",
+                 "{'type':'application','name':'a2','applicationType':'genericServer','backup':@a1@,"
+                 "'account':{'type':'person','dbid':@anna@}}");
+    fixture_make(fixture, "team",
+                 "{'type':'accessGroup','name':'team','kind':'custom','members':[@anna@,@boss@]}");
+    fixture_make(fixture, "role",
+                 "{'type':'role','name':'role','members':[{'type':'person','dbid':@boss@}]}");
+    g_autoptr(Result) result = fixture_run(
+        fixture, "default",
+        "["
         "{'op':'update','type':'accessGroup','dbid':@Users@,'add':{'members':[@anna@]}},"
         "{'op':'update','type':'accessGroup','dbid':@Administrators@,'add':{'members':[@boss@]}},"
         "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':{'type':'person','dbid':@anna@},"
@@ -401,13 +410,16 @@ fixture_new(void)
     fixture->store = conf_store_new(load_schema());
     fill_store(fixture);
     open_storage(fixture);
-    ConfAccessSettings access = {.login_attempts = 5, .login_pause_ms = 1000, .address_rate = 100, .hash_queue = 100};
+    ConfAccessSettings access = {
+        .login_attempts = 5, .login_pause_ms = 1000, .address_rate = 100, .hash_queue = 100};
     fixture->access = conf_access_new(fixture->store, &access);
     fixture->publisher = conf_publisher_new(fixture->store);
     ConfPublishFuncs funcs = {.done = on_published};
     conf_publisher_add(fixture->publisher, &funcs, fixture);
-    fixture->settings = (ConfCommitSettings){.max_operations = 10000, .response_timeout_ms = 60000, .queue_limit = 64 << 20};
-    fixture->queue = conf_commit_queue_new(fixture->store, fixture->access, fixture->storage, &fixture->settings);
+    fixture->settings =
+        (ConfCommitSettings){.max_operations = 10000, .response_timeout_ms = 60000, .queue_limit = 64 << 20};
+    fixture->queue =
+        conf_commit_queue_new(fixture->store, fixture->access, fixture->storage, &fixture->settings);
     conf_commit_queue_set_publisher(fixture->queue, fixture->publisher);
     make_company(fixture);
     return fixture;
@@ -477,8 +489,8 @@ fixture_person(Fixture *fixture, const char *name)
 }
 
 static void
-on_answer(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-          unsigned result_count, void *data)
+on_answer(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
+          const ConfOperationResult *results, unsigned result_count, void *data)
 {
     Result *result = data;
     g_assert_false(result->done);
@@ -514,8 +526,9 @@ fixture_submit(Fixture *fixture, const char *who, const char *text, bool dry_run
     g_autofree char *expanded = fixture_expand(fixture, text);
     bool is_list = expanded[0] == '[';
     g_autofree char *operations = is_list ? g_strdup(expanded) : g_strconcat("[", expanded, "]", NULL);
-    ConfTransaction *transaction = conf_transaction_new(is_list ? CONF_TRANSACTION_LIST : CONF_TRANSACTION_SINGLE,
-                                                        conf_slice_from_string(operations), dry_run);
+    ConfTransaction *transaction =
+        conf_transaction_new(is_list ? CONF_TRANSACTION_LIST : CONF_TRANSACTION_SINGLE,
+                             conf_slice_from_string(operations), dry_run);
     ConfKey application = {.dbid = 100, .type = CONF_TYPE_APPLICATION};
     if (who == NULL) {
         conf_transaction_set_trusted(transaction);
@@ -560,7 +573,8 @@ int64_t
 fixture_make(Fixture *fixture, const char *name, const char *object)
 {
     g_autofree char *text = g_strconcat("{'op':'create','object':", object, "}", NULL);
-    g_autoptr(Result) result = fixture_run(fixture, g_hash_table_size(fixture->names) > 0 ? "default" : NULL, text);
+    g_autoptr(Result) result =
+        fixture_run(fixture, g_hash_table_size(fixture->names) > 0 ? "default" : NULL, text);
     if (result->code != 0)
         g_error("%s: %s {%s}", object, result->message, result->data);
     int64_t dbid = g_array_index(result->results, ConfOperationResult, 0).key.dbid;
@@ -571,10 +585,12 @@ fixture_make(Fixture *fixture, const char *name, const char *object)
 const ConfObject *
 fixture_object(Fixture *fixture, const char *type, const char *name)
 {
-    const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(fixture->store), conf_slice_from_string(type));
+    const ConfTypeInfo *info =
+        conf_schema_type_by_name(conf_store_schema(fixture->store), conf_slice_from_string(type));
     g_assert_nonnull(info);
     void *dbid = g_hash_table_lookup(fixture->names, name);
-    return conf_store_lookup(fixture->store, (ConfKey){.type = info->id, .dbid = (int64_t)GPOINTER_TO_SIZE(dbid)});
+    return conf_store_lookup(fixture->store,
+                             (ConfKey){.type = info->id, .dbid = (int64_t)GPOINTER_TO_SIZE(dbid)});
 }
 
 const char *

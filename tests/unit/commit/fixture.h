@@ -1,5 +1,5 @@
-/* fixture.h - a store with the first content and a small company, a real storage over a database that fails as told, and
- * the commit queue between them. */
+/* fixture.h - a store with the first content and a small company, a real storage over a database that fails
+ * as told, and the commit queue between them. */
 #pragma once
 
 #include "commit/commit-queue.h"

@@ -1,4 +1,5 @@
-/* test-effects.c - what a transaction amounts to: the commit that is published, what is in memory and stored afterwards. */
+/* test-effects.c - what a transaction amounts to: the commit that is published, what is in memory and stored
+ * afterwards. */
 #include "fixture.h"
 
 #include <string.h>
@@ -38,7 +39,8 @@ static void
 test_tenant_brings_root_folders(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) result = fixture_run(fixture, "default", "{'op':'create','object':{'type':'tenant','name':'sub'}}");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "default", "{'op':'create','object':{'type':'tenant','name':'sub'}}");
     g_assert_cmpint(result->code, ==, 0);
     const ConfCommit *commit = result->commit;
     unsigned count, foldered = 0;
@@ -66,7 +68,8 @@ test_created_and_deleted_is_nothing(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     int64_t before = present_revision(fixture);
-    g_autoptr(Result) result = fixture_run(fixture, "default", "[{'op':'create','object':{'type':'host','name':'x'}},"
+    g_autoptr(Result) result = fixture_run(fixture, "default",
+                                           "[{'op':'create','object':{'type':'host','name':'x'}},"
                                            "{'op':'delete','type':'host','dbid':{'$created':0}}]");
     g_assert_cmpint(result->code, ==, 0);
     g_assert_null(result->commit);
@@ -80,17 +83,20 @@ test_there_and_back_is_nothing(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     const ConfObject *h1 = fixture_object(fixture, "host", "h1");
-    g_autoptr(Result) back = fixture_run(fixture, "default", "[{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'x'}},"
+    g_autoptr(Result) back = fixture_run(fixture, "default",
+                                         "[{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'x'}},"
                                          "{'op':'update','type':'host','dbid':@h1@,'patch':{'address':null}},"
                                          "{'op':'permission','type':'host','dbid':@h1@,'entries':[]},"
                                          "{'op':'permission','type':'host','dbid':@h1@,'inherit':true}]");
-    /* The first list that it had was the inherited one, so `default` can still name it in the last operation: repair. */
+    /* The first list that it had was the inherited one, so `default` can still name it in the last operation:
+     * repair. */
     g_assert_cmpint(back->code, ==, 0);
     g_assert_null(back->commit);
     g_assert_true(fixture_object(fixture, "host", "h1") == h1);
     g_assert_cmpint(nth_result(back, 0)->revision, ==, h1->revision);
 
-    g_autoptr(Result) same = fixture_run(fixture, "default", "{'op':'update','type':'host','dbid':@h1@,'patch':{'name':'h1'}}");
+    g_autoptr(Result) same =
+        fixture_run(fixture, "default", "{'op':'update','type':'host','dbid':@h1@,'patch':{'name':'h1'}}");
     g_assert_cmpint(same->code, ==, 0);
     g_assert_null(same->commit);
     g_assert_cmpint(same->revision, ==, h1->revision);
@@ -100,23 +106,27 @@ static void
 test_several_operations_one_change(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) updates = fixture_run(fixture, "default",
-                                            "[{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'x'}},"
-                                            "{'op':'update','type':'host','dbid':@h1@,'patch':{'lcaPort':5}}]");
+    g_autoptr(Result) updates =
+        fixture_run(fixture, "default",
+                    "[{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'x'}},"
+                    "{'op':'update','type':'host','dbid':@h1@,'patch':{'lcaPort':5}}]");
     const ConfChange *change = only_change(updates);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_UPDATE);
     g_assert_cmpstr(change->difference->data, ==, "\"patch\":{\"address\":\"x\",\"lcaPort\":5}");
     g_assert_cmpint(change->after->revision, ==, updates->revision);
 
-    g_autoptr(Result) created = fixture_run(fixture, "default", "[{'op':'create','object':{'type':'host','name':'n'}},"
-                                            "{'op':'update','type':'host','dbid':{'$created':0},'patch':{'address':'y'}}]");
+    g_autoptr(Result) created =
+        fixture_run(fixture, "default",
+                    "[{'op':'create','object':{'type':'host','name':'n'}},"
+                    "{'op':'update','type':'host','dbid':{'$created':0},'patch':{'address':'y'}}]");
     change = only_change(created);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_CREATE);
     assert_has(change->after->body->data, "\"address\":\"y\"");
 
-    g_autoptr(Result) deleted = fixture_run(fixture, "default",
-                                            "[{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'z'}},"
-                                            "{'op':'delete','type':'host','dbid':@h3@}]");
+    g_autoptr(Result) deleted =
+        fixture_run(fixture, "default",
+                    "[{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'z'}},"
+                    "{'op':'delete','type':'host','dbid':@h3@}]");
     change = only_change(deleted);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_DELETE);
     g_assert_null(strstr(change->before->body->data, "address"));
@@ -127,17 +137,20 @@ static void
 test_order_of_changes(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    /* Deletes come first in the request, in the worst order; a1 refers to h1, which lies in emea with inner and h2. */
-    g_autoptr(Result) result = fixture_run(fixture, "default",
-                                           "[{'op':'delete','type':'folder','dbid':@emea@},{'op':'delete','type':'folder','dbid':@inner@},"
-                                           "{'op':'delete','type':'host','dbid':@h1@},{'op':'delete','type':'host','dbid':@h2@},"
-                                           "{'op':'delete','type':'application','dbid':@a1@},"
-                                           "{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'x'}},"
-                                           "{'op':'create','object':{'type':'host','name':'n1'}},"
-                                           "{'op':'create','object':{'type':'host','name':'n2'}}]");
+    /* Deletes come first in the request, in the worst order; a1 refers to h1, which lies in emea with inner
+     * and h2. */
+    g_autoptr(Result) result = fixture_run(
+        fixture, "default",
+        "[{'op':'delete','type':'folder','dbid':@emea@},{'op':'delete','type':'folder','dbid':@inner@},"
+        "{'op':'delete','type':'host','dbid':@h1@},{'op':'delete','type':'host','dbid':@h2@},"
+        "{'op':'delete','type':'application','dbid':@a1@},"
+        "{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'x'}},"
+        "{'op':'create','object':{'type':'host','name':'n1'}},"
+        "{'op':'create','object':{'type':'host','name':'n2'}}]");
     g_assert_cmpint(result->code, ==, 0);
     const char *names[] = {"n1", "n2", "a2", "h3", "h2", "a1", "inner", "h1", "emea"};
-    const ConfChangeKind kinds[] = {CONF_CHANGE_CREATE, CONF_CHANGE_CREATE, CONF_CHANGE_UPDATE, CONF_CHANGE_UPDATE};
+    const ConfChangeKind kinds[] = {CONF_CHANGE_CREATE, CONF_CHANGE_CREATE, CONF_CHANGE_UPDATE,
+                                    CONF_CHANGE_UPDATE};
     g_assert_cmpuint(result->commit->change_count, ==, G_N_ELEMENTS(names));
     GHashTable *places = g_hash_table_new(g_str_hash, g_str_equal);
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -159,10 +172,11 @@ static void
 test_cycle_of_deletes(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) made = fixture_run(fixture, "default",
-                                         "[{'op':'create','object':{'type':'note','name':'n1'}},"
-                                         "{'op':'create','object':{'type':'note','name':'n2','next':{'$created':0}}},"
-                                         "{'op':'update','type':'note','name':'n1','patch':{'next':{'$created':1}}}]");
+    g_autoptr(Result) made =
+        fixture_run(fixture, "default",
+                    "[{'op':'create','object':{'type':'note','name':'n1'}},"
+                    "{'op':'create','object':{'type':'note','name':'n2','next':{'$created':0}}},"
+                    "{'op':'update','type':'note','name':'n1','patch':{'next':{'$created':1}}}]");
     g_assert_cmpint(made->code, ==, 0);
     g_autoptr(Result) result = fixture_run(fixture, "default", "{'op':'delete','type':'note','name':'n1'}");
     g_assert_cmpint(result->code, ==, 0);
@@ -176,7 +190,8 @@ test_permission_only(void)
     const ConfObject *h1 = fixture_object(fixture, "host", "h1");
     int64_t revision = h1->revision;
     const ConfAcl *inherited = fixture_object(fixture, "folder", "emea")->acl;
-    g_autoptr(Result) result = fixture_run(fixture, "default", "{'op':'permission','type':'host','dbid':@h1@,'grant':["
+    g_autoptr(Result) result = fixture_run(fixture, "default",
+                                           "{'op':'permission','type':'host','dbid':@h1@,'grant':["
                                            "{'account':{'type':'person','dbid':@carl@},'rights':['read']}]}");
     const ConfChange *change = only_change(result);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_PERMISSION);
@@ -186,9 +201,11 @@ test_permission_only(void)
     g_assert_cmpint(nth_result(result, 0)->revision, ==, result->revision);
     g_assert_cmpuint(change->after->acl->count, ==, inherited->count + 1);
     for (unsigned i = 0; i < inherited->count; i++)
-        g_assert_cmpuint(conf_acl_lookup(change->after->acl, inherited->entries[i].account), ==, inherited->entries[i].rights);
+        g_assert_cmpuint(conf_acl_lookup(change->after->acl, inherited->entries[i].account), ==,
+                         inherited->entries[i].rights);
 
-    g_autoptr(Result) again = fixture_run(fixture, "default", "{'op':'permission','type':'host','dbid':@h1@,'grant':["
+    g_autoptr(Result) again = fixture_run(fixture, "default",
+                                          "{'op':'permission','type':'host','dbid':@h1@,'grant':["
                                           "{'account':{'type':'person','dbid':@carl@},'rights':['read']}]}");
     g_assert_cmpint(again->code, ==, 0);
     g_assert_null(again->commit);
@@ -201,20 +218,23 @@ test_permission_nothing_while_inheriting(void)
     g_autoptr(Fixture) fixture = fixture_new();
     int64_t list_revision = fixture_object(fixture, "folder", "emea")->acl_revision;
     g_assert_cmpint(list_revision, >, 1);
-    g_autoptr(Result) granted = fixture_run(fixture, "default", "{'op':'permission','type':'host','dbid':@h2@,'grant':["
-                                            "{'account':{'type':'person','dbid':@anna@},'rights':['read']}]}");
+    g_autoptr(Result) granted =
+        fixture_run(fixture, "default",
+                    "{'op':'permission','type':'host','dbid':@h2@,'grant':["
+                    "{'account':{'type':'person','dbid':@anna@},'rights':['read']}]}");
     g_assert_cmpint(granted->code, ==, 0);
     g_assert_null(granted->commit);
     g_assert_cmpint(granted->revision, ==, list_revision);
     g_assert_null(fixture_object(fixture, "host", "h2")->acl);
 
-    g_autoptr(Result) stale = fixture_run(fixture, "default",
-                                          "{'op':'permission','type':'host','dbid':@h2@,'ifRevision':1,'entries':[]}");
+    g_autoptr(Result) stale = fixture_run(
+        fixture, "default", "{'op':'permission','type':'host','dbid':@h2@,'ifRevision':1,'entries':[]}");
     g_assert_cmpint(stale->code, ==, CONF_RPC_CHANGED);
     g_autofree char *wanted = g_strdup_printf("\"revision\":%" G_GINT64_FORMAT, list_revision);
     assert_has(stale->data, wanted);
-    g_autofree char *right = g_strdup_printf("{'op':'permission','type':'host','dbid':@h2@,'ifRevision':%" G_GINT64_FORMAT
-                                             ",'entries':[]}", list_revision);
+    g_autofree char *right = g_strdup_printf(
+        "{'op':'permission','type':'host','dbid':@h2@,'ifRevision':%" G_GINT64_FORMAT ",'entries':[]}",
+        list_revision);
     g_autoptr(Result) fresh = fixture_run(fixture, "default", right);
     g_assert_cmpint(only_change(fresh)->kind, ==, CONF_CHANGE_PERMISSION);
     g_assert_cmpuint(fixture_object(fixture, "host", "h2")->acl->count, ==, 0);
@@ -224,13 +244,16 @@ static void
 test_revoke(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) result = fixture_run(fixture, "default", "{'op':'permission','type':'folder','dbid':@emea@,'grant':["
-                                           "{'account':{'type':'person','dbid':@boss@},'rights':['read','change']}],'revoke':["
-                                           "{'account':{'type':'person','dbid':@anna@},'rights':['create','change']},"
-                                           "{'account':{'type':'person','dbid':@boss@},'rights':['change']}]}");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "default",
+                    "{'op':'permission','type':'folder','dbid':@emea@,'grant':["
+                    "{'account':{'type':'person','dbid':@boss@},'rights':['read','change']}],'revoke':["
+                    "{'account':{'type':'person','dbid':@anna@},'rights':['create','change']},"
+                    "{'account':{'type':'person','dbid':@boss@},'rights':['change']}]}");
     g_assert_cmpint(result->code, ==, 0);
     const ConfAcl *acl = fixture_object(fixture, "folder", "emea")->acl;
-    g_assert_cmpuint(conf_acl_lookup(acl, fixture_person(fixture, "anna")), ==, CONF_RIGHT_READ | CONF_RIGHT_DELETE);
+    g_assert_cmpuint(conf_acl_lookup(acl, fixture_person(fixture, "anna")), ==,
+                     CONF_RIGHT_READ | CONF_RIGHT_DELETE);
     g_assert_cmpuint(conf_acl_lookup(acl, fixture_person(fixture, "boss")), ==, CONF_RIGHT_READ);
 }
 
@@ -243,9 +266,10 @@ test_propagate(void)
                                           "{'op':'permission','type':'folder','dbid':@inner@,'entries':[]},"
                                           "{'op':'permission','type':'folder','dbid':@apac@,'entries':[]}]");
     g_assert_cmpint(lists->code, ==, 0);
-    g_autoptr(Result) result = fixture_run(fixture, "default",
-                                           "[{'op':'permission','type':'host','dbid':@h2@,'entries':[]},"
-                                           "{'op':'permission','type':'folder','dbid':@emea@,'propagate':true}]");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "default",
+                    "[{'op':'permission','type':'host','dbid':@h2@,'entries':[]},"
+                    "{'op':'permission','type':'folder','dbid':@emea@,'propagate':true}]");
     g_assert_cmpint(result->code, ==, 0);
     /* h2's list came and went within the transaction. */
     g_assert_cmpuint(result->commit->change_count, ==, 2);
@@ -261,12 +285,14 @@ static void
 test_propagate_needs_rights_below(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) lists = fixture_run(fixture, "default",
-                                          "[{'op':'permission','type':'folder','dbid':@emea@,'grant':["
-                                          "{'account':{'type':'person','dbid':@anna@},'rights':['changePermissions']}]},"
-                                          "{'op':'permission','type':'host','dbid':@h1@,'entries':[]}]");
+    g_autoptr(Result) lists =
+        fixture_run(fixture, "default",
+                    "[{'op':'permission','type':'folder','dbid':@emea@,'grant':["
+                    "{'account':{'type':'person','dbid':@anna@},'rights':['changePermissions']}]},"
+                    "{'op':'permission','type':'host','dbid':@h1@,'entries':[]}]");
     g_assert_cmpint(lists->code, ==, 0);
-    g_autoptr(Result) result = fixture_run(fixture, "anna", "{'op':'permission','type':'folder','dbid':@emea@,'propagate':true}");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "anna", "{'op':'permission','type':'folder','dbid':@emea@,'propagate':true}");
     g_assert_cmpint(result->code, ==, CONF_RPC_NOT_PERMITTED);
 }
 
@@ -274,20 +300,22 @@ static void
 test_update_and_permission_together(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) result = fixture_run(fixture, "default",
-                                           "[{'op':'permission','type':'host','dbid':@h3@,'inherit':true},"
-                                           "{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'x'}}]");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "default",
+                    "[{'op':'permission','type':'host','dbid':@h3@,'inherit':true},"
+                    "{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'x'}}]");
     const ConfChange *change = only_change(result);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_UPDATE);
     g_assert_nonnull(change->before->acl);
     g_assert_null(change->after->acl);
     /* An update alone leaves the list and its revision. */
     int64_t list_revision = fixture_object(fixture, "folder", "emea")->acl_revision;
-    g_autoptr(Result) second = fixture_run(fixture, "default",
-                                           "[{'op':'permission','type':'folder','dbid':@emea@,'inherit':true},"
-                                           "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':"
-                                           "{'type':'person','dbid':@anna@},'rights':['read','create','change','delete']}]},"
-                                           "{'op':'update','type':'folder','dbid':@emea@,'patch':{'class':'site'}}]");
+    g_autoptr(Result) second =
+        fixture_run(fixture, "default",
+                    "[{'op':'permission','type':'folder','dbid':@emea@,'inherit':true},"
+                    "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':"
+                    "{'type':'person','dbid':@anna@},'rights':['read','create','change','delete']}]},"
+                    "{'op':'update','type':'folder','dbid':@emea@,'patch':{'class':'site'}}]");
     change = only_change(second);
     g_assert_true(change->after->acl == change->before->acl);
     g_assert_cmpint(change->after->acl_revision, ==, list_revision);
@@ -297,12 +325,14 @@ static void
 test_deleted_account_leaves_lists(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    ConfKey team = {.dbid = fixture_object(fixture, "accessGroup", "team")->dbid, .type = CONF_TYPE_ACCESS_GROUP};
+    ConfKey team = {.dbid = fixture_object(fixture, "accessGroup", "team")->dbid,
+                    .type = CONF_TYPE_ACCESS_GROUP};
     int64_t revision = fixture_object(fixture, "host", "h3")->revision;
-    g_autoptr(Result) result = fixture_run(fixture, "default",
-                                           "[{'op':'permission','type':'host','dbid':@h1@,'entries':[{'account':"
-                                           "{'type':'accessGroup','dbid':@team@},'rights':['read']}]},"
-                                           "{'op':'delete','type':'accessGroup','dbid':@team@}]");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "default",
+                    "[{'op':'permission','type':'host','dbid':@h1@,'entries':[{'account':"
+                    "{'type':'accessGroup','dbid':@team@},'rights':['read']}]},"
+                    "{'op':'delete','type':'accessGroup','dbid':@team@}]");
     g_assert_cmpint(result->code, ==, 0);
     const ConfObject *h3 = fixture_object(fixture, "host", "h3");
     g_assert_cmpuint(conf_acl_lookup(h3->acl, team), ==, 0);
@@ -318,11 +348,12 @@ static void
 test_cascade(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) made = fixture_run(fixture, "default",
-                                         "[{'op':'create','object':{'type':'note','name':'n1','host':@h1@}},"
-                                         "{'op':'create','object':{'type':'note','name':'n2','next':{'$created':0}}},"
-                                         "{'op':'create','object':{'type':'note','name':'n3','watched':@h1@,'hosts':[@h2@,@h1@]}},"
-                                         "{'op':'update','type':'application','dbid':@a1@,'patch':{'host':null}}]");
+    g_autoptr(Result) made =
+        fixture_run(fixture, "default",
+                    "[{'op':'create','object':{'type':'note','name':'n1','host':@h1@}},"
+                    "{'op':'create','object':{'type':'note','name':'n2','next':{'$created':0}}},"
+                    "{'op':'create','object':{'type':'note','name':'n3','watched':@h1@,'hosts':[@h2@,@h1@]}},"
+                    "{'op':'update','type':'application','dbid':@a1@,'patch':{'host':null}}]");
     g_assert_cmpint(made->code, ==, 0);
     g_autoptr(Result) refused = fixture_run(fixture, "anna", "{'op':'delete','type':'host','dbid':@h1@}");
     g_assert_cmpint(refused->code, ==, CONF_RPC_NOT_PERMITTED);
@@ -342,9 +373,10 @@ static void
 test_clear_needs_no_right(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) made = fixture_run(fixture, "default",
-                                         "[{'op':'create','object':{'type':'note','name':'n','watched':@h2@}},"
-                                         "{'op':'permission','type':'note','name':'n','entries':[]}]");
+    g_autoptr(Result) made =
+        fixture_run(fixture, "default",
+                    "[{'op':'create','object':{'type':'note','name':'n','watched':@h2@}},"
+                    "{'op':'permission','type':'note','name':'n','entries':[]}]");
     g_assert_cmpint(made->code, ==, 0);
     g_autoptr(Result) result = fixture_run(fixture, "anna", "{'op':'delete','type':'host','dbid':@h2@}");
     g_assert_cmpint(result->code, ==, 0);
@@ -357,8 +389,10 @@ test_referrers_told(void)
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(GString) text = g_string_new("[");
     for (unsigned i = 0; i < 105; i++)
-        g_string_append_printf(text, "%s{'op':'create','object':{'type':'application','name':'r%u',"
-                               "'applicationType':'genericServer','host':@h2@}}", i > 0 ? "," : "", i);
+        g_string_append_printf(text,
+                               "%s{'op':'create','object':{'type':'application','name':'r%u',"
+                               "'applicationType':'genericServer','host':@h2@}}",
+                               i > 0 ? "," : "", i);
     g_string_append(text, "]");
     g_autoptr(Result) made = fixture_run(fixture, "default", text->str);
     g_assert_cmpint(made->code, ==, 0);
@@ -371,8 +405,8 @@ test_referrers_told(void)
     assert_has(refused->data, "\"others\":true");
 
     /* Who refers to it is not told to whom it is not visible, but that somebody does. */
-    g_autoptr(Result) hidden = fixture_run(fixture, "default",
-                                           "[{'op':'permission','type':'application','dbid':@a1@,'entries':[]}]");
+    g_autoptr(Result) hidden = fixture_run(
+        fixture, "default", "[{'op':'permission','type':'application','dbid':@a1@,'entries':[]}]");
     g_assert_cmpint(hidden->code, ==, 0);
     g_autoptr(Result) secret = fixture_run(fixture, "anna", "{'op':'delete','type':'host','dbid':@h1@}");
     g_assert_cmpint(secret->code, ==, CONF_RPC_REFERRED_TO);
@@ -389,10 +423,11 @@ test_secrets(void)
     g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
     Result *results[3];
     int64_t shown = 0;
-    const char *const hashes[] = {"{\"secretHash\":\"one\"}", "{\"secretHash\":\"two\"}", "{\"secretHash\":\"two\"}"};
+    const char *const hashes[] = {"{\"secretHash\":\"one\"}", "{\"secretHash\":\"two\"}",
+                                  "{\"secretHash\":\"two\"}"};
     for (unsigned i = 0; i < G_N_ELEMENTS(hashes); i++) {
-        ConfTransaction *transaction = conf_transaction_new_amend(a2, CONF_RIGHT_CHANGE_PERMISSIONS, CONF_SLICE(""),
-                                                                  conf_slice_from_string(hashes[i]));
+        ConfTransaction *transaction = conf_transaction_new_amend(
+            a2, CONF_RIGHT_CHANGE_PERMISSIONS, CONF_SLICE(""), conf_slice_from_string(hashes[i]));
         conf_transaction_set_author(transaction, author, author, (ConfKey){0}, NULL);
         results[i] = fixture_submit_transaction(fixture, transaction);
         fixture_wait(results[i]);
@@ -401,7 +436,8 @@ test_secrets(void)
         if (i == 0)
             shown = fixture_object(fixture, "application", "a2")->revision;
     }
-    /* The first shows, as secretSet; the second is told to replicas alone, so the body keeps its revision; the third is none. */
+    /* The first shows, as secretSet; the second is told to replicas alone, so the body keeps its revision;
+     * the third is none. */
     g_assert_cmpint(only_change(results[0])->kind, ==, CONF_CHANGE_UPDATE);
     assert_has(results[0]->commit->changes[0].difference->data, "\"secretSet\":true");
     g_assert_cmpint(only_change(results[1])->kind, ==, CONF_CHANGE_SECRET);
@@ -409,12 +445,13 @@ test_secrets(void)
     g_assert_cmpint(shown, ==, results[0]->revision);
     g_assert_null(results[2]->commit);
     g_assert_cmpint(results[2]->revision, ==, shown);
-    g_autofree char *secret = conf_object_get_secret(fixture_object(fixture, "application", "a2"), "secretHash");
+    g_autofree char *secret =
+        conf_object_get_secret(fixture_object(fixture, "application", "a2"), "secretHash");
     g_assert_cmpstr(secret, ==, "two");
 
     author = fixture_person(fixture, "anna");
-    ConfTransaction *transaction = conf_transaction_new_amend(a2, CONF_RIGHT_CHANGE_PERMISSIONS, CONF_SLICE(""),
-                                                              CONF_SLICE("{\"secretHash\":\"x\"}"));
+    ConfTransaction *transaction = conf_transaction_new_amend(
+        a2, CONF_RIGHT_CHANGE_PERMISSIONS, CONF_SLICE(""), CONF_SLICE("{\"secretHash\":\"x\"}"));
     conf_transaction_set_author(transaction, author, author, (ConfKey){0}, NULL);
     g_autoptr(Result) refused = fixture_submit_transaction(fixture, transaction);
     fixture_wait(refused);
@@ -435,8 +472,8 @@ static void
 test_nobody(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    ConfTransaction *transaction = conf_transaction_new(CONF_TRANSACTION_SINGLE,
-                                                        CONF_SLICE("[{\"op\":\"delete\",\"type\":\"tenant\",\"dbid\":1}]"), false);
+    ConfTransaction *transaction = conf_transaction_new(
+        CONF_TRANSACTION_SINGLE, CONF_SLICE("[{\"op\":\"delete\",\"type\":\"tenant\",\"dbid\":1}]"), false);
     g_autoptr(Result) result = fixture_submit_transaction(fixture, transaction);
     fixture_wait(result);
     g_assert_cmpint(result->code, ==, CONF_RPC_NOT_FOUND);
@@ -448,12 +485,15 @@ test_groups_of_a_directory(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     ConfKey carl = fixture_person(fixture, "carl");
-    ConfKey group = {.dbid = fixture_object(fixture, "accessGroup", "Administrators")->dbid, .type = CONF_TYPE_ACCESS_GROUP};
+    ConfKey group = {.dbid = fixture_object(fixture, "accessGroup", "Administrators")->dbid,
+                     .type = CONF_TYPE_ACCESS_GROUP};
     const int codes[] = {CONF_RPC_NOT_FOUND, 0, 0, CONF_RPC_NOT_FOUND};
     for (unsigned i = 0; i < G_N_ELEMENTS(codes); i++) {
-        g_autofree char *text = fixture_expand(fixture, i == 2 ? "[{'op':'permission','type':'host','dbid':@h1@,'entries':[]}]"
-                                                               : "[{'op':'update','type':'host','dbid':@h3@,'patch':{}}]");
-        ConfTransaction *transaction = conf_transaction_new(CONF_TRANSACTION_SINGLE, conf_slice_from_string(text), false);
+        g_autofree char *text =
+            fixture_expand(fixture, i == 2 ? "[{'op':'permission','type':'host','dbid':@h1@,'entries':[]}]"
+                                           : "[{'op':'update','type':'host','dbid':@h3@,'patch':{}}]");
+        ConfTransaction *transaction =
+            conf_transaction_new(CONF_TRANSACTION_SINGLE, conf_slice_from_string(text), false);
         conf_transaction_set_author(transaction, carl, carl, (ConfKey){0}, NULL);
         if (i > 0)
             conf_transaction_set_groups(transaction, &group, 1);
@@ -462,8 +502,8 @@ test_groups_of_a_directory(void)
         g_assert_cmpint(result->code, ==, codes[i]);
         if (i < 2)
             continue;
-        g_autoptr(Result) disabled = fixture_run(fixture, "default",
-                                                 "{'op':'update','type':'person','dbid':@carl@,'patch':{'state':'disabled'}}");
+        g_autoptr(Result) disabled = fixture_run(
+            fixture, "default", "{'op':'update','type':'person','dbid':@carl@,'patch':{'state':'disabled'}}");
         g_assert_cmpint(disabled->code, ==, 0);
     }
 }
@@ -474,7 +514,8 @@ test_not_found_in_the_same_words(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     static const char *const texts[][2] = {
-        {"{'op':'delete','path':'/Environment/Persons/boss'}", "{'op':'delete','path':'/Environment/Persons/none'}"},
+        {"{'op':'delete','path':'/Environment/Persons/boss'}",
+         "{'op':'delete','path':'/Environment/Persons/none'}"},
         {"{'op':'delete','type':'person','name':'boss'}", "{'op':'delete','type':'person','name':'none'}"},
         {"{'op':'delete','type':'person','dbid':@boss@}", "{'op':'delete','type':'person','dbid':4711}"},
         {"{'op':'update','type':'host','dbid':@h1@,'patch':{'folder':@Persons@}}",
@@ -490,7 +531,8 @@ test_not_found_in_the_same_words(void)
         g_assert_cmpint(hidden->code, ==, missing->code);
         g_assert_cmpint(hidden->code, !=, 0);
         g_assert_cmpstr(hidden->data, ==, missing->data);
-        g_autofree char *number = fixture_expand(fixture, "@boss@"), *folder = fixture_expand(fixture, "@Persons@");
+        g_autofree char *number = fixture_expand(fixture, "@boss@"),
+                        *folder = fixture_expand(fixture, "@Persons@");
         g_autoptr(GString) words = g_string_new(hidden->message);
         g_string_replace(words, "boss", "none", 0);
         g_string_replace(words, number, "4711", 0);
@@ -504,7 +546,8 @@ test_dry_run(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     int64_t before = present_revision(fixture);
-    const char *text = "[{'op':'create','object':{'type':'host','name':'n'}},{'op':'delete','type':'application','dbid':@a1@}]";
+    const char *text =
+        "[{'op':'create','object':{'type':'host','name':'n'}},{'op':'delete','type':'application','dbid':@a1@}]";
     g_autoptr(Result) dry = fixture_submit(fixture, "default", text, true);
     fixture_wait(dry);
     g_assert_cmpint(dry->code, ==, 0);
@@ -523,9 +566,11 @@ test_if_revision_within_transaction(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     int64_t revision = fixture_object(fixture, "host", "h1")->revision;
-    g_autofree char *text = g_strdup_printf("[{'op':'update','type':'host','dbid':@h1@,'ifRevision':%" G_GINT64_FORMAT
-                                            ",'patch':{'address':'x'}},{'op':'update','type':'host','dbid':@h1@,'ifRevision':%"
-                                            G_GINT64_FORMAT ",'patch':{'lcaPort':1}}]", revision, revision);
+    g_autofree char *text = g_strdup_printf(
+        "[{'op':'update','type':'host','dbid':@h1@,'ifRevision':%" G_GINT64_FORMAT
+        ",'patch':{'address':'x'}},{'op':'update','type':'host','dbid':@h1@,'ifRevision':%" G_GINT64_FORMAT
+        ",'patch':{'lcaPort':1}}]",
+        revision, revision);
     g_autoptr(Result) result = fixture_run(fixture, "default", text);
     g_assert_cmpint(only_change(result)->kind, ==, CONF_CHANGE_UPDATE);
 }
@@ -545,7 +590,9 @@ test_limit(void)
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(GString) text = g_string_new("[");
     for (unsigned i = 0; i < 20; i++)
-        g_string_append_printf(text, "%s{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@}}", i > 0 ? "," : "", i);
+        g_string_append_printf(text,
+                               "%s{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@}}",
+                               i > 0 ? "," : "", i);
     g_string_append(text, "]");
     g_autoptr(Result) made = fixture_run(fixture, "default", text->str);
     g_assert_cmpint(made->code, ==, 0);
@@ -560,14 +607,15 @@ test_limit(void)
     for (unsigned i = 0; i < count; i++)
         foldered += types[i]->foldered;
     assert_limit(fixture, "{'op':'create','object':{'type':'tenant','name':'t'}}", foldered + 1);
-    g_autoptr(Result) enabled = fixture_run(fixture, "default", "{'op':'update','type':'host','name':'n0','patch':{'state':'disabled'}}");
+    g_autoptr(Result) enabled = fixture_run(
+        fixture, "default", "{'op':'update','type':'host','name':'n0','patch':{'state':'disabled'}}");
     g_assert_cmpint(enabled->code, ==, 0);
     /* One of them is disabled already. */
     assert_limit(fixture, "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}", 20);
     settings.max_operations = 20;
     conf_commit_queue_set_settings(fixture->queue, &settings);
-    g_autoptr(Result) fits = fixture_run(fixture, "default",
-                                         "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}");
+    g_autoptr(Result) fits = fixture_run(
+        fixture, "default", "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}");
     g_assert_cmpint(fits->code, ==, 0);
     g_assert_cmpuint(fits->commit->change_count, ==, 20);
 }
@@ -578,8 +626,8 @@ test_limit_of_cascades(void)
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(GString) text = g_string_new("[");
     for (unsigned i = 0; i < 12; i++)
-        g_string_append_printf(text, "%s{'op':'create','object':{'type':'note','name':'n%u','%s':@h3@}}", i > 0 ? "," : "", i,
-                               i % 2 == 0 ? "host" : "watched");
+        g_string_append_printf(text, "%s{'op':'create','object':{'type':'note','name':'n%u','%s':@h3@}}",
+                               i > 0 ? "," : "", i, i % 2 == 0 ? "host" : "watched");
     g_string_append(text, "]");
     g_autoptr(Result) made = fixture_run(fixture, "default", text->str);
     g_assert_cmpint(made->code, ==, 0);
@@ -595,25 +643,30 @@ test_nesting(void)
     g_autoptr(Fixture) fixture = fixture_new();
     int64_t folder = conf_state_root_folder(conf_store_state(fixture->store), 1, CONF_TYPE_HOST)->dbid;
     for (unsigned depth = 2; depth <= 32; depth++) {
-        g_autofree char *object = g_strdup_printf("{'type':'folder','name':'deep','folder':%" G_GINT64_FORMAT "}", folder);
+        g_autofree char *object =
+            g_strdup_printf("{'type':'folder','name':'deep','folder':%" G_GINT64_FORMAT "}", folder);
         folder = fixture_make(fixture, "deepest", object);
     }
-    g_autoptr(Result) deeper = fixture_run(fixture, "default",
-                                           "{'op':'create','object':{'type':'folder','name':'deep','folder':@deepest@}}");
+    g_autoptr(Result) deeper = fixture_run(
+        fixture, "default", "{'op':'create','object':{'type':'folder','name':'deep','folder':@deepest@}}");
     g_assert_cmpint(deeper->code, ==, CONF_RPC_INVALID_PARAMS);
     assert_has(deeper->data, "/object/folder");
-    g_autoptr(Result) host = fixture_run(fixture, "default", "{'op':'create','object':{'type':'host','name':'deep','folder':@deepest@}}");
+    g_autoptr(Result) host = fixture_run(
+        fixture, "default", "{'op':'create','object':{'type':'host','name':'deep','folder':@deepest@}}");
     g_assert_cmpint(host->code, ==, 0);
     /* A folder with one below it does not fit at depth 32. */
-    g_autoptr(Result) moved = fixture_run(fixture, "default", "[{'op':'delete','type':'host','name':'deep'},"
+    g_autoptr(Result) moved = fixture_run(fixture, "default",
+                                          "[{'op':'delete','type':'host','name':'deep'},"
                                           "{'op':'delete','type':'folder','dbid':@deepest@}]");
     g_assert_cmpint(moved->code, ==, 0);
     const ConfObject *last = moved->commit->changes[moved->commit->change_count - 1].before;
     fixture_name(fixture, "depth31", last->folder);
-    g_autoptr(Result) refused = fixture_run(fixture, "default", "{'op':'update','type':'folder','dbid':@emea@,'patch':{'folder':@depth31@}}");
+    g_autoptr(Result) refused = fixture_run(
+        fixture, "default", "{'op':'update','type':'folder','dbid':@emea@,'patch':{'folder':@depth31@}}");
     g_assert_cmpint(refused->code, ==, CONF_RPC_INVALID_PARAMS);
     assert_has(refused->data, "/patch/folder");
-    g_autoptr(Result) fits = fixture_run(fixture, "default", "{'op':'update','type':'folder','dbid':@inner@,'patch':{'folder':@depth31@}}");
+    g_autoptr(Result) fits = fixture_run(
+        fixture, "default", "{'op':'update','type':'folder','dbid':@inner@,'patch':{'folder':@depth31@}}");
     g_assert_cmpint(fits->code, ==, 0);
 }
 
@@ -621,18 +674,20 @@ static void
 test_created_defaults(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) rights = fixture_run(fixture, "default",
-                                           "{'op':'permission','type':'folder','dbid':@acme Hosts@,'grant':[{'account':"
-                                           "{'type':'person','dbid':@carl@},'rights':['read','create','change']}]}");
+    g_autoptr(Result) rights =
+        fixture_run(fixture, "default",
+                    "{'op':'permission','type':'folder','dbid':@acme Hosts@,'grant':[{'account':"
+                    "{'type':'person','dbid':@carl@},'rights':['read','create','change']}]}");
     g_assert_cmpint(rights->code, ==, 0);
     /* carl's own tenant, which he cannot read; its root folder. */
-    g_autoptr(Result) made = fixture_run(fixture, "carl", "{'op':'create','object':{'type':'host','name':'h1'}}");
+    g_autoptr(Result) made =
+        fixture_run(fixture, "carl", "{'op':'create','object':{'type':'host','name':'h1'}}");
     const ConfObject *host = only_change(made)->after;
     g_assert_cmpint(host->tenant, ==, fixture_object(fixture, "tenant", "acme")->dbid);
     g_assert_cmpint(host->folder, ==, fixture_object(fixture, "folder", "acme Hosts")->dbid);
     /* The folder's tenant goes before the creator's; a folder holds what the one above it holds. */
-    g_autoptr(Result) folder = fixture_run(fixture, "default",
-                                           "{'op':'create','object':{'type':'folder','name':'f','folder':@acme Hosts@}}");
+    g_autoptr(Result) folder = fixture_run(
+        fixture, "default", "{'op':'create','object':{'type':'folder','name':'f','folder':@acme Hosts@}}");
     const ConfObject *made_folder = only_change(folder)->after;
     g_assert_cmpint(made_folder->tenant, ==, host->tenant);
     g_autofree char *holds = conf_object_get_string(made_folder, "holds");
@@ -644,7 +699,8 @@ test_chain_and_author(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree char *previous = g_strdup(conf_store_position(fixture->store)->chain);
-    g_autoptr(Result) result = fixture_run(fixture, "boss", "{'op':'create','object':{'type':'host','name':'n'}}");
+    g_autoptr(Result) result =
+        fixture_run(fixture, "boss", "{'op':'create','object':{'type':'host','name':'n'}}");
     g_assert_cmpint(result->code, ==, 0);
     g_auto(ConfBuffer) record = CONF_BUFFER_INIT;
     conf_commit_write_record(result->commit, conf_store_schema(fixture->store), &record);
@@ -668,7 +724,8 @@ main(int argc, char **argv)
     g_test_add_func("/commit/effects/order-of-changes", test_order_of_changes);
     g_test_add_func("/commit/effects/cycle-of-deletes", test_cycle_of_deletes);
     g_test_add_func("/commit/effects/permission-only", test_permission_only);
-    g_test_add_func("/commit/effects/permission-nothing-while-inheriting", test_permission_nothing_while_inheriting);
+    g_test_add_func("/commit/effects/permission-nothing-while-inheriting",
+                    test_permission_nothing_while_inheriting);
     g_test_add_func("/commit/effects/revoke", test_revoke);
     g_test_add_func("/commit/effects/propagate", test_propagate);
     g_test_add_func("/commit/effects/propagate-needs-rights-below", test_propagate_needs_rights_below);

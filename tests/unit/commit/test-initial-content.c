@@ -8,7 +8,8 @@
 static const ConfObject *
 named(Fixture *fixture, ConfTypeId type, const char *name)
 {
-    const ConfObject *object = conf_store_lookup_name(fixture->store, type, conf_slice_from_string(name), NULL);
+    const ConfObject *object =
+        conf_store_lookup_name(fixture->store, type, conf_slice_from_string(name), NULL);
     if (object == NULL)
         g_error("There is no %s", name);
     return object;
@@ -39,7 +40,8 @@ test_objects(void)
     const char *const groups[] = {"EVERYONE", "Users", "Administrators", "Super Administrators", "SYSTEM"};
     for (unsigned i = 0; i < G_N_ELEMENTS(groups); i++)
         named(fixture, CONF_TYPE_ACCESS_GROUP, groups[i]);
-    const char *const folders[] = {"Hosts", "Persons", "Access Groups", "Applications", "Tenants", "Roles", "Solutions"};
+    const char *const folders[] = {"Hosts",   "Persons", "Access Groups", "Applications",
+                                   "Tenants", "Roles",   "Solutions"};
     for (unsigned i = 0; i < G_N_ELEMENTS(folders); i++)
         g_assert_cmpint(named(fixture, CONF_TYPE_FOLDER, folders[i])->revision, ==, 1);
 }
@@ -52,7 +54,8 @@ test_settings(void)
     ConfSchema *schema = conf_schema_load(folder, &error);
     g_assert_no_error(error);
     g_autoptr(GHashTable) next_dbids = g_hash_table_new(NULL, NULL);
-    ConfInitialSettings settings = {.admin_name = "root", .admin_password_hash = "$y$x", .server_name = "cs1", .port = 7000};
+    ConfInitialSettings settings = {
+        .admin_name = "root", .admin_password_hash = "$y$x", .server_name = "cs1", .port = 7000};
     g_autoptr(GPtrArray) objects = conf_initial_content(schema, &settings, next_dbids, &error);
     g_assert_no_error(error);
     bool has_admin = false, has_server = false;
@@ -110,7 +113,8 @@ test_rights(void)
     g_assert_cmpuint(rights_of(fixture, "anna", persons), ==, 0);
     g_assert_cmpuint(rights_of(fixture, "anna", super), ==, 0);
     ConfKey account = conf_object_key(system);
-    g_assert_cmpuint(conf_access_rights(conf_store_state(fixture->store), account, hosts), ==, CONF_RIGHT_READ | CONF_RIGHT_EXECUTE);
+    g_assert_cmpuint(conf_access_rights(conf_store_state(fixture->store), account, hosts), ==,
+                     CONF_RIGHT_READ | CONF_RIGHT_EXECUTE);
     g_assert_true(conf_access_has_repairer(conf_store_state(fixture->store)));
 }
 

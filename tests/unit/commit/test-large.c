@@ -1,5 +1,5 @@
-/* test-large.c - transactions as large as they may be: checked in slices, so that nobody else waits long.  The figures are
- * written to the test's log; what is asserted is wide, since sanitizers stretch any slice. */
+/* test-large.c - transactions as large as they may be: checked in slices, so that nobody else waits long. The
+ * figures are written to the test's log; what is asserted is wide, since sanitizers stretch any slice. */
 #include "fixture.h"
 
 #include <time.h>
@@ -47,7 +47,8 @@ measure(Fixture *fixture, const char *what, const char *text, unsigned changes)
         g_error("%s: %s {%s}", what, result->message, result->data);
     g_assert_cmpuint(result->commit->change_count, ==, changes);
     g_test_message("%s: checked in %" G_GINT64_FORMAT " us, %u turns, the longest %" G_GINT64_FORMAT
-                   " us; longest turn of record and publication %" G_GINT64_FORMAT " us; in all %" G_GINT64_FORMAT " us",
+                   " us; longest turn of record and publication %" G_GINT64_FORMAT
+                   " us; in all %" G_GINT64_FORMAT " us",
                    what, check, turns, longest, last, processor_usec() - began);
     g_assert_cmpuint(turns, >, 10);
     g_assert_cmpint(longest, <, 2 * G_USEC_PER_SEC);
@@ -74,17 +75,20 @@ test_ten_thousand(void)
     ConfCommitSettings settings = fixture->settings;
     settings.max_operations = COUNT + 1; /* a root folder, or the folder itself, comes on top */
     conf_commit_queue_set_settings(fixture->queue, &settings);
-    g_autofree char *creates = list_of("{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@,'address':'10.0.0.1',"
-                                       "'osType':'Debian GNU/Linux 12','annex':{'site':{'room':'r%u','rack':'k%u'}}}}");
+    g_autofree char *creates =
+        list_of("{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@,'address':'10.0.0.1',"
+                "'osType':'Debian GNU/Linux 12','annex':{'site':{'room':'r%u','rack':'k%u'}}}}");
     g_autofree char *updates = list_of("{'op':'update','type':'host','name':'n%u','patch':{'lcaPort':%u}}");
     g_autofree char *referrers = list_of("{'op':'create','object':{'type':'note','name':'t%u','host':@h3@}}");
     g_autofree char *persons = list_of("{'op':'create','object':{'type':'person','name':'p%u'}}");
-    g_autofree char *folders = list_of("{'op':'create','object':{'type':'folder','name':'f%u','folder':@inner@}}");
+    g_autofree char *folders =
+        list_of("{'op':'create','object':{'type':'folder','name':'f%u','folder':@inner@}}");
     g_autofree char *deletes = list_of("{'op':'delete','type':'host','name':'n%u'}");
     measure(fixture, "create hosts", creates, COUNT);
     measure(fixture, "update hosts", updates, COUNT);
     measure(fixture, "create notes", referrers, COUNT + 1);
-    measure(fixture, "disable a folder", "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}", COUNT + 1);
+    measure(fixture, "disable a folder",
+            "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}", COUNT + 1);
     measure(fixture, "cascade", "{'op':'delete','type':'host','dbid':@h3@}", COUNT + 1);
     measure(fixture, "delete hosts", deletes, COUNT);
     measure(fixture, "create persons", persons, COUNT);
@@ -99,10 +103,11 @@ test_too_many(void)
     settings.max_operations = COUNT;
     conf_commit_queue_set_settings(fixture->queue, &settings);
     g_autofree char *wanted = g_strdup_printf("\"operations\":%d,\"limit\":%d", COUNT + 1, COUNT);
-    g_autofree char *creates = list_of("{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@}}");
+    g_autofree char *creates =
+        list_of("{'op':'create','object':{'type':'host','name':'n%u','folder':@apac@}}");
     measure(fixture, "create hosts", creates, COUNT);
-    g_autoptr(Result) result = fixture_run(fixture, "default",
-                                           "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}");
+    g_autoptr(Result) result = fixture_run(
+        fixture, "default", "{'op':'update','type':'folder','dbid':@apac@,'patch':{'state':'disabled'}}");
     g_assert_cmpint(result->code, ==, CONF_RPC_LIMIT);
     g_assert_cmpstr(result->data, ==, wanted);
 }

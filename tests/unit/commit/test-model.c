@@ -1,5 +1,5 @@
-/* test-model.c - random transactions against a naive model: what went well is as the model says, what did not left no
- * trace, and whoever follows the commits alone has the same as the store and the database. */
+/* test-model.c - random transactions against a naive model: what went well is as the model says, what did not
+ * left no trace, and whoever follows the commits alone has the same as the store and the database. */
 #include "fixture.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 typedef struct {
     int64_t dbid, folder;
     char name[16];
-    int port;  /* -1: unset */
+    int port;     /* -1: unset */
     int64_t note; /* dbid of the host it watches; 0: none */
     bool enabled, exists;
 } Host;
@@ -28,7 +28,8 @@ typedef struct {
 static void
 mirror_fill(Mirror *mirror, Fixture *fixture)
 {
-    mirror->bodies = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)conf_object_unref);
+    mirror->bodies =
+        g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, (GDestroyNotify)conf_object_unref);
     const ConfObject *object = NULL;
     ConfKey after = {0};
     while ((object = conf_store_next(fixture->store, after)) != NULL) {
@@ -49,8 +50,9 @@ mirror_apply(Mirror *mirror, Fixture *fixture, const ConfCommit *commit)
         *key = conf_object_key(change->after != NULL ? change->after : change->before);
         g_ptr_array_add(keys, key);
         g_assert_true(g_hash_table_add(seen, key)); /* each object once */
-        ConfChangeKind rank = change->kind == CONF_CHANGE_PERMISSION || change->kind == CONF_CHANGE_SECRET ? CONF_CHANGE_UPDATE
-                                                                                                       : change->kind;
+        ConfChangeKind rank = change->kind == CONF_CHANGE_PERMISSION || change->kind == CONF_CHANGE_SECRET
+                                  ? CONF_CHANGE_UPDATE
+                                  : change->kind;
         g_assert_cmpint(rank, >=, last);
         last = rank;
         g_assert_true(g_hash_table_lookup(mirror->bodies, key) == change->before);
@@ -60,8 +62,8 @@ mirror_apply(Mirror *mirror, Fixture *fixture, const ConfCommit *commit)
             g_autofree char *text = g_strdup_printf("{%s}", change->difference->data);
             const ConfJson *tree = conf_json_parse(arena, conf_slice_from_string(text), NULL, NULL, NULL);
             g_autoptr(GError) error = NULL;
-            g_autoptr(ConfBytes) body = conf_object_apply_difference(conf_store_schema(fixture->store), arena, change->before, tree,
-                                                                     commit->revision, &error);
+            g_autoptr(ConfBytes) body = conf_object_apply_difference(
+                conf_store_schema(fixture->store), arena, change->before, tree, commit->revision, &error);
             g_assert_no_error(error);
             g_assert_cmpstr(body->data, ==, change->after->body->data);
         }
@@ -115,20 +117,26 @@ random_operation(Model *model, GString *text, unsigned index, bool has_created[]
         g_string_append_c(text, ',');
     if (kind < 3 && model->count < HOSTS) {
         host = &model->hosts[model->count++];
-        *host = (Host){.dbid = -(int64_t)index - 1, .folder = model->folders[g_test_rand_int_range(0, FOLDERS)], .port = -1,
-                       .enabled = g_test_rand_int_range(0, 5) > 0, .exists = true};
+        *host = (Host){.dbid = -(int64_t)index - 1,
+                       .folder = model->folders[g_test_rand_int_range(0, FOLDERS)],
+                       .port = -1,
+                       .enabled = g_test_rand_int_range(0, 5) > 0,
+                       .exists = true};
         g_snprintf(host->name, sizeof(host->name), "x%d", g_test_rand_int_range(0, 60));
         has_created[index] = true;
-        g_string_append_printf(text, "{'op':'create','object':{'type':'host','name':'%s','folder':%" G_GINT64_FORMAT
-                               ",'state':'%s'}}", host->name, host->folder, host->enabled ? "enabled" : "disabled");
+        g_string_append_printf(text,
+                               "{'op':'create','object':{'type':'host','name':'%s','folder':%" G_GINT64_FORMAT
+                               ",'state':'%s'}}",
+                               host->name, host->folder, host->enabled ? "enabled" : "disabled");
         return true;
     }
     if (host == NULL) {
         g_string_append(text, "{'op':'delete','type':'host','dbid':4711}");
         return false;
     }
-    g_autofree char *dbid = host->dbid < 0 ? g_strdup_printf("{'$created':%" G_GINT64_FORMAT "}", -host->dbid - 1)
-                                           : g_strdup_printf("%" G_GINT64_FORMAT, host->dbid);
+    g_autofree char *dbid = host->dbid < 0
+                                ? g_strdup_printf("{'$created':%" G_GINT64_FORMAT "}", -host->dbid - 1)
+                                : g_strdup_printf("%" G_GINT64_FORMAT, host->dbid);
     if (kind < 5) {
         g_string_append_printf(text, "{'op':'delete','type':'host','dbid':%s}", dbid);
         bool existed = host->exists;
@@ -137,15 +145,18 @@ random_operation(Model *model, GString *text, unsigned index, bool has_created[]
     }
     if (kind < 6) {
         host->folder = model->folders[g_test_rand_int_range(0, FOLDERS)];
-        g_string_append_printf(text, "{'op':'update','type':'host','dbid':%s,'patch':{'folder':%" G_GINT64_FORMAT "}}", dbid,
-                               host->folder);
+        g_string_append_printf(
+            text, "{'op':'update','type':'host','dbid':%s,'patch':{'folder':%" G_GINT64_FORMAT "}}", dbid,
+            host->folder);
     } else if (kind < 7) {
         g_snprintf(host->name, sizeof(host->name), "x%d", g_test_rand_int_range(0, 60));
-        g_string_append_printf(text, "{'op':'update','type':'host','dbid':%s,'patch':{'name':'%s'}}", dbid, host->name);
+        g_string_append_printf(text, "{'op':'update','type':'host','dbid':%s,'patch':{'name':'%s'}}", dbid,
+                               host->name);
     } else if (kind < 9) {
         host->port = g_test_rand_int_range(-1, 3);
         g_autofree char *port = host->port < 0 ? g_strdup("null") : g_strdup_printf("%d", host->port);
-        g_string_append_printf(text, "{'op':'update','type':'host','dbid':%s,'patch':{'lcaPort':%s}}", dbid, port);
+        g_string_append_printf(text, "{'op':'update','type':'host','dbid':%s,'patch':{'lcaPort':%s}}", dbid,
+                               port);
     } else {
         bool inherits = g_test_rand_bit();
         g_string_append_printf(text, "{'op':'permission','type':'host','dbid':%s,'%s':true}", dbid,
@@ -158,7 +169,8 @@ random_operation(Model *model, GString *text, unsigned index, bool has_created[]
 static void
 compare_host(Fixture *fixture, const Host *host)
 {
-    const ConfObject *object = conf_store_lookup(fixture->store, (ConfKey){.dbid = host->dbid, .type = CONF_TYPE_HOST});
+    const ConfObject *object =
+        conf_store_lookup(fixture->store, (ConfKey){.dbid = host->dbid, .type = CONF_TYPE_HOST});
     g_assert_true((object != NULL) == host->exists);
     if (object == NULL)
         return;
@@ -214,7 +226,8 @@ test_random(void)
         if (fits) {
             for (unsigned i = 0; i < next.count; i++) {
                 if (next.hosts[i].dbid < 0)
-                    next.hosts[i].dbid = g_array_index(result->results, ConfOperationResult, -next.hosts[i].dbid - 1).key.dbid;
+                    next.hosts[i].dbid =
+                        g_array_index(result->results, ConfOperationResult, -next.hosts[i].dbid - 1).key.dbid;
             }
             model = next;
         }
@@ -231,7 +244,8 @@ test_random(void)
     g_hash_table_unref(mirror.bodies);
 }
 
-/* Transactions of one batch build upon one another: whatever is gathered, the mirror has what the store has. */
+/* Transactions of one batch build upon one another: whatever is gathered, the mirror has
+ * what the store has. */
 static void
 test_random_batches(void)
 {
@@ -262,7 +276,8 @@ test_random_batches(void)
             gssize position = at - text->str;
             g_string_erase(text, position, 2);
             g_string_insert(text, position, number);
-            g_ptr_array_add(results, fixture_submit(fixture, "default", text->str, g_test_rand_int_range(0, 8) == 0));
+            g_ptr_array_add(results,
+                            fixture_submit(fixture, "default", text->str, g_test_rand_int_range(0, 8) == 0));
         }
         database_set_mode(g_test_rand_int_range(0, 6) == 0 ? DATABASE_FULL : DATABASE_WELL);
         for (unsigned i = 0; i < results->len; i++) {
@@ -273,7 +288,8 @@ test_random_batches(void)
         for (; followed < fixture->published->len; followed++)
             mirror_apply(&mirror, fixture, g_ptr_array_index(fixture->published, followed));
         mirror_compare(&mirror, fixture);
-        /* A disabled folder holds nothing that was not enabled afterwards: none of the texts does that to emea's content. */
+        /* A disabled folder holds nothing that was not enabled afterwards: none of the texts does that to
+         * emea's content. */
         g_assert_cmpint(database_revision(), ==, conf_store_position(fixture->store)->revision);
     }
     g_assert_cmpuint(good, >, 100);

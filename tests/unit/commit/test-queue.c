@@ -1,5 +1,5 @@
-/* test-queue.c - transactions in a row: gathered into batches, answered in order, and what is told when the database is
- * full, away, hanging, or another server's. */
+/* test-queue.c - transactions in a row: gathered into batches, answered in order, and what is told when the
+ * database is full, away, hanging, or another server's. */
 #include "fixture.h"
 
 #include <string.h>
@@ -87,12 +87,14 @@ test_judged_by_those_before(void)
     g_autoptr(Result) bad = submit_create(fixture, "h1");
     g_autoptr(Result) first = submit_create(fixture, "n");
     g_autoptr(Result) clash = submit_create(fixture, "n");
-    g_autoptr(Result) changed = fixture_submit(fixture, "default", "{'op':'update','type':'host','name':'n','patch':{'address':'x'}}",
-                                               false);
-    g_autoptr(Result) nothing = fixture_submit(fixture, "default", "[{'op':'update','type':'host','name':'n','patch':{'address':'x'}}]",
-                                               false);
-    g_autoptr(Result) deleted = fixture_submit(fixture, "default", "{'op':'delete','type':'host','name':'n'}", false);
-    g_autoptr(Result) gone = fixture_submit(fixture, "default", "{'op':'delete','type':'host','name':'n'}", false);
+    g_autoptr(Result) changed = fixture_submit(
+        fixture, "default", "{'op':'update','type':'host','name':'n','patch':{'address':'x'}}", false);
+    g_autoptr(Result) nothing = fixture_submit(
+        fixture, "default", "[{'op':'update','type':'host','name':'n','patch':{'address':'x'}}]", false);
+    g_autoptr(Result) deleted =
+        fixture_submit(fixture, "default", "{'op':'delete','type':'host','name':'n'}", false);
+    g_autoptr(Result) gone =
+        fixture_submit(fixture, "default", "{'op':'delete','type':'host','name':'n'}", false);
     fixture_wait(gone);
     g_assert_cmpint(bad->code, ==, CONF_RPC_NAME_TAKEN);
     g_assert_cmpint(first->revision, ==, before + 1);
@@ -123,7 +125,8 @@ test_refused_at_once(void)
     fixture_wait(bad);
     g_assert_false(good->done);
     g_assert_false(worse->done);
-    g_autoptr(Result) dry = fixture_submit(fixture, "default", "{'op':'create','object':{'type':'host','name':'m'}}", true);
+    g_autoptr(Result) dry =
+        fixture_submit(fixture, "default", "{'op':'create','object':{'type':'host','name':'m'}}", true);
     for (unsigned i = 0; i < 10; i++)
         fixture_turn();
     g_assert_false(worse->done);
@@ -189,7 +192,8 @@ test_unknown_for_long(void)
     database_set_away(true);
     database_set_mode(DATABASE_UNKNOWN_STORED);
     g_autoptr(Result) result = submit_create(fixture, "n");
-    g_autoptr(Result) dry = fixture_submit(fixture, "default", "{'op':'create','object':{'type':'host','name':'m'}}", true);
+    g_autoptr(Result) dry =
+        fixture_submit(fixture, "default", "{'op':'create','object':{'type':'host','name':'m'}}", true);
     fixture_wait(dry);
     g_assert_true(result->done);
     g_assert_cmpint(result->code, ==, CONF_RPC_OUTCOME_UNKNOWN);
@@ -380,10 +384,12 @@ static void
 test_refused_leaves_nothing(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(Result) bad = fixture_submit(fixture, "default",
-                                           "[{'op':'create','object':{'type':'host','name':'n'}},"
-                                           "{'op':'update','type':'folder','dbid':@emea@,'patch':{'state':'disabled'}},"
-                                           "{'op':'delete','type':'host','dbid':4711}]", false);
+    g_autoptr(Result) bad =
+        fixture_submit(fixture, "default",
+                       "[{'op':'create','object':{'type':'host','name':'n'}},"
+                       "{'op':'update','type':'folder','dbid':@emea@,'patch':{'state':'disabled'}},"
+                       "{'op':'delete','type':'host','dbid':4711}]",
+                       false);
     g_autoptr(Result) good = submit_create(fixture, "n");
     fixture_wait(good);
     g_assert_cmpint(bad->code, ==, CONF_RPC_NOT_FOUND);
