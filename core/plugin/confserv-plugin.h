@@ -362,7 +362,7 @@ typedef struct {
     bool (*read_lease)(void *db, ConfStorageLease *lease, GError **error);
     /* epoch := epoch + 1 where it is still `seen`; CONF_ERROR_HELD otherwise. */
     bool (*take_lease)(void *db, int64_t seen_epoch, const char *holder, int64_t *epoch, GError **error);
-    /* beat := beat + 1 where epoch is mine; CONF_ERROR_DEPOSED otherwise. */
+    /* beat := beat + 1 where epoch is mine; CONF_ERROR_DEPOSED otherwise.  Also within the func of a load. */
     bool (*renew_lease)(void *db, int64_t epoch, GError **error);
     /* (type, dbid) order */
     bool (*load_objects)(void *db, ConfStorageObjectFunc func, void *data, GError **error);

@@ -12,6 +12,9 @@
 #include "base/error.h"
 #include "base/log.h"
 
+/* A database that stayed for this long after a loss is as good as any. */
+static const int64_t CALM_USEC = 30 * 1000000;
+
 static ConfStoredVerdict renew_once(ConfStorage *storage, GError **error);
 static bool reopen(ConfStorage *storage, GError **error);
 static bool is_ours(const ConfStorage *storage, const ConfStorageLease *lease);
@@ -65,6 +68,7 @@ conf_storage_recover(ConfStorage *storage, bool at_once)
     if (!at_once && now - storage->last_attempt < (int64_t)CONF_STORAGE_RETRY_MIN_MS * 1000)
         return false;
     storage->last_attempt = now;
+    storage->retry_delay_ms = MIN(storage->retry_delay_ms * 2, storage->reconnect_max_ms);
     g_autoptr(GError) fault = NULL;
     bool usable = storage->provider->is_alive(storage->db) || reopen(storage, &fault);
     if (storage->health == CONF_STORAGE_ENDED)
@@ -79,7 +83,6 @@ conf_storage_recover(ConfStorage *storage, bool at_once)
         return false;
     }
     keep_fault(storage, fault);
-    storage->retry_delay_ms = MIN(storage->retry_delay_ms * 2, storage->reconnect_max_ms);
     storage->retry_due = conf_clock_monotonic_usec() + storage->retry_delay_ms * 1000;
     return false;
 }
@@ -92,7 +95,10 @@ conf_storage_lose(ConfStorage *storage, const GError *error)
         return;
     storage->health = CONF_STORAGE_LOST;
     storage->last_attempt = conf_clock_monotonic_usec();
-    storage->retry_delay_ms = CONF_STORAGE_RETRY_MIN_MS;
+    /* Lost again soon after it was found (a disk that has room for a little): the pauses stay long. */
+    bool again = storage->found_at != 0 && storage->last_attempt - storage->found_at < CALM_USEC;
+    if (!again)
+        storage->retry_delay_ms = CONF_STORAGE_RETRY_MIN_MS;
     storage->retry_due = storage->last_attempt + storage->retry_delay_ms * 1000;
     conf_log(CONF_LOG_DATABASE_LOST, "why", error->message, NULL);
     conf_storage_tell_lost(storage, error);
@@ -104,6 +110,7 @@ conf_storage_recovered(ConfStorage *storage)
     if (storage->health != CONF_STORAGE_LOST)
         return;
     storage->health = CONF_STORAGE_READY;
+    storage->found_at = conf_clock_monotonic_usec();
     g_clear_error(&storage->fault);
     conf_log(CONF_LOG_DATABASE_FOUND, NULL);
     conf_storage_tell_found(storage);

@@ -63,8 +63,9 @@ struct ConfStorage {
     int64_t retry_due; /* LOST: next attempt */
     int64_t retry_delay_ms;
     int64_t last_attempt; /* LOST */
-    GError *fault;        /* LOST: why */
-    bool end_untold;      /* ENDED: deposed() is told after the verdict of the commit that found out */
+    int64_t found_at;
+    GError *fault;   /* LOST: why */
+    bool end_untold; /* ENDED: deposed() is told after the verdict of the commit that found out */
     int64_t epoch_seen;
     int64_t fault_until;  /* fault points: the database stays away */
     int64_t confirmed_at; /* atomic */

@@ -32,6 +32,17 @@ static const ConfOption OPTIONS[] = {
     CONF_OPTION_END,
 };
 
+/* A load, and the lease that must not lapse while it lasts. */
+typedef struct {
+    ConfStorage *storage;
+    ConfStorageObjectFunc object;
+    ConfStorageChangeFunc change;
+    void *data;
+} Load;
+
+static bool take_object(const ConfStorageObject *object, void *data, GError **error);
+static bool take_change(const ConfStorageChange *change, void *data, GError **error);
+static bool keep_lease(ConfStorage *storage, GError **error);
 static bool read_options(ConfStorage *storage, GError **error);
 static const char *look_up_option(const char *key, void *data);
 static bool end_writer(ConfStorage *storage);
@@ -125,7 +136,8 @@ conf_storage_load_state(ConfStorage *storage, ConfStorageState *state, GError **
 bool
 conf_storage_load_objects(ConfStorage *storage, ConfStorageObjectFunc func, void *data, GError **error)
 {
-    return storage->provider->load_objects(storage->db, func, data, error);
+    Load load = {.storage = storage, .object = func, .data = data};
+    return storage->provider->load_objects(storage->db, take_object, &load, error);
 }
 
 bool
@@ -138,7 +150,8 @@ bool
 conf_storage_load_changes(ConfStorage *storage, int64_t after, ConfStorageChangeFunc func, void *data,
                           GError **error)
 {
-    return storage->provider->load_changes(storage->db, after, func, data, error);
+    Load load = {.storage = storage, .change = func, .data = data};
+    return storage->provider->load_changes(storage->db, after, take_change, &load, error);
 }
 
 bool
@@ -214,6 +227,42 @@ conf_storage_open_db(ConfStorage *storage, bool create, GError **error)
         return NULL;
     }
     return storage->provider->open(look_up_option, storage, create, error);
+}
+
+static bool
+take_object(const ConfStorageObject *object, void *data, GError **error)
+{
+    const Load *load = data;
+    return keep_lease(load->storage, error) && load->object(object, load->data, error);
+}
+
+static bool
+take_change(const ConfStorageChange *change, void *data, GError **error)
+{
+    const Load *load = data;
+    return keep_lease(load->storage, error) && load->change(change, load->data, error);
+}
+
+/* A large database takes longer to load than the lease lasts, and the writer thread is not there yet. */
+static bool
+keep_lease(ConfStorage *storage, GError **error)
+{
+    int64_t now = conf_clock_monotonic_usec();
+    if (storage->epoch == 0 || storage->thread != NULL || now < storage->renew_due)
+        return true;
+    GError *fault = NULL;
+    if (storage->provider->renew_lease(storage->db, storage->epoch, &fault)) {
+        conf_storage_note_confirmed(storage, now);
+        return true;
+    }
+    if (g_error_matches(fault, CONF_ERROR, CONF_ERROR_DEPOSED)) {
+        g_propagate_error(error, fault);
+        return false;
+    }
+    /* Locked or full: what is loaded stays good, and the first commit is fenced. */
+    g_clear_error(&fault);
+    storage->renew_due = now + (int64_t)storage->lease_time_ms * 1000 / 10;
+    return true;
 }
 
 static bool

@@ -31,6 +31,8 @@ static bool take_work(ConfStorage *storage, int64_t quiet_since, Work *work);
 static int64_t next_due(const ConfStorage *storage, int64_t quiet_since);
 static void do_commit(ConfStorage *storage, const ConfStorageCommit *commit);
 static ConfStoredVerdict try_commit(ConfStorage *storage, const ConfStorageCommit *commit, GError **error);
+static ConfStoredVerdict judge_failure(ConfStorage *storage, const ConfStorageCommit *commit, bool locked,
+                                       GError **error);
 static bool commit_once(ConfStorage *storage, const ConfStorageBatch *batch, GError **error);
 static void do_confirms(ConfStorage *storage, GArray *confirms);
 static void do_prune(ConfStorage *storage);
@@ -217,11 +219,14 @@ do_commit(ConfStorage *storage, const ConfStorageCommit *commit)
     conf_storage_tell_verdict(storage, commit->func, commit->data, verdict, error, true);
 }
 
+/* While the database is lost the commit itself is the attempt to come back: where there is room for it
+ * again, it is stored, and where there is none, nobody is told that the database had been found in
+ * between. */
 static ConfStoredVerdict
 try_commit(ConfStorage *storage, const ConfStorageCommit *commit, GError **error)
 {
     int64_t busy_until = conf_clock_monotonic_usec() + (int64_t)CONF_STORAGE_BUSY_MS * 1000;
-    if (storage->health == CONF_STORAGE_LOST)
+    if (storage->health == CONF_STORAGE_LOST && !storage->provider->is_alive(storage->db))
         conf_storage_recover(storage, false);
     for (;;) {
         if (storage->health == CONF_STORAGE_ENDED) {
@@ -229,7 +234,7 @@ try_commit(ConfStorage *storage, const ConfStorageCommit *commit, GError **error
                         storage->epoch);
             return CONF_STORAGE_DEPOSED;
         }
-        if (storage->health == CONF_STORAGE_LOST) {
+        if (storage->health == CONF_STORAGE_LOST && !storage->provider->is_alive(storage->db)) {
             g_propagate_error(error, g_error_copy(storage->fault));
             return CONF_NOT_STORED;
         }
@@ -237,29 +242,39 @@ try_commit(ConfStorage *storage, const ConfStorageCommit *commit, GError **error
         GError *fault = NULL;
         if (commit_once(storage, commit->batch, &fault)) {
             conf_storage_note_confirmed(storage, started);
+            conf_storage_recovered(storage);
             return CONF_STORED;
         }
-        bool alive = storage->provider->is_alive(storage->db);
-        bool locked = alive && g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNAVAILABLE);
-        if (locked && started < busy_until && conf_storage_pause(storage, 10)) {
+        bool locked = g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNAVAILABLE) &&
+                      storage->provider->is_alive(storage->db);
+        if (locked && storage->health == CONF_STORAGE_READY && started < busy_until &&
+            conf_storage_pause(storage, 10)) {
             g_clear_error(&fault);
             continue;
         }
         g_propagate_error(error, fault);
-        if (g_error_matches(fault, CONF_ERROR, CONF_ERROR_UNKNOWN)) {
-            if (commit->unknown != NULL)
-                conf_storage_tell_unknown(storage, commit->unknown, commit->data);
-            return conf_storage_settle(storage, commit->batch, error);
-        }
-        if (g_error_matches(fault, CONF_ERROR, CONF_ERROR_DEPOSED)) {
-            conf_storage_end(storage, 0);
-            return CONF_STORAGE_DEPOSED;
-        }
-        /* What is wrong with the batch by itself says nothing about the database. */
-        if (!alive || locked || g_error_matches(fault, CONF_ERROR, CONF_ERROR_FULL))
-            conf_storage_lose(storage, fault);
-        return CONF_NOT_STORED;
+        return judge_failure(storage, commit, locked, error);
     }
+}
+
+/* *error says why the commit failed. */
+static ConfStoredVerdict
+judge_failure(ConfStorage *storage, const ConfStorageCommit *commit, bool locked, GError **error)
+{
+    if (g_error_matches(*error, CONF_ERROR, CONF_ERROR_UNKNOWN)) {
+        if (commit->unknown != NULL)
+            conf_storage_tell_unknown(storage, commit->unknown, commit->data);
+        return conf_storage_settle(storage, commit->batch, error);
+    }
+    if (g_error_matches(*error, CONF_ERROR, CONF_ERROR_DEPOSED)) {
+        conf_storage_end(storage, 0);
+        return CONF_STORAGE_DEPOSED;
+    }
+    /* What is wrong with the batch by itself says nothing about the database. */
+    bool full = g_error_matches(*error, CONF_ERROR, CONF_ERROR_FULL);
+    if (locked || full || !storage->provider->is_alive(storage->db))
+        conf_storage_lose(storage, *error);
+    return CONF_NOT_STORED;
 }
 
 static bool

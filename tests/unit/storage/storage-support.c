@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -39,6 +40,33 @@ test_folder_free(char *folder)
     }
     g_assert_cmpint(g_rmdir(folder), ==, 0);
     g_free(folder);
+}
+
+char *
+test_small_disk_new(const char *size)
+{
+    char *folder = test_folder_new();
+    g_autofree char *options = g_strconcat("size=", size, NULL);
+    if (mount("tmpfs", folder, "tmpfs", 0, options) == 0)
+        return folder;
+    g_assert_null(g_getenv("CI"));
+    g_test_skip("a small disk cannot be mounted: that needs root");
+    test_folder_free(folder);
+    return NULL;
+}
+
+void
+test_small_disk_resize(const char *folder, const char *size)
+{
+    g_autofree char *options = g_strconcat("size=", size, NULL);
+    g_assert_cmpint(mount("tmpfs", folder, "tmpfs", MS_REMOUNT, options), ==, 0);
+}
+
+void
+test_small_disk_free(char *folder)
+{
+    g_assert_cmpint(umount2(folder, MNT_DETACH), ==, 0);
+    test_folder_free(folder);
 }
 
 char *

@@ -12,6 +12,10 @@ enum { TEST_TYPE = 10, TEST_FIRST_OBJECTS = 3 };
 /* A folder of its own below the temporary one; removed with all in it. */
 char *test_folder_new(void);
 void test_folder_free(char *folder);
+/* A folder that is a disk of its own, "2m" large.  NULL: it cannot be had here, the test is skipped. */
+char *test_small_disk_new(const char *size);
+void test_small_disk_resize(const char *folder, const char *size);
+void test_small_disk_free(char *folder);
 char *test_path(const char *folder, const char *name);
 
 /* Sections [dbserver] with dbname = FOLDER/test.db. */

@@ -433,6 +433,29 @@ test_beat_of_idle(void)
     test_folder_free(folder);
 }
 
+static bool
+load_slowly(const ConfStorageObject *object, void *data, GError **error)
+{
+    g_usleep(LEASE_MS * 1000 / 2);
+    return true;
+}
+
+/* A load that lasts longer than the lease does not lose it. */
+static void
+test_slow_load(void)
+{
+    char *folder = test_folder_new();
+    test_make_database(folder);
+    g_autoptr(GError) error = NULL;
+    ConfStorage *storage = take(folder, "holder", &error);
+    g_assert_no_error(error);
+    int64_t beat = test_read_lease(folder).beat;
+    g_assert_true(conf_storage_load_objects(storage, load_slowly, NULL, &error));
+    g_assert_cmpint(test_read_lease(folder).beat, >=, beat + 2);
+    conf_storage_close(storage);
+    test_folder_free(folder);
+}
+
 static void
 test_environment(void)
 {
@@ -464,6 +487,7 @@ main(int argc, char **argv)
     g_test_add_func("/storage/lease/foreign-in-write", test_foreign_in_write);
     g_test_add_func("/storage/lease/race", test_race);
     g_test_add_func("/storage/lease/beat-of-idle", test_beat_of_idle);
+    g_test_add_func("/storage/lease/slow-load", test_slow_load);
     g_test_add_func("/storage/lease/environment", test_environment);
     return g_test_run();
 }

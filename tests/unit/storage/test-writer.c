@@ -199,6 +199,38 @@ test_locked_long(Fixture *fixture, const void *data)
 }
 
 static void
+test_full(void)
+{
+    char *folder = test_small_disk_new("2m");
+    if (folder == NULL)
+        return;
+    g_autoptr(GError) error = NULL;
+    Fixture fixture = {.folder = folder};
+    test_make_database(folder);
+    fixture.storage = test_take(&conf_sqlite_provider, folder, LEASE_MS, "first", &error);
+    g_assert_no_error(error);
+    conf_storage_start(fixture.storage, &test_funcs, &fixture.events);
+    int64_t revision = 1;
+    while (commit(&fixture, revision, revision + 10) == CONF_STORED)
+        revision += 10;
+    g_assert_cmpint(fixture.events.error_code, ==, CONF_ERROR_FULL);
+    g_assert_cmpuint(fixture.events.lost, ==, 1);
+    for (unsigned i = 0; i < 20; i++)
+        g_assert_cmpint(commit(&fixture, revision, revision + 10), ==, CONF_NOT_STORED);
+    /* Not told to and fro with each of them. */
+    g_assert_cmpuint(fixture.events.lost, <, 10);
+    test_check_whole(folder, 8, 1);
+    test_small_disk_resize(folder, "16m");
+    g_assert_cmpint(commit(&fixture, revision, revision + 10), ==, CONF_STORED);
+    g_assert_true(conf_storage_is_available(fixture.storage));
+    g_assert_cmpuint(fixture.events.found, ==, fixture.events.lost);
+    test_check_whole(folder, 8, 1);
+    g_assert_cmpint(conf_storage_get_epoch(fixture.storage), ==, 1);
+    conf_storage_close(fixture.storage);
+    test_small_disk_free(folder);
+}
+
+static void
 test_moved_away(Fixture *fixture, const void *data)
 {
     g_autofree char *path = test_path(fixture->folder, "test.db");
@@ -430,6 +462,7 @@ main(int argc, char **argv)
     ADD("deposed-confirm", test_deposed_confirm);
     ADD("locked-shortly", test_locked_shortly);
     ADD("locked-long", test_locked_long);
+    g_test_add_func("/storage/writer/full", test_full);
     ADD("moved-away", test_moved_away);
     ADD("wal-removed", test_wal_removed);
     ADD("older-copy", test_older_copy);
