@@ -258,16 +258,11 @@ place_before_move(const ConfPlace *place, const Root *moved)
         kept++;
     if (moved->key.type == CONF_TYPE_FOLDER && kept < place->folder_count)
         kept++;
-    ConfPlace *before = g_new0(ConfPlace, 1);
-    before->refs = 1;
-    before->folder_count = kept + above->folder_count;
-    before->folders = g_new(int64_t, before->folder_count + 1);
-    memcpy(before->folders, place->folders, kept * sizeof(int64_t));
-    if (above->folder_count > 0)
-        memcpy(before->folders + kept, above->folders, above->folder_count * sizeof(int64_t));
     /* A tenant never changes by a move. */
-    before->tenant_count = place->tenant_count;
-    before->tenants = g_memdup2(place->tenants, place->tenant_count * sizeof(int64_t));
+    ConfPlace *before = conf_place_new(kept + above->folder_count, place->tenant_count);
+    memcpy(before->folders, place->folders, kept * sizeof(int64_t));
+    memcpy(before->folders + kept, above->folders, above->folder_count * sizeof(int64_t));
+    memcpy(before->tenants, place->tenants, place->tenant_count * sizeof(int64_t));
     return before;
 }
 

@@ -4,6 +4,18 @@
 static void clear_change(ConfChange *change);
 
 ConfPlace *
+conf_place_new(unsigned folder_count, unsigned tenant_count)
+{
+    ConfPlace *place = g_malloc(sizeof(ConfPlace) + ((size_t)folder_count + tenant_count) * sizeof(int64_t));
+    place->refs = 1;
+    place->folder_count = folder_count;
+    place->tenant_count = tenant_count;
+    place->folders = (int64_t *)(void *)(place + 1);
+    place->tenants = place->folders + folder_count;
+    return place;
+}
+
+ConfPlace *
 conf_place_ref(ConfPlace *place)
 {
     if (place != NULL)

@@ -1,6 +1,6 @@
-/* commit.h - a committed transaction: what the store applies, what sessions, replicas and plugins are told.  The same
- * struct on a primary (made by core/commit) and on a replica (made from the stream).  Reference-counted; immutable after
- * conf_store_apply() has filled the places.  Main loop only. */
+/* commit.h - a committed transaction: what the store applies, what sessions, replicas and plugins are
+ * told.  The same struct on a primary (made by core/commit) and on a replica (made from the stream).
+ * Reference-counted; immutable after conf_store_apply() has filled the places.  Main loop only. */
 #pragma once
 
 #include "model/object.h"
@@ -13,6 +13,8 @@ struct ConfPlace {
     int64_t *folders; /* dbids of all folders above */
     int64_t *tenants; /* dbids of the object's tenant and all above it */
 };
+/* The arrays are within it, to be filled by the caller before anybody else sees it. */
+ConfPlace *conf_place_new(unsigned folder_count, unsigned tenant_count);
 ConfPlace *conf_place_ref(ConfPlace *place);
 void conf_place_unref(ConfPlace *place);
 
@@ -30,7 +32,8 @@ typedef struct {
     ConfObject *after;  /* reference; NULL for DELETE */
     /* "patch":{...},"add":{...},"remove":{...}: UPDATE only */
     ConfBytes *difference;
-    /* Filled by conf_store_apply: lists in force and places on both sides (NULL where before or after is NULL). */
+    /* Filled by conf_store_apply: lists in force and places on both sides (NULL where before or after is
+     * NULL). */
     const ConfAcl *acl_before, *acl_after;
     ConfPlace *place_before, *place_after;
 } ConfChange;
@@ -44,10 +47,11 @@ struct ConfCommit {
     int64_t time_ms;
     ConfKey user, application; /* who; dbid 0: unknown or the server itself */
     char *address;             /* of the client, for history; NULL: none */
-    ConfChange *changes;       /* net effect, each object once: creates in order, updates, deletes (referrers first) */
+    /* Net effect, each object once: creates in order, updates, deletes (referrers first). */
+    ConfChange *changes;
     unsigned change_count;
-    /* Something changed that decides what others may see: a list of rights, a group, a person's state, a folder or tenant
-     * moved.  Filled by conf_store_apply. */
+    /* Something changed that decides what others may see: a list of rights, a group, a person's state, a
+     * folder or tenant moved.  Filled by conf_store_apply. */
     bool structural;
     /* Approximate memory, for the ring. */
     size_t memory;
@@ -58,9 +62,12 @@ ConfCommit *conf_commit_ref(ConfCommit *commit);
 void conf_commit_unref(ConfCommit *commit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfCommit, conf_commit_unref)
 
-/* The change record, as stored and as the chain is made of: {"revision","time","by":{"user","application","address"?},
- * "changes":[{"op","type","dbid","name","before":{...},"after":{...},"permissions"?...}]}, no secrets, canonical, one line.
- * Self-contained: conf_commit_from_record rebuilds the commit (bodies of before and after whole). */
+/* The change record, as stored and as the chain is made of:
+ * {"revision","time","by":{"user","application","address"?},
+ * "changes":[{"op","type","dbid","name","before":{...},"after":{...},"permissions"?...}]}, no secrets,
+ * canonical, one line.  Self-contained: conf_commit_from_record rebuilds the commit (bodies of before and
+ * after whole). */
 void conf_commit_write_record(const ConfCommit *commit, const ConfSchema *schema, ConfBuffer *buffer);
 /* Bodies as stored in the record; secrets are not there.  NULL: *error. */
-ConfCommit *conf_commit_from_record(const ConfSchema *schema, ConfSlice record, const char *chain, GError **error);
+ConfCommit *conf_commit_from_record(const ConfSchema *schema, ConfSlice record, const char *chain,
+                                    GError **error);

@@ -1,5 +1,5 @@
-/* place.c - where objects stand: all folders and tenants above, as subscriptions by scope ask.  Objects in the same folder
- * share one place, kept until folders or tenants come, go or move. */
+/* place.c - where objects stand: all folders and tenants above, as subscriptions by scope ask.  Objects in
+ * the same folder share one place, kept until folders or tenants come, go or move. */
 #include "store/store-private.h"
 
 #include <string.h>
@@ -52,7 +52,8 @@ static unsigned
 hash_place_key(const void *key)
 {
     const PlaceKey *place = key;
-    uint64_t hash = (uint64_t)place->folder * 0x9E3779B97F4A7C15u + (uint64_t)place->tenant * 0xD6E8FEB86659FD93u;
+    uint64_t hash =
+        (uint64_t)place->folder * 0x9E3779B97F4A7C15u + (uint64_t)place->tenant * 0xD6E8FEB86659FD93u;
     return (unsigned)(hash >> 32);
 }
 
@@ -89,17 +90,11 @@ make_place(ConfStore *store, const ConfObject *object)
 static ConfPlace *
 place_new(const GArray *folders, const GArray *tenants)
 {
-    size_t folders_size = folders->len * sizeof(int64_t), tenants_size = tenants->len * sizeof(int64_t);
-    ConfPlace *place = g_malloc(sizeof(ConfPlace) + folders_size + tenants_size);
-    place->refs = 1;
-    place->folder_count = folders->len;
-    place->tenant_count = tenants->len;
-    place->folders = (int64_t *)(place + 1);
-    place->tenants = place->folders + folders->len;
-    if (folders_size > 0)
-        memcpy(place->folders, folders->data, folders_size);
-    if (tenants_size > 0)
-        memcpy(place->tenants, tenants->data, tenants_size);
+    ConfPlace *place = conf_place_new(folders->len, tenants->len);
+    if (folders->len > 0)
+        memcpy(place->folders, folders->data, folders->len * sizeof(int64_t));
+    if (tenants->len > 0)
+        memcpy(place->tenants, tenants->data, tenants->len * sizeof(int64_t));
     return place;
 }
 
