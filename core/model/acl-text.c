@@ -21,7 +21,8 @@ enum { ENTRIES_MAX = 100000 };
 
 static bool parse_entry(const ConfJson *item, const ConfSchema *schema, const char *path, ConfAclEntry *entry,
                         ConfRpcError *error);
-static bool parse_account(const ConfJson *account, const ConfSchema *schema, const char *path, ConfKey *key, ConfRpcError *error);
+static bool parse_account(const ConfJson *account, const ConfSchema *schema, const char *path, ConfKey *key,
+                          ConfRpcError *error);
 static ConfTypeId account_type(const ConfSchema *schema, const ConfJson *name);
 
 const char *
@@ -43,13 +44,14 @@ conf_rights_parse(const ConfJson *array, const char *path, uint8_t *rights, Conf
     unsigned index = 0;
     for (const ConfJson *item = array->first; item != NULL; item = item->next, index++) {
         unsigned i = 0;
-        while (i < G_N_ELEMENTS(rights_in_order)
-               && !(item->kind == CONF_JSON_STRING && conf_slice_is(item->text, rights_in_order[i].name)))
+        while (i < G_N_ELEMENTS(rights_in_order) &&
+               !(item->kind == CONF_JSON_STRING && conf_slice_is(item->text, rights_in_order[i].name)))
             i++;
         if (i == G_N_ELEMENTS(rights_in_order)) {
             g_autofree char *inner = g_strdup_printf("%s/%u", path, index);
-            return conf_rpc_fail_path(error, inner, "a right is read, create, change, execute, delete, readPermissions or "
-                                                    "changePermissions");
+            return conf_rpc_fail_path(error, inner,
+                                      "a right is read, create, change, execute, delete, readPermissions or "
+                                      "changePermissions");
         }
         found |= rights_in_order[i].right;
     }
@@ -86,7 +88,8 @@ conf_acl_write_canonical(const ConfAcl *acl, ConfBuffer *buffer)
     conf_buffer_append_char(buffer, '[');
     for (unsigned i = 0; i < acl->count; i++) {
         const ConfAclEntry *entry = &acl->entries[i];
-        conf_buffer_append_string(buffer, i == 0 ? "{\"account\":{\"type\":\"" : ",{\"account\":{\"type\":\"");
+        conf_buffer_append_string(buffer,
+                                  i == 0 ? "{\"account\":{\"type\":\"" : ",{\"account\":{\"type\":\"");
         conf_buffer_append_string(buffer, entry->account.type == CONF_TYPE_PERSON ? "person" : "accessGroup");
         CONF_BUFFER_LITERAL(buffer, "\",\"dbid\":");
         conf_buffer_append_integer(buffer, entry->account.dbid);
@@ -101,7 +104,8 @@ GArray *
 conf_acl_entries_parse(const ConfJson *array, const ConfSchema *schema, const char *path, ConfRpcError *error)
 {
     if (array == NULL || array->kind != CONF_JSON_ARRAY || array->count > ENTRIES_MAX) {
-        conf_rpc_fail_path(error, path, "a list of rights must be an array of at most %d entries", ENTRIES_MAX);
+        conf_rpc_fail_path(error, path, "a list of rights must be an array of at most %d entries",
+                           ENTRIES_MAX);
         return NULL;
     }
     g_autoptr(GArray) entries = g_array_sized_new(FALSE, TRUE, sizeof(ConfAclEntry), array->count);
@@ -117,7 +121,8 @@ conf_acl_entries_parse(const ConfJson *array, const ConfSchema *schema, const ch
 }
 
 static bool
-parse_entry(const ConfJson *item, const ConfSchema *schema, const char *path, ConfAclEntry *entry, ConfRpcError *error)
+parse_entry(const ConfJson *item, const ConfSchema *schema, const char *path, ConfAclEntry *entry,
+            ConfRpcError *error)
 {
     if (item->kind != CONF_JSON_OBJECT)
         return conf_rpc_fail_path(error, path, "an entry must be an object");
@@ -130,18 +135,19 @@ parse_entry(const ConfJson *item, const ConfSchema *schema, const char *path, Co
     }
     g_autofree char *account = g_strconcat(path, "/account", NULL);
     g_autofree char *rights = g_strconcat(path, "/rights", NULL);
-    return parse_account(conf_json_member(item, "account"), schema, account, &entry->account, error)
-           && conf_rights_parse(conf_json_member(item, "rights"), rights, &entry->rights, error);
+    return parse_account(conf_json_member(item, "account"), schema, account, &entry->account, error) &&
+           conf_rights_parse(conf_json_member(item, "rights"), rights, &entry->rights, error);
 }
 
 static bool
-parse_account(const ConfJson *account, const ConfSchema *schema, const char *path, ConfKey *key, ConfRpcError *error)
+parse_account(const ConfJson *account, const ConfSchema *schema, const char *path, ConfKey *key,
+              ConfRpcError *error)
 {
     const ConfJson *type = conf_json_member(account, "type");
     const ConfJson *dbid = conf_json_member(account, "dbid");
-    bool is_key = account != NULL && account->kind == CONF_JSON_OBJECT && account->count == 2 && type != NULL
-                  && type->kind == CONF_JSON_STRING && dbid != NULL && dbid->kind == CONF_JSON_NUMBER && dbid->is_integer
-                  && dbid->integer >= 1;
+    bool is_key = account != NULL && account->kind == CONF_JSON_OBJECT && account->count == 2 &&
+                  type != NULL && type->kind == CONF_JSON_STRING && dbid != NULL &&
+                  dbid->kind == CONF_JSON_NUMBER && dbid->is_integer && dbid->integer >= 1;
     if (!is_key)
         return conf_rpc_fail_path(error, path, "an account must be {\"type\",\"dbid\"}");
     ConfTypeId id = account_type(schema, type);
@@ -155,5 +161,6 @@ static ConfTypeId
 account_type(const ConfSchema *schema, const ConfJson *name)
 {
     const ConfTypeInfo *type = conf_schema_type_by_name(schema, name->text);
-    return type != NULL && (type->id == CONF_TYPE_PERSON || type->id == CONF_TYPE_ACCESS_GROUP) ? type->id : 0;
+    return type != NULL && (type->id == CONF_TYPE_PERSON || type->id == CONF_TYPE_ACCESS_GROUP) ? type->id
+                                                                                                : 0;
 }

@@ -1,17 +1,17 @@
 /* acl.c - interned lists of rights: equal content is one pointer, with a small id that caches index by.
  *
- * The table belongs to the thread that interned first, the main one.  Another thread may hold and drop references; only
- * the last one is dropped where the table is: it is sent there. */
+ * The table belongs to the thread that interned first, the main one.  Another thread may hold and drop
+ * references; only the last one is dropped where the table is: it is sent there. */
 #include "model/acl.h"
 
 #include <string.h>
 
 #include "base/queue-main.h"
 
-static GHashTable *lists;      /* ConfAcl * → itself */
-static GHashTable *mentions;   /* ConfKey * → how many lists name it */
-static GPtrArray *by_id;       /* ConfAcl *; NULL: the id is free */
-static GArray *free_ids;       /* uint32_t */
+static GHashTable *lists;    /* ConfAcl * → itself */
+static GHashTable *mentions; /* ConfKey * → how many lists name it */
+static GPtrArray *by_id;     /* ConfAcl *; NULL: the id is free */
+static GArray *free_ids;     /* uint32_t */
 static uint32_t id_bound;
 static uint64_t generation;
 static GThread *owner;
@@ -53,7 +53,8 @@ conf_acl_intern(const ConfAclEntry *entries, unsigned count)
         memcpy(acl->entries, entries, count * sizeof(ConfAclEntry));
     qsort(acl->entries, count, sizeof(ConfAclEntry), compare_entries);
     for (unsigned i = 0; i < count; i++) {
-        ConfAclEntry entry = {.account = acl->entries[i].account, .rights = acl->entries[i].rights & CONF_RIGHT_ALL};
+        ConfAclEntry entry = {.account = acl->entries[i].account,
+                              .rights = acl->entries[i].rights & CONF_RIGHT_ALL};
         if (acl->count > 0 && conf_key_equal(acl->entries[acl->count - 1].account, entry.account))
             acl->entries[acl->count - 1].rights |= entry.rights;
         else if (entry.rights != 0)
@@ -98,7 +99,8 @@ conf_acl_unref(const ConfAcl *acl)
         return;
     unsigned refs = __atomic_load_n(&list->refs, __ATOMIC_ACQUIRE);
     while (refs > 1) {
-        if (__atomic_compare_exchange_n(&list->refs, &refs, refs - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (__atomic_compare_exchange_n(&list->refs, &refs, refs - 1, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             return;
     }
     /* This is the last one, so nobody but the table can make another; the table is the owner's. */
@@ -166,8 +168,8 @@ equal_acl(const void *a, const void *b)
     if (left->count != right->count)
         return FALSE;
     for (unsigned i = 0; i < left->count; i++) {
-        if (!conf_key_equal(left->entries[i].account, right->entries[i].account)
-            || left->entries[i].rights != right->entries[i].rights)
+        if (!conf_key_equal(left->entries[i].account, right->entries[i].account) ||
+            left->entries[i].rights != right->entries[i].rights)
             return FALSE;
     }
     return TRUE;

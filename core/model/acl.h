@@ -1,5 +1,6 @@
-/* acl.h - lists of rights.  A list is immutable and interned: equal content is the same pointer, so that the rights of
- * an account on a hundred thousand objects are a handful of cached answers.  Main loop only, but ref/unref anywhere. */
+/* acl.h - lists of rights.  A list is immutable and interned: equal content is the same pointer, so that
+ * the rights of an account on a hundred thousand objects are a handful of cached answers.  Main loop only,
+ * but ref/unref anywhere. */
 #pragma once
 
 #include "base/json-writer.h"
@@ -25,13 +26,13 @@ typedef struct {
 typedef struct ConfAcl ConfAcl;
 struct ConfAcl {
     unsigned refs;
-    uint32_t id;    /* small, reused when the list is gone: an index into caches; see conf_acl_generation() */
+    uint32_t id; /* small, reused when the list is gone: an index into caches; see conf_acl_generation() */
     uint32_t count;
     ConfAclEntry entries[]; /* by (type, dbid), each account once */
 };
 
-/* Entries in any order; the same account twice is united; entries without a right are left out.  Returns a reference.
- * An empty list is a list (nobody may do anything), not "inherited". */
+/* Entries in any order; the same account twice is united; entries without a right are left out.  Returns a
+ * reference. An empty list is a list (nobody may do anything), not "inherited". */
 ConfAcl *conf_acl_intern(const ConfAclEntry *entries, unsigned count);
 ConfAcl *conf_acl_ref(const ConfAcl *acl);
 void conf_acl_unref(const ConfAcl *acl);
@@ -47,9 +48,12 @@ uint8_t conf_acl_lookup(const ConfAcl *acl, ConfKey account);
 unsigned conf_acl_count_mentions(ConfKey account);
 
 const char *conf_right_name(ConfRight right); /* "read", "create", ... */
-bool conf_rights_parse(const ConfJson *array, const char *path, uint8_t *rights, ConfRpcError *error) G_GNUC_WARN_UNUSED_RESULT;
+bool conf_rights_parse(const ConfJson *array, const char *path, uint8_t *rights, ConfRpcError *error)
+    G_GNUC_WARN_UNUSED_RESULT;
 void conf_rights_write(uint8_t rights, ConfBuffer *buffer); /* ["read","change"] */
 /* [{"account":{"type","dbid"},"rights":[...]},...]; the same text is what is stored. */
 void conf_acl_write(const ConfAcl *acl, const ConfSchema *schema, ConfBuffer *buffer);
-/* Of a list on its way in: shape and rights are checked, existence of accounts is the caller's.  Returns a new array. */
-GArray *conf_acl_entries_parse(const ConfJson *array, const ConfSchema *schema, const char *path, ConfRpcError *error);
+/* Of a list on its way in: shape and rights are checked, existence of accounts is the caller's.  Returns a
+ * new array. */
+GArray *conf_acl_entries_parse(const ConfJson *array, const ConfSchema *schema, const char *path,
+                               ConfRpcError *error);

@@ -1,14 +1,16 @@
-/* filter-match.c - matches a compiled filter against an object: its head first, then one pass over its body that ends as
- * soon as all is known. */
+/* filter-match.c - matches a compiled filter against an object: its head first, then one pass over its
+ * body that ends as soon as all is known. */
 #include "model/filter-private.h"
 
 static bool match_head(const ConfFilter *filter, ConfCondition *condition, const ConfObject *object);
 static bool match_body(const ConfFilter *filter, const ConfObject *object, const ConfTypeInfo *type);
 static bool read_member(const ConfFilter *filter, const ConfTypeInfo *type, bool *matches, unsigned *decided);
-static bool walk(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field, unsigned step);
-static bool walk_members(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field,
-                         unsigned step);
-static bool read_scalar(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field);
+static bool walk(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
+                 const ConfField *field, unsigned step);
+static bool walk_members(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
+                         const ConfField *field, unsigned step);
+static bool read_scalar(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
+                        const ConfField *field);
 static void reach(const ConfFilter *filter, ConfCondition *condition, const ConfReached *value);
 static bool is_hit(const ConfTest *test, const ConfReached *value);
 static bool judge(const ConfTest *test, bool is_reached, uint64_t match);
@@ -145,7 +147,8 @@ read_member(const ConfFilter *filter, const ConfTypeInfo *type, bool *matches, u
 
 /* The next value, of this field; `step` is the first one not gone yet.  Depth is that of the schema. */
 static bool
-walk(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field, unsigned step)
+walk(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field,
+     unsigned step)
 {
     switch (field->kind) {
     case CONF_FIELD_LIST:
@@ -164,9 +167,11 @@ walk(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
     }
 }
 
-/* A struct, all sections, a section: an object of members.  At the end of the path it is something if it is not empty. */
+/* A struct, all sections, a section: an object of members.  At the end of the path it is something if it
+ * is not empty. */
 static bool
-walk_members(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field, unsigned step)
+walk_members(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
+             const ConfField *field, unsigned step)
 {
     bool is_end = step == condition->step_count;
     if (conf_json_reader_next(reader) != CONF_JSON_EVENT_OBJECT)
@@ -214,7 +219,8 @@ read_key(const ConfFilter *filter, ConfJsonReader *reader, ConfKey *key)
 }
 
 static bool
-read_scalar(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition, const ConfField *field)
+read_scalar(const ConfFilter *filter, ConfJsonReader *reader, ConfCondition *condition,
+            const ConfField *field)
 {
     ConfReached value = {.kind = CONF_TEST_NULL};
     switch (conf_json_reader_next(reader)) {
@@ -257,7 +263,8 @@ hit(ConfTest *test, uint64_t match)
 static void
 look_up(const ConfCondition *condition, const ConfReached *value, ConfTestKind kind, uint64_t match)
 {
-    unsigned slot = (unsigned)(conf_test_hash(kind, value->text, value->integer, value->key) >> 16) & condition->mask;
+    unsigned slot =
+        (unsigned)(conf_test_hash(kind, value->text, value->integer, value->key) >> 16) & condition->mask;
     for (; condition->table[slot] != NULL; slot = (slot + 1) & condition->mask) {
         if (is_hit(condition->table[slot], value))
             hit(condition->table[slot], match);
@@ -289,7 +296,8 @@ is_hit(const ConfTest *test, const ConfReached *value)
     case CONF_TEST_STRING:
         if (value->kind != CONF_TEST_STRING)
             return false;
-        return conf_slice_equal(value->is_time && test->time.data != NULL ? test->time : test->text, value->text);
+        return conf_slice_equal(value->is_time && test->time.data != NULL ? test->time : test->text,
+                                value->text);
     case CONF_TEST_LIKE:
         return value->kind == CONF_TEST_STRING && conf_like_match(test->text, value->text);
     case CONF_TEST_INTEGER:

@@ -20,18 +20,23 @@ typedef struct {
 
 static bool compile_member(Compiler *compiler, const ConfJson *member, const ConfValuePath *path);
 static bool compile_place(Compiler *compiler, const ConfJson *member, const ConfValuePath *path, bool *taken);
-static bool split_path(Compiler *compiler, ConfCondition *condition, ConfSlice text, const ConfValuePath *path);
+static bool split_path(Compiler *compiler, ConfCondition *condition, ConfSlice text,
+                       const ConfValuePath *path);
 static bool resolve(Compiler *compiler, ConfCondition *condition, const ConfValuePath *path);
-static const ConfField *resolve_in(const ConfTypeInfo *type, const ConfCondition *condition, const ConfField **last);
-static ConfTest *compile_test(Compiler *compiler, const ConfJson *value, const ConfValuePath *path, bool in_array);
+static const ConfField *resolve_in(const ConfTypeInfo *type, const ConfCondition *condition,
+                                   const ConfField **last);
+static ConfTest *compile_test(Compiler *compiler, const ConfJson *value, const ConfValuePath *path,
+                              bool in_array);
 static ConfTest *compile_object(Compiler *compiler, const ConfJson *value, const ConfValuePath *path);
-static bool read_key(const Compiler *compiler, const ConfJson *value, const ConfValuePath *path, ConfKey *key);
+static bool read_key(const Compiler *compiler, const ConfJson *value, const ConfValuePath *path,
+                     ConfKey *key);
 static void make_table(Compiler *compiler, ConfCondition *condition);
 static void take_hints(Compiler *compiler, const ConfCondition *condition);
 static void take_reference_hint(Compiler *compiler, const ConfCondition *condition);
 
 ConfFilter *
-conf_filter_compile(const ConfSchema *schema, const ConfTypeInfo *type, const ConfJson *tree, const char *at, ConfRpcError *error)
+conf_filter_compile(const ConfSchema *schema, const ConfTypeInfo *type, const ConfJson *tree, const char *at,
+                    ConfRpcError *error)
 {
     ConfFilter *filter = g_new0(ConfFilter, 1);
     filter->arena = conf_arena_new();
@@ -40,7 +45,8 @@ conf_filter_compile(const ConfSchema *schema, const ConfTypeInfo *type, const Co
     ConfValuePath root = conf_value_path_root(at);
     bool compiled = true;
     if (tree != NULL && (tree->kind != CONF_JSON_OBJECT || tree->count > CONDITIONS_MAX)) {
-        compiled = conf_value_fail(&compiler.context, &root, "a filter must be an object of at most %d members", CONDITIONS_MAX);
+        compiled = conf_value_fail(&compiler.context, &root,
+                                   "a filter must be an object of at most %d members", CONDITIONS_MAX);
     } else if (tree != NULL) {
         filter->conditions = conf_arena_alloc(filter->arena, (tree->count + 1) * sizeof(ConfCondition));
         for (const ConfJson *member = tree->first; member != NULL && compiled; member = member->next) {
@@ -143,13 +149,15 @@ split_path(Compiler *compiler, ConfCondition *condition, ConfSlice text, const C
     for (size_t i = 0; i <= text.size; i++) {
         if (i == text.size || text.data[i] == '/') {
             if (condition->step_count == CONF_CONDITION_STEPS_MAX)
-                return conf_value_fail(&compiler->context, path, "the path of a field has at most %d steps", CONF_CONDITION_STEPS_MAX);
+                return conf_value_fail(&compiler->context, path, "the path of a field has at most %d steps",
+                                       CONF_CONDITION_STEPS_MAX);
             condition->steps[condition->step_count++] = (ConfSlice){begin, (size_t)(to - begin)};
             begin = to;
         } else if (text.data[i] == '~') {
             i++;
             if (i == text.size || (text.data[i] != '0' && text.data[i] != '1'))
-                return conf_value_fail(&compiler->context, path, "in the path of a field ~ is written ~0 and / is written ~1");
+                return conf_value_fail(&compiler->context, path,
+                                       "in the path of a field ~ is written ~0 and / is written ~1");
             *to++ = text.data[i] == '0' ? '~' : '/';
         } else {
             *to++ = text.data[i];
@@ -181,7 +189,8 @@ resolve(Compiler *compiler, ConfCondition *condition, const ConfValuePath *path)
     return conf_value_fail(&compiler->context, path, "there is no field %.128s", text);
 }
 
-/* The field of the first step, and of the *last one (of sections: themselves); NULL: no such path in this type. */
+/* The field of the first step, and of the *last one (of sections: themselves); NULL: no such path in this
+ * type. */
 static const ConfField *
 resolve_in(const ConfTypeInfo *type, const ConfCondition *condition, const ConfField **last)
 {
@@ -205,7 +214,8 @@ static ConfTest *
 new_test(Compiler *compiler, ConfTestKind kind, const ConfValuePath *path)
 {
     if (++compiler->tests > TESTS_MAX || (kind == CONF_TEST_LIKE && ++compiler->patterns > PATTERNS_MAX)) {
-        conf_value_fail(&compiler->context, path, "a filter has at most %d values and %d patterns", TESTS_MAX, PATTERNS_MAX);
+        conf_value_fail(&compiler->context, path, "a filter has at most %d values and %d patterns", TESTS_MAX,
+                        PATTERNS_MAX);
         return NULL;
     }
     ConfTest *test = CONF_ARENA_NEW(compiler->filter->arena, ConfTest);
@@ -246,7 +256,8 @@ compile_string(Compiler *compiler, const ConfJson *value, const ConfValuePath *p
     return test;
 }
 
-/* Leaves go behind the tests that must be judged: they tell the whole when they are hit, and need not be asked. */
+/* Leaves go behind the tests that must be judged: they tell the whole when they are hit, and need not be
+ * asked. */
 static ConfTest *
 compile_any(Compiler *compiler, const ConfJson *array, const ConfValuePath *path)
 {
@@ -290,7 +301,8 @@ compile_test(Compiler *compiler, const ConfJson *value, const ConfValuePath *pat
         return test;
     case CONF_JSON_NUMBER:
         if (!value->is_integer) {
-            conf_value_fail(&compiler->context, path, "numbers have no fraction or exponent and lie within 2^53");
+            conf_value_fail(&compiler->context, path,
+                            "numbers have no fraction or exponent and lie within 2^53");
             return NULL;
         }
         test = new_test(compiler, CONF_TEST_INTEGER, path);
@@ -326,7 +338,8 @@ compile_object(Compiler *compiler, const ConfJson *value, const ConfValuePath *p
     if (inner != NULL && conf_slice_is(inner->key, "like")) {
         ConfValuePath inner_path = conf_value_path_member(path, inner->key);
         if (inner->kind != CONF_JSON_STRING || inner->text.size > PATTERN_SIZE_MAX) {
-            conf_value_fail(&compiler->context, &inner_path, "a pattern must be a string of at most %d bytes", PATTERN_SIZE_MAX);
+            conf_value_fail(&compiler->context, &inner_path, "a pattern must be a string of at most %d bytes",
+                            PATTERN_SIZE_MAX);
             return NULL;
         }
         ConfTest *test = new_test(compiler, CONF_TEST_LIKE, path);
@@ -335,7 +348,9 @@ compile_object(Compiler *compiler, const ConfJson *value, const ConfValuePath *p
         return test;
     }
     if (conf_json_member(value, "type") == NULL || conf_json_member(value, "dbid") == NULL) {
-        conf_value_fail(&compiler->context, path, "a value must be a scalar, null, an array, {\"not\"}, {\"like\"} or {\"type\",\"dbid\"}");
+        conf_value_fail(
+            &compiler->context, path,
+            "a value must be a scalar, null, an array, {\"not\"}, {\"like\"} or {\"type\",\"dbid\"}");
         return NULL;
     }
     ConfKey key;
@@ -354,8 +369,10 @@ read_key(const Compiler *compiler, const ConfJson *value, const ConfValuePath *p
     const ConfTypeInfo *type = NULL;
     if (name != NULL && name->kind == CONF_JSON_STRING)
         type = conf_schema_type_by_name(compiler->filter->schema, name->text);
-    if (type == NULL || value->count != 2 || dbid == NULL || dbid->kind != CONF_JSON_NUMBER || !dbid->is_integer || dbid->integer < 1)
-        return conf_value_fail(&compiler->context, path, "an object is named by {\"type\",\"dbid\"}, the name of a type and a number");
+    if (type == NULL || value->count != 2 || dbid == NULL || dbid->kind != CONF_JSON_NUMBER ||
+        !dbid->is_integer || dbid->integer < 1)
+        return conf_value_fail(&compiler->context, path,
+                               "an object is named by {\"type\",\"dbid\"}, the name of a type and a number");
     *key = (ConfKey){.type = type->id, .dbid = dbid->integer};
     return true;
 }
@@ -373,7 +390,8 @@ conf_test_hash(ConfTestKind kind, ConfSlice text, int64_t integer, ConfKey key)
 static void
 put_in_table(ConfCondition *condition, ConfTest *test, ConfSlice text)
 {
-    unsigned slot = (unsigned)(conf_test_hash(test->kind, text, test->integer, test->key) >> 16) & condition->mask;
+    unsigned slot =
+        (unsigned)(conf_test_hash(test->kind, text, test->integer, test->key) >> 16) & condition->mask;
     while (condition->table[slot] != NULL)
         slot = (slot + 1) & condition->mask;
     condition->table[slot] = test;
@@ -385,7 +403,8 @@ make_table(Compiler *compiler, ConfCondition *condition)
 {
     unsigned count = 0;
     for (const ConfTest *test = condition->leaves; test != NULL; test = test->leaf)
-        count += test->kind == CONF_TEST_STRING || test->kind == CONF_TEST_INTEGER || test->kind == CONF_TEST_REFERENCE;
+        count += test->kind == CONF_TEST_STRING || test->kind == CONF_TEST_INTEGER ||
+                 test->kind == CONF_TEST_REFERENCE;
     if (count <= TABLE_FROM)
         return;
     unsigned size = 64;
@@ -396,7 +415,8 @@ make_table(Compiler *compiler, ConfCondition *condition)
     ConfTest *rest = NULL;
     for (ConfTest *test = condition->leaves, *next; test != NULL; test = next) {
         next = test->leaf;
-        if (test->kind != CONF_TEST_STRING && test->kind != CONF_TEST_INTEGER && test->kind != CONF_TEST_REFERENCE) {
+        if (test->kind != CONF_TEST_STRING && test->kind != CONF_TEST_INTEGER &&
+            test->kind != CONF_TEST_REFERENCE) {
             test->leaf = rest;
             rest = test;
             continue;

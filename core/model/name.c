@@ -27,7 +27,8 @@ has_controls(ConfSlice text)
 }
 
 bool
-conf_name_normalize(ConfArena *arena, ConfSlice name, const char *path, ConfSlice *normal, ConfRpcError *error)
+conf_name_normalize(ConfArena *arena, ConfSlice name, const char *path, ConfSlice *normal,
+                    ConfRpcError *error)
 {
     if (name.size >= 1 && name.size <= NAME_LENGTH_MAX && is_plain_ascii(name)) {
         *normal = (ConfSlice){conf_arena_copy(arena, name.data, name.size), name.size};

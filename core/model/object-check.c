@@ -3,10 +3,11 @@
 #include "model/object-private.h"
 
 static bool check_head(ConfDraft *draft, const ConfObject *object);
-static bool check_value(ConfDraft *draft, const ConfField *field, ConfSlice text);
+static bool read_members(ConfDraft *draft, const ConfObject *object);
 static bool check_secrets(ConfDraft *draft, const ConfObject *object);
 static bool check_text(const ConfDraft *draft, const ConfObject *object);
 
+/* The object is made anew of its members, as if a client had given them; it must come out the same. */
 bool
 conf_object_check(const ConfSchema *schema, const ConfObject *object, GError **error)
 {
@@ -15,12 +16,9 @@ conf_object_check(const ConfSchema *schema, const ConfObject *object, GError **e
     ConfDraft draft;
     ConfValuePath path = conf_value_path_root("");
     conf_draft_init(&draft, schema, object->type, arena, &fault);
-    bool fits = conf_draft_read(&draft, object) && check_head(&draft, object);
-    for (unsigned i = CONF_FIELD_AT_OWN; fits && i < draft.type->field_count; i++) {
-        if (draft.values[i].data != NULL)
-            fits = check_value(&draft, &draft.type->fields[i], draft.values[i]);
-    }
-    fits = fits && check_secrets(&draft, object) && conf_draft_complete(&draft, &path) && check_text(&draft, object);
+    draft.is_trusted = true;
+    bool fits = check_head(&draft, object) && read_members(&draft, object) && check_secrets(&draft, object) &&
+                conf_draft_complete(&draft, &path) && check_text(&draft, object);
     return fits || conf_model_error(error, "Object", object, &fault);
 }
 
@@ -28,26 +26,31 @@ static bool
 check_head(ConfDraft *draft, const ConfObject *object)
 {
     ConfValuePath path = conf_value_path_root("/name");
-    ConfSlice normal;
-    if (!conf_name_normalize(draft->context.arena, conf_object_name(object), "/name", &normal, draft->context.error))
+    conf_draft_take_head(draft, object);
+    if (!conf_name_normalize(draft->context.arena, conf_object_name(object), "/name", &draft->name,
+                             draft->context.error))
         return false;
-    if (!conf_slice_equal(normal, conf_object_name(object)))
+    if (!conf_slice_equal(draft->name, conf_object_name(object)))
         return conf_value_fail(&draft->context, &path, "name is not in normal form C");
     return true;
 }
 
 static bool
-check_value(ConfDraft *draft, const ConfField *field, ConfSlice text)
+read_members(ConfDraft *draft, const ConfObject *object)
 {
     ConfValuePath root = conf_value_path_root("");
-    ConfValuePath path = conf_value_path_member(&root, conf_field_member_name(field));
-    if (field->kind == CONF_FIELD_SECRET)
-        return true;
-    g_auto(ConfBuffer) canonical = CONF_BUFFER_INIT;
-    if (!conf_value_write(&draft->context, field, conf_value_tree(draft->context.arena, text), &path, &canonical))
-        return false;
-    if (!conf_slice_equal(conf_buffer_slice(&canonical), text))
-        return conf_value_fail(&draft->context, &path, "%s is not in canonical form", field->name);
+    const ConfJson *tree = conf_value_tree(draft->context.arena, conf_bytes_slice(object->body));
+    for (const ConfJson *member = tree->first; member != NULL; member = member->next) {
+        const ConfField *field = conf_type_member(draft->type, member->key);
+        ConfValuePath path = conf_value_path_member(&root, member->key);
+        if (field == NULL) {
+            g_autofree char *name = conf_slice_dup(member->key);
+            return conf_value_fail(&draft->context, &path, "type %s has no member \"%.64s\"",
+                                   draft->type->name, name);
+        }
+        if (field->index >= CONF_FIELD_AT_OWN && !conf_draft_set(draft, field, member, false, &path))
+            return false;
+    }
     return true;
 }
 
@@ -57,7 +60,8 @@ check_secrets(ConfDraft *draft, const ConfObject *object)
 {
     ConfValuePath path = conf_value_path_root("/secrets");
     ConfSlice text = conf_bytes_slice(object->secrets);
-    const ConfJson *secrets = text.size > 0 ? conf_json_parse(draft->context.arena, text, NULL, NULL, NULL) : NULL;
+    const ConfJson *secrets =
+        text.size > 0 ? conf_json_parse(draft->context.arena, text, NULL, NULL, NULL) : NULL;
     if (text.size > 0 && (secrets == NULL || secrets->kind != CONF_JSON_OBJECT))
         return conf_value_fail(&draft->context, &path, "its secrets are broken");
     unsigned known = 0;

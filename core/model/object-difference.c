@@ -1,4 +1,5 @@
-/* object-difference.c - what takes one version of an object to the next: for notifications, replicas, history. */
+/* object-difference.c - what takes one version of an object to the next: for notifications, replicas,
+ * history. */
 #include "model/object-private.h"
 
 #include "base/error.h"
@@ -8,26 +9,30 @@ typedef struct {
     ConfSlice before, after;
 } ListChange;
 
-static void write_patch(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena, ConfBuffer *buffer);
-static void write_struct_patch(const ConfField *field, const ConfJson *before, const ConfJson *after, ConfBuffer *buffer);
-static void write_sections_patch(const ConfJson *before, const ConfJson *after, unsigned depth, ConfBuffer *buffer);
-static bool write_list_change(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena, ConfBuffer *add,
-                              ConfBuffer *remove);
+static void write_patch(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena,
+                        ConfBuffer *buffer);
+static void write_struct_patch(const ConfField *field, const ConfJson *before, const ConfJson *after,
+                               ConfBuffer *buffer);
+static void write_sections_patch(const ConfJson *before, const ConfJson *after, unsigned depth,
+                                 ConfBuffer *buffer);
+static bool write_list_change(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena,
+                              ConfBuffer *add, ConfBuffer *remove);
 static void write_name(ConfBuffer *buffer, ConfSlice name);
 
 /* Texts of both sides, in one allocation each. */
 static bool
-split_both(const ConfTypeInfo *type, const ConfObject *before, const ConfObject *after, ConfSlice **old_values,
-           ConfSlice **new_values)
+split_both(const ConfTypeInfo *type, const ConfObject *before, const ConfObject *after,
+           ConfSlice **old_values, ConfSlice **new_values)
 {
     *old_values = g_new0(ConfSlice, type->field_count);
     *new_values = g_new0(ConfSlice, type->field_count);
-    return conf_body_split(type, conf_bytes_slice(before->body), *old_values, NULL)
-           && conf_body_split(type, conf_bytes_slice(after->body), *new_values, NULL);
+    return conf_body_split(type, conf_bytes_slice(before->body), *old_values, NULL) &&
+           conf_body_split(type, conf_bytes_slice(after->body), *new_values, NULL);
 }
 
 void
-conf_object_write_difference(const ConfSchema *schema, const ConfObject *before, const ConfObject *after, ConfBuffer *buffer)
+conf_object_write_difference(const ConfSchema *schema, const ConfObject *before, const ConfObject *after,
+                             ConfBuffer *buffer)
 {
     const ConfTypeInfo *type = conf_schema_type(schema, after->type);
     g_autofree ConfSlice *olds = NULL, *news = NULL;
@@ -41,10 +46,12 @@ conf_object_write_difference(const ConfSchema *schema, const ConfObject *before,
         const ConfField *field = &type->fields[i];
         if (conf_slice_equal(olds[i], news[i]))
             continue;
-        bool is_compound = field->kind == CONF_FIELD_LIST || field->kind == CONF_FIELD_STRUCT || field->kind == CONF_FIELD_SECTIONS;
+        bool is_compound = field->kind == CONF_FIELD_LIST || field->kind == CONF_FIELD_STRUCT ||
+                           field->kind == CONF_FIELD_SECTIONS;
         if (is_compound && arena == NULL)
             arena = conf_arena_new();
-        if (field->kind == CONF_FIELD_LIST && write_list_change(field, olds[i], news[i], arena, &add, &remove))
+        if (field->kind == CONF_FIELD_LIST &&
+            write_list_change(field, olds[i], news[i], arena, &add, &remove))
             continue;
         conf_buffer_append_char(buffer, buffer->size == begin ? '{' : ',');
         write_name(buffer, conf_field_member_name(field));
@@ -91,16 +98,16 @@ conf_object_write_before_after(const ConfSchema *schema, const ConfObject *befor
 }
 
 ConfBytes *
-conf_object_apply_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, const ConfJson *change,
-                             int64_t revision, GError **error)
+conf_object_apply_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                             const ConfJson *change, int64_t revision, GError **error)
 {
     g_auto(ConfRpcError) fault = CONF_RPC_ERROR_INIT;
     ConfDraft draft;
     conf_draft_init(&draft, schema, before->type, arena, &fault);
     draft.is_trusted = true;
-    if (!conf_draft_read(&draft, before)
-        || !conf_draft_apply(&draft, before, conf_json_member(change, "patch"), conf_json_member(change, "add"),
-                             conf_json_member(change, "remove"), "")) {
+    if (!conf_draft_read(&draft, before) ||
+        !conf_draft_apply(&draft, before, conf_json_member(change, "patch"), conf_json_member(change, "add"),
+                          conf_json_member(change, "remove"), "")) {
         conf_model_error(error, "Change of the object", before, &fault);
         return NULL;
     }
@@ -145,8 +152,9 @@ write_struct_patch(const ConfField *field, const ConfJson *before, const ConfJso
     size_t begin = buffer->size;
     for (unsigned i = 0; i < field->field_count; i++) {
         const ConfField *member = &field->fields[i];
-        const ConfJson *old = conf_json_member(before, member->name), *new = conf_json_member(after, member->name);
-        if ((old == NULL && new == NULL) || (old != NULL && new != NULL && conf_json_equal(old, new)))
+        const ConfJson *old = conf_json_member(before, member->name),
+                       *new = conf_json_member(after, member->name);
+        if ((old == NULL && new == NULL) || (old != NULL && new != NULL &&conf_json_equal(old, new)))
             continue;
         conf_buffer_append_char(buffer, buffer->size == begin ? '{' : ',');
         write_name(buffer, (ConfSlice){member->name, member->name_size});
@@ -248,7 +256,8 @@ compare_lists(const GArray *olds, const GArray *news, ConfArena *arena, ConfBuff
 }
 
 static bool
-write_list_change(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena, ConfBuffer *add, ConfBuffer *remove)
+write_list_change(const ConfField *field, ConfSlice before, ConfSlice after, ConfArena *arena,
+                  ConfBuffer *add, ConfBuffer *remove)
 {
     if (before.data == NULL || after.data == NULL)
         return false;

@@ -1,4 +1,5 @@
-/* object-draft.c - an object while it is made or changed: canonical texts by field, put together at the end. */
+/* object-draft.c - an object while it is made or changed: canonical texts by field, put together at the
+ * end. */
 #include <string.h>
 
 #include "base/error.h"
@@ -39,18 +40,33 @@ conf_body_split(const ConfTypeInfo *type, ConfSlice body, ConfSlice *values, GEr
 static bool
 fail_split(const ConfTypeInfo *type, GError **error, const char *message)
 {
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The body of an object of type %s does not fit the schema: %s", type->name,
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                "The body of an object of type %s does not fit the schema: %s", type->name,
                 message != NULL ? message : "it is no JSON object");
     return false;
 }
 
 void
-conf_draft_init(ConfDraft *draft, const ConfSchema *schema, ConfTypeId type, ConfArena *arena, ConfRpcError *error)
+conf_draft_init(ConfDraft *draft, const ConfSchema *schema, ConfTypeId type, ConfArena *arena,
+                ConfRpcError *error)
 {
     *draft = (ConfDraft){.schema = schema, .type = conf_schema_type(schema, type)};
     g_assert(draft->type != NULL);
     draft->context = (ConfValueContext){.schema = schema, .arena = arena, .error = error};
     draft->values = conf_arena_alloc(arena, draft->type->field_count * sizeof(ConfSlice));
+}
+
+void
+conf_draft_take_head(ConfDraft *draft, const ConfObject *object)
+{
+    draft->head = (ConfObjectHead){
+        .key = conf_object_key(object),
+        .revision = object->revision,
+        .tenant = object->tenant,
+        .folder = object->folder,
+        .enabled = object->enabled,
+    };
+    draft->name = conf_object_name(object);
 }
 
 bool
@@ -61,19 +77,13 @@ conf_draft_read(ConfDraft *draft, const ConfObject *object)
         return conf_rpc_fail(draft->context.error, CONF_RPC_INTERNAL, "%s", error->message);
     size_t size = draft->type->field_count * sizeof(ConfSlice);
     draft->before = memcpy(conf_arena_alloc(draft->context.arena, size), draft->values, size);
-    draft->head = (ConfObjectHead){
-        .key = conf_object_key(object),
-        .revision = object->revision,
-        .tenant = object->tenant,
-        .folder = object->folder,
-        .enabled = object->enabled,
-    };
-    draft->name = conf_object_name(object);
+    conf_draft_take_head(draft, object);
     return true;
 }
 
 bool
-conf_draft_set(ConfDraft *draft, const ConfField *field, const ConfJson *value, bool merge, const ConfValuePath *path)
+conf_draft_set(ConfDraft *draft, const ConfField *field, const ConfJson *value, bool merge,
+               const ConfValuePath *path)
 {
     if (field->kind == CONF_FIELD_SECRET) {
         /* What tells its presence; trusted only. */
@@ -172,11 +182,12 @@ bool
 conf_draft_equals(const ConfDraft *draft, const ConfObject *object)
 {
     const ConfObjectHead head = draft->head;
-    if (head.tenant != object->tenant || head.folder != object->folder || head.enabled != object->enabled
-        || !conf_slice_equal(draft->name, conf_object_name(object)))
+    if (head.tenant != object->tenant || head.folder != object->folder || head.enabled != object->enabled ||
+        !conf_slice_equal(draft->name, conf_object_name(object)))
         return false;
     for (unsigned i = CONF_FIELD_AT_OWN; i < draft->type->field_count; i++) {
-        if (draft->values[i].data != draft->before[i].data && !conf_slice_equal(draft->values[i], draft->before[i]))
+        if (draft->values[i].data != draft->before[i].data &&
+            !conf_slice_equal(draft->values[i], draft->before[i]))
             return false;
     }
     return true;
@@ -187,5 +198,12 @@ conf_draft_make(const ConfDraft *draft, ConfBytes *secrets, const ConfAcl *acl, 
 {
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_draft_write(draft, &buffer);
-    return conf_object_make(&draft->head, draft->name, conf_buffer_to_bytes(&buffer), secrets, acl, acl_revision);
+    if (buffer.size > CONF_BODY_SIZE_MAX && !draft->is_trusted) {
+        conf_bytes_unref(secrets);
+        conf_rpc_fail(draft->context.error, CONF_RPC_LIMIT, "the object would be larger than %d MiB",
+                      CONF_BODY_SIZE_MAX / 1024 / 1024);
+        return NULL;
+    }
+    return conf_object_make(&draft->head, draft->name, conf_buffer_to_bytes(&buffer), secrets, acl,
+                            acl_revision);
 }

@@ -16,7 +16,8 @@ typedef struct {
 } ListEdit;
 
 static bool read_item(ConfJsonReader *reader, ConfSlice list, const ConfField *field, ConfListItem *item);
-static void begin_edit(ListEdit *edit, const ConfValueContext *context, const ConfField *field, ConfSlice list, unsigned extra);
+static void begin_edit(ListEdit *edit, const ConfValueContext *context, const ConfField *field,
+                       ConfSlice list, unsigned extra);
 static bool add_items(ListEdit *edit, const ConfJson *add, const ConfValuePath *path);
 static bool remove_items(ListEdit *edit, const ConfJson *remove, const ConfValuePath *path);
 static bool end_edit(ListEdit *edit, const ConfValuePath *path, ConfSlice *result);
@@ -64,7 +65,8 @@ read_item(ConfJsonReader *reader, ConfSlice list, const ConfField *field, ConfLi
 
 bool
 conf_list_edit(const ConfValueContext *context, const ConfField *field, ConfSlice list, const ConfJson *add,
-               const ConfValuePath *add_path, const ConfJson *remove, const ConfValuePath *remove_path, ConfSlice *result)
+               const ConfValuePath *add_path, const ConfJson *remove, const ConfValuePath *remove_path,
+               ConfSlice *result)
 {
     if (add != NULL && add->kind != CONF_JSON_ARRAY)
         return conf_value_fail(context, add_path, "%s must be an array of members", field->name);
@@ -72,8 +74,9 @@ conf_list_edit(const ConfValueContext *context, const ConfField *field, ConfSlic
         return conf_value_fail(context, remove_path, "%s must be an array of members or keys", field->name);
     ListEdit edit;
     begin_edit(&edit, context, field, list, add != NULL ? add->count : 0);
-    bool done = (add == NULL || add_items(&edit, add, add_path)) && (remove == NULL || remove_items(&edit, remove, remove_path))
-                && end_edit(&edit, add_path != NULL ? add_path : remove_path, result);
+    bool done = (add == NULL || add_items(&edit, add, add_path)) &&
+                (remove == NULL || remove_items(&edit, remove, remove_path)) &&
+                end_edit(&edit, add_path != NULL ? add_path : remove_path, result);
     conf_buffer_clear(&edit.work);
     return done;
 }
@@ -98,7 +101,8 @@ get_key(const void *data, unsigned index)
 }
 
 static void
-begin_edit(ListEdit *edit, const ConfValueContext *context, const ConfField *field, ConfSlice list, unsigned extra)
+begin_edit(ListEdit *edit, const ConfValueContext *context, const ConfField *field, ConfSlice list,
+           unsigned extra)
 {
     *edit = (ListEdit){.context = context, .field = field, .work = CONF_BUFFER_INIT};
     conf_buffer_reserve(&edit->work, list.size + 1);
@@ -125,7 +129,8 @@ add_items(ListEdit *edit, const ConfJson *add, const ConfValuePath *path)
             return conf_value_fail(edit->context, &inner, "an item of %s cannot be null", edit->field->name);
         size_t begin = edit->work.size;
         ConfSlice key = {NULL, 0};
-        if (!conf_value_write_item(edit->context, edit->field->of, edit->field->key, value, &inner, &edit->work, &key))
+        if (!conf_value_write_item(edit->context, edit->field->of, edit->field->key, value, &inner,
+                                   &edit->work, &key))
             return false;
         ConfSlice text = {edit->work.data + begin, edit->work.size - begin};
         if (edit->field->key == NULL)
@@ -153,7 +158,8 @@ write_key(ListEdit *edit, const ConfJson *value, const ConfValuePath *path, Conf
         return conf_value_fail(edit->context, path, "an item of %s cannot be null", field->name);
     bool is_whole = field->key != NULL && conf_json_member(value, field->key->name) != NULL;
     const ConfField *as = field->key == NULL || is_whole ? field->of : field->key;
-    if (!conf_value_write_item(edit->context, as, is_whole ? field->key : NULL, value, path, &edit->work, key))
+    if (!conf_value_write_item(edit->context, as, is_whole ? field->key : NULL, value, path, &edit->work,
+                               key))
         return false;
     if (!is_whole)
         *key = (ConfSlice){edit->work.data + begin, edit->work.size - begin};
@@ -193,7 +199,8 @@ end_edit(ListEdit *edit, const ConfValuePath *path, ConfSlice *result)
     if (left == 0)
         return true;
     if (left > CONF_LIST_LENGTH_MAX)
-        return conf_value_fail(edit->context, path, "%s would have more than %d items", edit->field->name, CONF_LIST_LENGTH_MAX);
+        return conf_value_fail(edit->context, path, "%s would have more than %d items", edit->field->name,
+                               CONF_LIST_LENGTH_MAX);
     conf_buffer_append_char(&text, ']');
     *result = (ConfSlice){conf_arena_copy(edit->context->arena, text.data, text.size), text.size};
     return true;

@@ -1,4 +1,5 @@
-/* object-member.c - single members of an object, and objects with some of their members ("fields" of a read). */
+/* object-member.c - single members of an object, and objects with some of their members ("fields" of a
+ * read). */
 #include <string.h>
 
 #include "base/json-reader.h"
@@ -21,8 +22,8 @@ conf_object_get_integer(const ConfObject *object, const char *member, int64_t *v
 {
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
-    if (!find_member(&reader, conf_bytes_slice(object->body), member)
-        || conf_json_reader_next(&reader) != CONF_JSON_EVENT_NUMBER || !reader.is_integer)
+    if (!find_member(&reader, conf_bytes_slice(object->body), member) ||
+        conf_json_reader_next(&reader) != CONF_JSON_EVENT_NUMBER || !reader.is_integer)
         return false;
     *value = reader.integer;
     return true;
@@ -53,7 +54,8 @@ conf_object_get_raw(const ConfObject *object, const char *member)
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
     ConfSlice raw;
-    if (!find_member(&reader, conf_bytes_slice(object->body), member) || !conf_json_reader_skip(&reader, &raw))
+    if (!find_member(&reader, conf_bytes_slice(object->body), member) ||
+        !conf_json_reader_skip(&reader, &raw))
         return (ConfSlice){NULL, 0};
     return raw;
 }
@@ -87,8 +89,8 @@ get_text(ConfSlice text, const char *member)
 }
 
 ConfProjection *
-conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type, const ConfJson *fields, const char *at,
-                      ConfRpcError *error)
+conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type, const ConfJson *fields,
+                      const char *at, ConfRpcError *error)
 {
     if (fields == NULL || fields->kind != CONF_JSON_ARRAY || fields->count > PROJECTION_MAX) {
         conf_rpc_fail_path(error, at, "fields must be an array of at most %d names", PROJECTION_MAX);
@@ -105,7 +107,8 @@ conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type, const 
             return NULL;
         }
         if (!is_known(schema, type, name->text)) {
-            conf_value_fail(&context, &path, "there is no field %.*s", (int)MIN(name->text.size, 128), name->text.data);
+            conf_value_fail(&context, &path, "there is no field %.*s", (int)MIN(name->text.size, 128),
+                            name->text.data);
             return NULL;
         }
         size += name->text.size;

@@ -2,13 +2,19 @@
 #include "base/json-reader.h"
 #include "model/object-private.h"
 
-static bool walk(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field, GArray *references);
-static bool walk_struct(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field, GArray *references);
-static bool read_target(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field, ConfKey *target);
+static bool walk(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field,
+                 GArray *references);
+static bool walk_struct(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field,
+                        GArray *references);
+static bool read_target(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *field,
+                        ConfKey *target);
 static bool may_clear(const ConfField *field);
-static bool clear(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer);
-static bool clear_struct(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer);
-static bool clear_list(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer);
+static bool clear(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target,
+                  ConfBuffer *buffer);
+static bool clear_struct(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target,
+                         ConfBuffer *buffer);
+static bool clear_list(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target,
+                       ConfBuffer *buffer);
 
 void
 conf_object_references(const ConfSchema *schema, const ConfObject *object, GArray *references)
@@ -99,7 +105,8 @@ read_target(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *f
         if (event == CONF_JSON_EVENT_NUMBER) {
             target->dbid = reader->integer;
         } else {
-            const ConfTypeInfo *type = event == CONF_JSON_EVENT_STRING ? conf_schema_type_by_name(schema, reader->text) : NULL;
+            const ConfTypeInfo *type =
+                event == CONF_JSON_EVENT_STRING ? conf_schema_type_by_name(schema, reader->text) : NULL;
             if (type == NULL)
                 return false;
             target->type = type->id;
@@ -109,11 +116,13 @@ read_target(ConfJsonReader *reader, const ConfSchema *schema, const ConfField *f
 }
 
 ConfObject *
-conf_object_without_reference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, ConfKey target, int64_t revision)
+conf_object_without_reference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                              ConfKey target, int64_t revision)
 {
     g_auto(ConfRpcError) fault = CONF_RPC_ERROR_INIT;
     ConfDraft draft;
     conf_draft_init(&draft, schema, before->type, arena, &fault);
+    draft.is_trusted = true;
     if (!conf_draft_read(&draft, before))
         return conf_object_ref(before);
     for (unsigned i = CONF_FIELD_AT_OWN; i < draft.type->field_count; i++) {
@@ -147,8 +156,9 @@ may_clear(const ConfField *field)
     return false;
 }
 
-/* Appends the text of the value without the references; nothing if nothing is left.  The rest is copied as it is, not
- * judged anew: what once fitted the schema must not keep a deletion from happening.  False: the text is broken. */
+/* Appends the text of the value without the references; nothing if nothing is left.  The rest is copied as
+ * it is, not judged anew: what once fitted the schema must not keep a deletion from happening.  False: the
+ * text is broken. */
 static bool
 clear(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer)
 {
@@ -172,7 +182,8 @@ clear(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey 
 }
 
 static bool
-clear_struct(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer)
+clear_struct(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target,
+             ConfBuffer *buffer)
 {
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
@@ -202,7 +213,8 @@ clear_struct(const ConfSchema *schema, const ConfField *field, ConfSlice text, C
 }
 
 static bool
-clear_list(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target, ConfBuffer *buffer)
+clear_list(const ConfSchema *schema, const ConfField *field, ConfSlice text, ConfKey target,
+           ConfBuffer *buffer)
 {
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);

@@ -1,21 +1,27 @@
-/* object-update.c - new objects, and changes to objects: as clients ask for them, as the server makes them itself, and as
- * a master tells them to its replicas. */
+/* object-update.c - new objects, and changes to objects: as clients ask for them, as the server makes them
+ * itself, and as a master tells them to its replicas. */
 #include "base/error.h"
 #include "model/object-private.h"
 
 static bool set_member(ConfDraft *draft, const ConfJson *member, const ConfValuePath *path);
-static bool check_dbid(const ConfValueContext *context, const ConfJson *value, const char *name, const ConfValuePath *path);
-static bool read_state(const ConfValueContext *context, const ConfJson *value, bool *enabled, const ConfValuePath *path);
-static bool patch_member(ConfDraft *draft, const ConfObject *before, const ConfJson *member, const ConfValuePath *path);
-static bool patch_head(ConfDraft *draft, const ConfField *field, const ConfJson *value, const ConfValuePath *path);
-static bool check_same(ConfDraft *draft, const ConfField *field, const ConfJson *value, const ConfValuePath *path);
+static bool check_dbid(const ConfValueContext *context, const ConfJson *value, const char *name,
+                       const ConfValuePath *path);
+static bool read_state(const ConfValueContext *context, const ConfJson *value, bool *enabled,
+                       const ConfValuePath *path);
+static bool patch_member(ConfDraft *draft, const ConfObject *before, const ConfJson *member,
+                         const ConfValuePath *path);
+static bool patch_head(ConfDraft *draft, const ConfField *field, const ConfJson *value,
+                       const ConfValuePath *path);
+static bool check_same(ConfDraft *draft, const ConfField *field, const ConfJson *value,
+                       const ConfValuePath *path);
 static bool check_list_names(const ConfDraft *draft, const ConfJson *lists, const ConfValuePath *path);
 static bool edit_lists(ConfDraft *draft, const ConfJson *add, const ConfJson *remove, const char *at);
-static bool amend_secrets(ConfDraft *draft, const ConfObject *before, const ConfJson *patch, ConfBytes **secrets);
+static bool amend_secrets(ConfDraft *draft, const ConfObject *before, const ConfJson *patch,
+                          ConfBytes **secrets);
 
 bool
-conf_object_read_head(const ConfJson *tree, const char *at, int64_t *tenant, int64_t *folder, bool *folder_given, bool *enabled,
-                      ConfRpcError *error)
+conf_object_read_head(const ConfJson *tree, const char *at, int64_t *tenant, int64_t *folder,
+                      bool *folder_given, bool *enabled, ConfRpcError *error)
 {
     ConfValueContext context = {.error = error};
     ConfValuePath path = conf_value_path_root(at);
@@ -45,8 +51,8 @@ conf_object_read_head(const ConfJson *tree, const char *at, int64_t *tenant, int
 }
 
 ConfObject *
-conf_object_create(const ConfSchema *schema, ConfArena *arena, const ConfJson *tree, const ConfObjectHead *head, const char *at,
-                   ConfRpcError *error)
+conf_object_create(const ConfSchema *schema, ConfArena *arena, const ConfJson *tree,
+                   const ConfObjectHead *head, const char *at, ConfRpcError *error)
 {
     ConfDraft draft;
     conf_draft_init(&draft, schema, head->key.type, arena, error);
@@ -62,7 +68,8 @@ conf_object_create(const ConfSchema *schema, ConfArena *arena, const ConfJson *t
             return NULL;
     }
     ConfValuePath name = conf_value_path_member(&path, CONF_SLICE("name"));
-    if (!conf_draft_set_name(&draft, conf_json_member(tree, "name"), &name) || !conf_draft_complete(&draft, &path))
+    if (!conf_draft_set_name(&draft, conf_json_member(tree, "name"), &name) ||
+        !conf_draft_complete(&draft, &path))
         return NULL;
     for (unsigned i = CONF_FIELD_AT_OWN; i < draft.type->field_count; i++) {
         const ConfField *field = &draft.type->fields[i];
@@ -104,7 +111,8 @@ set_member(ConfDraft *draft, const ConfJson *member, const ConfValuePath *path)
 }
 
 static bool
-check_dbid(const ConfValueContext *context, const ConfJson *value, const char *name, const ConfValuePath *path)
+check_dbid(const ConfValueContext *context, const ConfJson *value, const char *name,
+           const ConfValuePath *path)
 {
     if (value->kind != CONF_JSON_NUMBER || !value->is_integer || value->integer < 1)
         return conf_value_fail(context, path, "%s must be a dbid", name);
@@ -124,8 +132,8 @@ read_state(const ConfValueContext *context, const ConfJson *value, bool *enabled
 }
 
 bool
-conf_draft_apply(ConfDraft *draft, const ConfObject *before, const ConfJson *patch, const ConfJson *add, const ConfJson *remove,
-                 const char *at)
+conf_draft_apply(ConfDraft *draft, const ConfObject *before, const ConfJson *patch, const ConfJson *add,
+                 const ConfJson *remove, const char *at)
 {
     ConfValuePath root = conf_value_path_root(at);
     ConfValuePath path = conf_value_path_member(&root, CONF_SLICE("patch"));
@@ -151,8 +159,9 @@ conf_draft_apply(ConfDraft *draft, const ConfObject *before, const ConfJson *pat
 }
 
 ConfObject *
-conf_object_update(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, const ConfJson *patch, const ConfJson *add,
-                   const ConfJson *remove, int64_t revision, const char *at, ConfRpcError *error)
+conf_object_update(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                   const ConfJson *patch, const ConfJson *add, const ConfJson *remove, int64_t revision,
+                   const char *at, ConfRpcError *error)
 {
     ConfDraft draft;
     conf_draft_init(&draft, schema, before->type, arena, error);
@@ -282,7 +291,8 @@ edit_lists(ConfDraft *draft, const ConfJson *add, const ConfJson *remove, const 
             continue;
         ConfValuePath in_path = conf_value_path_member(&add_path, name);
         ConfValuePath out_path = conf_value_path_member(&remove_path, name);
-        if (!conf_list_edit(&draft->context, field, draft->values[i], in, &in_path, out, &out_path, &draft->values[i]))
+        if (!conf_list_edit(&draft->context, field, draft->values[i], in, &in_path, out, &out_path,
+                            &draft->values[i]))
             return false;
     }
     return true;
@@ -297,12 +307,13 @@ conf_object_amend(const ConfSchema *schema, ConfArena *arena, const ConfObject *
     conf_draft_init(&draft, schema, before->type, arena, &fault);
     draft.is_trusted = true;
     g_autoptr(ConfBytes) bytes = conf_bytes_ref(before->secrets);
-    if (!conf_draft_read(&draft, before) || !amend_secrets(&draft, before, secrets, &bytes)
-        || !conf_draft_apply(&draft, before, patch, NULL, NULL, "")) {
+    if (!conf_draft_read(&draft, before) || !amend_secrets(&draft, before, secrets, &bytes) ||
+        !conf_draft_apply(&draft, before, patch, NULL, NULL, "")) {
         conf_model_error(error, "Object", before, &fault);
         return NULL;
     }
-    if (conf_draft_equals(&draft, before) && conf_slice_equal(conf_bytes_slice(bytes), conf_bytes_slice(before->secrets)))
+    if (conf_draft_equals(&draft, before) &&
+        conf_slice_equal(conf_bytes_slice(bytes), conf_bytes_slice(before->secrets)))
         return conf_object_ref(before);
     draft.head.revision = revision;
     return conf_draft_make(&draft, g_steal_pointer(&bytes), before->acl, before->acl_revision);
@@ -323,7 +334,9 @@ amend_secrets(ConfDraft *draft, const ConfObject *before, const ConfJson *patch,
         if (field == NULL || field->kind != CONF_FIELD_SECRET)
             return conf_value_fail(&draft->context, &inner, "type %s has no such secret", draft->type->name);
     }
-    const ConfJson *old = before->secrets != NULL ? conf_value_tree(draft->context.arena, conf_bytes_slice(before->secrets)) : NULL;
+    const ConfJson *old = before->secrets != NULL
+                              ? conf_value_tree(draft->context.arena, conf_bytes_slice(before->secrets))
+                              : NULL;
     g_auto(ConfBuffer) text = CONF_BUFFER_INIT;
     for (unsigned i = CONF_FIELD_AT_OWN; i < draft->type->field_count; i++) {
         const ConfField *field = &draft->type->fields[i];

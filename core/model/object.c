@@ -20,7 +20,8 @@ typedef struct {
 } StoredHead;
 
 static bool read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError **error);
-static bool read_permissions(const ConfSchema *schema, ConfSlice permissions, const ConfAcl **acl, GError **error);
+static bool read_permissions(const ConfSchema *schema, ConfSlice permissions, const ConfAcl **acl,
+                             GError **error);
 
 ConfObject *
 conf_object_ref(const ConfObject *object)
@@ -44,8 +45,8 @@ conf_object_unref(const ConfObject *object)
 }
 
 ConfObject *
-conf_object_make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, ConfBytes *secrets, const ConfAcl *acl,
-                 int64_t acl_revision)
+conf_object_make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, ConfBytes *secrets,
+                 const ConfAcl *acl, int64_t acl_revision)
 {
     ConfObject *object = g_malloc(sizeof(ConfObject) + name.size + 1);
     *object = (ConfObject){
@@ -69,8 +70,8 @@ conf_object_make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, Co
 }
 
 ConfObject *
-conf_object_from_stored(const ConfSchema *schema, ConfSlice body, ConfSlice secrets, ConfSlice permissions, int64_t acl_revision,
-                        GError **error)
+conf_object_from_stored(const ConfSchema *schema, ConfSlice body, ConfSlice secrets, ConfSlice permissions,
+                        int64_t acl_revision, GError **error)
 {
     StoredHead stored;
     memset(&stored, 0, offsetof(StoredHead, name));
@@ -84,8 +85,9 @@ conf_object_from_stored(const ConfSchema *schema, ConfSlice body, ConfSlice secr
         return NULL;
     }
     ConfBytes *secret_bytes = secrets.size > 0 ? conf_bytes_new(secrets.data, secrets.size) : NULL;
-    ConfObject *object = conf_object_make(&stored.head, (ConfSlice){stored.name, stored.name_size},
-                                          conf_bytes_new(body.data, body.size), secret_bytes, acl, acl_revision);
+    ConfObject *object =
+        conf_object_make(&stored.head, (ConfSlice){stored.name, stored.name_size},
+                         conf_bytes_new(body.data, body.size), secret_bytes, acl, acl_revision);
     conf_acl_unref(acl);
     return object;
 }
@@ -100,13 +102,15 @@ conf_object_with_acl(const ConfObject *before, const ConfAcl *acl, int64_t acl_r
         .folder = before->folder,
         .enabled = before->enabled,
     };
-    return conf_object_make(&head, conf_object_name(before), conf_bytes_ref(before->body), conf_bytes_ref(before->secrets), acl,
-                            acl_revision);
+    return conf_object_make(&head, conf_object_name(before), conf_bytes_ref(before->body),
+                            conf_bytes_ref(before->secrets), acl, acl_revision);
 }
 
-/* Numbers of fixed size first, which also say how long the parts are that follow: no two objects have one encoding. */
+/* Numbers of fixed size first, which also say how long the parts are that follow: no two objects have one
+ * encoding. */
 void
-conf_object_compute_digest(const ConfSchema *schema, const ConfObject *object, bool with_secrets, uint8_t digest[16])
+conf_object_compute_digest(const ConfSchema *schema, const ConfObject *object, bool with_secrets,
+                           uint8_t digest[16])
 {
     g_auto(ConfBuffer) rights = CONF_BUFFER_INIT;
     if (object->acl != NULL)
@@ -121,8 +125,10 @@ conf_object_compute_digest(const ConfSchema *schema, const ConfObject *object, b
         GUINT64_TO_LE((uint64_t)rights.size), /* an empty list has text, an inherited one none */
         GUINT64_TO_LE((uint64_t)object->acl_revision),
     };
-    ConfSlice parts[] = {
-        {(const char *)numbers, sizeof(numbers)}, conf_bytes_slice(object->body), secrets, conf_buffer_slice(&rights)};
+    ConfSlice parts[] = {{(const char *)numbers, sizeof(numbers)},
+                         conf_bytes_slice(object->body),
+                         secrets,
+                         conf_buffer_slice(&rights)};
     uint8_t whole[32];
     conf_id_sha256_parts(parts, G_N_ELEMENTS(parts), whole);
     memcpy(digest, whole, 16);
@@ -161,8 +167,9 @@ conf_digest_subtract(uint8_t sum[16], const uint8_t digest[16])
 bool
 conf_model_error(GError **error, const char *what, const ConfObject *object, const ConfRpcError *from)
 {
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s of type %d, dbid %" G_GINT64_FORMAT " (%s): %s", what, object->type,
-                object->dbid, object->name, from->message != NULL ? from->message : "not known why");
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s of type %d, dbid %" G_GINT64_FORMAT " (%s): %s",
+                what, object->type, object->dbid, object->name,
+                from->message != NULL ? from->message : "not known why");
     return false;
 }
 
@@ -170,7 +177,8 @@ static bool
 fail_stored(const StoredHead *stored, GError **error, const char *message)
 {
     g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Object %s %" G_GINT64_FORMAT ": %s",
-                stored->type != NULL ? stored->type->name : "of unknown type", stored->head.key.dbid, message);
+                stored->type != NULL ? stored->type->name : "of unknown type", stored->head.key.dbid,
+                message);
     return false;
 }
 
@@ -239,9 +247,10 @@ read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError
     if (event == CONF_JSON_EVENT_OBJECT_END)
         event = conf_json_reader_next(&reader);
     if (event != CONF_JSON_EVENT_END)
-        return fail_stored(stored, error, reader.message != NULL ? reader.message : "the body is no JSON object");
-    if (stored->type == NULL || stored->head.key.dbid == 0 || stored->name_size == 0 || stored->head.tenant == 0
-        || !stored->has_state)
+        return fail_stored(stored, error,
+                           reader.message != NULL ? reader.message : "the body is no JSON object");
+    if (stored->type == NULL || stored->head.key.dbid == 0 || stored->name_size == 0 ||
+        stored->head.tenant == 0 || !stored->has_state)
         return fail_stored(stored, error, "a member of its head is missing");
     stored->head.key.type = stored->type->id;
     return true;

@@ -54,9 +54,10 @@ static const Attribute attributes[] = {
     {"fields", CONF_JSON_ARRAY, ON_STRUCT},
 };
 
-static bool parse_kind(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth, bool is_item);
-static bool check_attributes(ConfSchemaParser *parser, const ConfJson *tree, const ConfField *field, unsigned depth,
-                             bool is_item);
+static bool parse_kind(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth,
+                       bool is_item);
+static bool check_attributes(ConfSchemaParser *parser, const ConfJson *tree, const ConfField *field,
+                             unsigned depth, bool is_item);
 static bool parse_named(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field);
 static bool parse_details(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth);
 static bool parse_string(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field);
@@ -66,8 +67,8 @@ static bool parse_reference(ConfSchemaParser *parser, const ConfJson *tree, Conf
 static bool parse_secret(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field);
 static bool parse_list(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth);
 static bool parse_struct(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth);
-static bool parse_bound(ConfSchemaParser *parser, const ConfJson *tree, const char *name, int64_t lowest, int64_t highest,
-                        int64_t *value);
+static bool parse_bound(ConfSchemaParser *parser, const ConfJson *tree, const char *name, int64_t lowest,
+                        int64_t highest, int64_t *value);
 static bool remember(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field);
 static bool is_identifier(ConfSlice text);
 
@@ -78,9 +79,10 @@ parse_any(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsi
         return conf_schema_fail(parser, "a field is an object");
     if (depth > CONF_SCHEMA_DEPTH_MAX)
         return conf_schema_fail(parser, "fields are nested deeper than %d levels", CONF_SCHEMA_DEPTH_MAX);
-    return parse_kind(parser, tree, field, depth, is_item) && check_attributes(parser, tree, field, depth, is_item)
-           && (is_item || parse_named(parser, tree, field)) && parse_details(parser, tree, field, depth)
-           && remember(parser, tree, field);
+    return parse_kind(parser, tree, field, depth, is_item) &&
+           check_attributes(parser, tree, field, depth, is_item) &&
+           (is_item || parse_named(parser, tree, field)) && parse_details(parser, tree, field, depth) &&
+           remember(parser, tree, field);
 }
 
 bool
@@ -99,18 +101,21 @@ parse_kind(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, uns
     while (k <= CONF_FIELD_SECTIONS && !conf_slice_is(kind->text, conf_field_kind_name((ConfFieldKind)k)))
         k++;
     if (k > CONF_FIELD_SECTIONS)
-        return conf_schema_fail(parser, "\"%.*s\" is no kind of field", (int)MIN(kind->text.size, 64), kind->text.data);
+        return conf_schema_fail(parser, "\"%.*s\" is no kind of field", (int)MIN(kind->text.size, 64),
+                                kind->text.data);
     field->kind = (ConfFieldKind)k;
     bool is_top = depth == 0;
     if (!is_top && (k == CONF_FIELD_SECRET || k == CONF_FIELD_SECTIONS))
-        return conf_schema_fail(parser, "%s cannot stand inside another field", conf_field_kind_name(field->kind));
+        return conf_schema_fail(parser, "%s cannot stand inside another field",
+                                conf_field_kind_name(field->kind));
     if (is_item && k == CONF_FIELD_LIST)
         return conf_schema_fail(parser, "the items of a list cannot be lists");
     return true;
 }
 
 static bool
-check_attributes(ConfSchemaParser *parser, const ConfJson *tree, const ConfField *field, unsigned depth, bool is_item)
+check_attributes(ConfSchemaParser *parser, const ConfJson *tree, const ConfField *field, unsigned depth,
+                 bool is_item)
 {
     for (const ConfJson *member = tree->first; member != NULL; member = member->next) {
         unsigned i = 0;
@@ -120,8 +125,8 @@ check_attributes(ConfSchemaParser *parser, const ConfJson *tree, const ConfField
         if (i == G_N_ELEMENTS(attributes))
             return conf_schema_fail(parser, "\"%.*s\" is not known", size, member->key.data);
         unsigned where = attributes[i].where;
-        if ((where & (1u << field->kind)) == 0 || (is_item && (where & NOT_IN_ITEM) != 0)
-            || (depth > 0 && (where & TOP_ONLY) != 0))
+        if ((where & (1u << field->kind)) == 0 || (is_item && (where & NOT_IN_ITEM) != 0) ||
+            (depth > 0 && (where & TOP_ONLY) != 0))
             return conf_schema_fail(parser, "\"%s\" says nothing of a %s here", attributes[i].name,
                                     conf_field_kind_name(field->kind));
         if (attributes[i].kind != CONF_JSON_NULL && attributes[i].kind != member->kind)
@@ -150,7 +155,8 @@ parse_named(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
 {
     const ConfJson *name = conf_json_member(tree, "name");
     if (name == NULL || !is_identifier(name->text))
-        return conf_schema_fail(parser, "a field needs \"name\": a lower-case letter, then letters and digits, at most 64");
+        return conf_schema_fail(
+            parser, "a field needs \"name\": a lower-case letter, then letters and digits, at most 64");
     field->name = copy_text(parser, name);
     field->name_size = (unsigned)name->text.size;
     const ConfJson *help = conf_json_member(tree, "help");
@@ -166,10 +172,12 @@ parse_named(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
     field->computed = conf_json_member(tree, "computed") != NULL;
     bool has_default = conf_json_member(tree, "default") != NULL;
     if (field->computed && (field->required || field->immutable || has_default))
-        return conf_schema_fail(parser, "field \"%s\" is computed: it cannot be required, immutable or have a default",
-                                field->name);
+        return conf_schema_fail(
+            parser, "field \"%s\" is computed: it cannot be required, immutable or have a default",
+            field->name);
     if (field->required && since != NULL && !has_default)
-        return conf_schema_fail(parser, "field \"%s\" is required since a later release: it needs a default", field->name);
+        return conf_schema_fail(parser, "field \"%s\" is required since a later release: it needs a default",
+                                field->name);
     return true;
 }
 
@@ -202,8 +210,8 @@ parse_details(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, 
 static bool
 parse_string(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
 {
-    if (!parse_bound(parser, tree, "minLength", 0, CONF_STRING_SIZE_MAX, &field->minimum)
-        || !parse_bound(parser, tree, "maxLength", 1, CONF_STRING_SIZE_MAX, &field->maximum))
+    if (!parse_bound(parser, tree, "minLength", 0, CONF_STRING_SIZE_MAX, &field->minimum) ||
+        !parse_bound(parser, tree, "maxLength", 1, CONF_STRING_SIZE_MAX, &field->maximum))
         return false;
     if (field->maximum > 0 && field->minimum > field->maximum)
         return conf_schema_fail(parser, "minLength is above maxLength");
@@ -213,7 +221,8 @@ parse_string(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
         return true;
     /* A pattern may take long on long texts, and it is tried on the main loop. */
     if (field->maximum == 0 || field->maximum > CONF_SCHEMA_PATTERN_LENGTH)
-        return conf_schema_fail(parser, "a pattern needs a maxLength of at most %d", CONF_SCHEMA_PATTERN_LENGTH);
+        return conf_schema_fail(parser, "a pattern needs a maxLength of at most %d",
+                                CONF_SCHEMA_PATTERN_LENGTH);
     g_autofree char *inner = conf_slice_dup(pattern->text);
     g_autofree char *whole = g_strdup_printf("(*LIMIT_MATCH=100000)\\A(?:%s)\\z", inner);
     g_autoptr(GError) error = NULL;
@@ -235,8 +244,8 @@ parse_integer(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
 {
     field->minimum = -CONF_INTEGER_MAX;
     field->maximum = CONF_INTEGER_MAX;
-    if (!parse_bound(parser, tree, "minimum", -CONF_INTEGER_MAX, CONF_INTEGER_MAX, &field->minimum)
-        || !parse_bound(parser, tree, "maximum", -CONF_INTEGER_MAX, CONF_INTEGER_MAX, &field->maximum))
+    if (!parse_bound(parser, tree, "minimum", -CONF_INTEGER_MAX, CONF_INTEGER_MAX, &field->minimum) ||
+        !parse_bound(parser, tree, "maximum", -CONF_INTEGER_MAX, CONF_INTEGER_MAX, &field->maximum))
         return false;
     if (field->minimum > field->maximum)
         return conf_schema_fail(parser, "minimum is above maximum");
@@ -254,7 +263,8 @@ parse_strings(ConfSchemaParser *parser, const ConfJson *array, const char *what)
     const char **strings = conf_arena_alloc(parser->arena, (array->count + 1) * sizeof(char *));
     unsigned count = 0;
     for (const ConfJson *item = array->first; item != NULL; item = item->next) {
-        if (item->kind != CONF_JSON_STRING || item->text.size == 0 || memchr(item->text.data, '\0', item->text.size)) {
+        if (item->kind != CONF_JSON_STRING || item->text.size == 0 ||
+            memchr(item->text.data, '\0', item->text.size)) {
             conf_schema_fail(parser, "\"%s\" must hold strings", what);
             return NULL;
         }
@@ -277,7 +287,8 @@ parse_enum(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
     for (unsigned i = 0; field->values != NULL && field->values[i] != NULL; i++) {
         for (const char *c = field->values[i]; *c != '\0'; c++) {
             if ((unsigned char)*c < 0x20 || *c == '"' || *c == '\\')
-                return conf_schema_fail(parser, "a value of an enum has no quotes, backslashes and control characters");
+                return conf_schema_fail(
+                    parser, "a value of an enum has no quotes, backslashes and control characters");
         }
     }
     return field->values != NULL;
@@ -309,8 +320,9 @@ parse_secret(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
 {
     const ConfJson *shown_as = conf_json_member(tree, "shownAs");
     if (shown_as == NULL || !is_identifier(shown_as->text))
-        return conf_schema_fail(parser, "secret \"%s\" needs \"shownAs\", the name of the member that tells its presence",
-                                field->name);
+        return conf_schema_fail(
+            parser, "secret \"%s\" needs \"shownAs\", the name of the member that tells its presence",
+            field->name);
     field->shown_as = copy_text(parser, shown_as);
     return true;
 }
@@ -334,14 +346,16 @@ parse_list(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, uns
 
     const ConfJson *key = conf_json_member(tree, "key");
     if ((key != NULL) != (item->kind == CONF_FIELD_STRUCT))
-        return conf_schema_fail(parser, key != NULL ? "only a list of structs has a key" : "a list of structs needs a key");
+        return conf_schema_fail(parser, key != NULL ? "only a list of structs has a key"
+                                                    : "a list of structs needs a key");
     if (key == NULL)
         return true;
     ConfField *found = (ConfField *)conf_struct_member(item, key->text);
     if (found == NULL)
-        return conf_schema_fail(parser, "key \"%.*s\" is no member of the struct", (int)MIN(key->text.size, 64), key->text.data);
-    bool is_usable = found->kind == CONF_FIELD_STRING || found->kind == CONF_FIELD_INTEGER
-                     || found->kind == CONF_FIELD_ENUM || found->kind == CONF_FIELD_REF;
+        return conf_schema_fail(parser, "key \"%.*s\" is no member of the struct",
+                                (int)MIN(key->text.size, 64), key->text.data);
+    bool is_usable = found->kind == CONF_FIELD_STRING || found->kind == CONF_FIELD_INTEGER ||
+                     found->kind == CONF_FIELD_ENUM || found->kind == CONF_FIELD_REF;
     if (!is_usable)
         return conf_schema_fail(parser, "key \"%s\" must be a string, integer, enum or ref", found->name);
     if (found->on_delete == CONF_ON_DELETE_CLEAR)
@@ -377,14 +391,16 @@ parse_struct(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, u
 }
 
 static bool
-parse_bound(ConfSchemaParser *parser, const ConfJson *tree, const char *name, int64_t lowest, int64_t highest, int64_t *value)
+parse_bound(ConfSchemaParser *parser, const ConfJson *tree, const char *name, int64_t lowest, int64_t highest,
+            int64_t *value)
 {
     const ConfJson *member = conf_json_member(tree, name);
     if (member == NULL)
         return true;
     if (!member->is_integer || member->integer < lowest || member->integer > highest)
-        return conf_schema_fail(parser, "\"%s\" must be an integer of %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name, lowest,
-                                highest);
+        return conf_schema_fail(parser,
+                                "\"%s\" must be an integer of %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                                name, lowest, highest);
     *value = member->integer;
     return true;
 }
@@ -393,7 +409,8 @@ parse_bound(ConfSchemaParser *parser, const ConfJson *tree, const char *name, in
 static bool
 remember(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field)
 {
-    if (field->kind == CONF_FIELD_REF || field->computed || field->key != NULL || conf_json_member(tree, "default") != NULL) {
+    if (field->kind == CONF_FIELD_REF || field->computed || field->key != NULL ||
+        conf_json_member(tree, "default") != NULL) {
         ConfPendingField pending = {field, tree, parser->file, g_strdup(parser->path->str)};
         g_array_append_val(parser->pending, pending);
     }

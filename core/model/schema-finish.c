@@ -1,5 +1,5 @@
-/* schema-finish.c - makes a schema of the types that were read: resolves references, checks what needs all types, puts
- * the common fields in, makes the indexes and the text. */
+/* schema-finish.c - makes a schema of the types that were read: resolves references, checks what needs all
+ * types, puts the common fields in, makes the indexes and the text. */
 #include "model/schema-private.h"
 
 #include <string.h>
@@ -23,21 +23,46 @@ static const ConfTypeId tenant_type[] = {CONF_TYPE_TENANT, 0};
 static const ConfTypeId folder_type[] = {CONF_TYPE_FOLDER, 0};
 static const ConfField common_fields[] = {
     {.name = "type", .kind = CONF_FIELD_STRING, .immutable = true, .help = "Name of the type."},
-    {.name = "dbid", .kind = CONF_FIELD_INTEGER, .immutable = true, .minimum = 1, .maximum = CONF_INTEGER_MAX,
+    {.name = "dbid",
+     .kind = CONF_FIELD_INTEGER,
+     .immutable = true,
+     .minimum = 1,
+     .maximum = CONF_INTEGER_MAX,
      .help = "Number of the object, unique within its type, given by the server."},
-    {.name = "revision", .kind = CONF_FIELD_INTEGER, .immutable = true, .minimum = 0, .maximum = CONF_INTEGER_MAX,
+    {.name = "revision",
+     .kind = CONF_FIELD_INTEGER,
+     .immutable = true,
+     .minimum = 0,
+     .maximum = CONF_INTEGER_MAX,
      .help = "Revision of the transaction that changed the object last."},
-    {.name = "name", .kind = CONF_FIELD_STRING, .required = true, .minimum = 1, .maximum = 255, .help = "Name of the object."},
-    {.name = "tenant", .kind = CONF_FIELD_REF, .immutable = true, .to = tenant_type, .to_count = 1, .holds_references = true,
+    {.name = "name",
+     .kind = CONF_FIELD_STRING,
+     .required = true,
+     .minimum = 1,
+     .maximum = 255,
+     .help = "Name of the object."},
+    {.name = "tenant",
+     .kind = CONF_FIELD_REF,
+     .immutable = true,
+     .to = tenant_type,
+     .to_count = 1,
+     .holds_references = true,
      .help = "Tenant that the object belongs to; of a tenant: the one above it."},
-    {.name = "folder", .kind = CONF_FIELD_REF, .to = folder_type, .to_count = 1, .holds_references = true,
+    {.name = "folder",
+     .kind = CONF_FIELD_REF,
+     .to = folder_type,
+     .to_count = 1,
+     .holds_references = true,
      .help = "Folder that the object lies in; of a folder: the one above it."},
     {.name = "state", .kind = CONF_FIELD_ENUM, .values = states, .help = "Whether the object is in use."},
 };
-static const ConfField options_field = {.name = "options", .kind = CONF_FIELD_SECTIONS,
+static const ConfField options_field = {.name = "options",
+                                        .kind = CONF_FIELD_SECTIONS,
                                         .help = "Options of the program: sections of keys and values."};
-static const ConfField annex_field = {.name = "annex", .kind = CONF_FIELD_SECTIONS,
-                                      .help = "What others keep with the object: sections of keys and values."};
+static const ConfField annex_field = {.name = "annex",
+                                      .kind = CONF_FIELD_SECTIONS,
+                                      .help =
+                                          "What others keep with the object: sections of keys and values."};
 
 /* Types that the server itself uses, by the names it uses. */
 static const struct {
@@ -50,7 +75,8 @@ static const struct {
     {CONF_TYPE_TENANT, "tenant", NULL},
     {CONF_TYPE_SERVICE, "service", NULL},
     {CONF_TYPE_APPLICATION, "application",
-     (const char *const[]){"applicationType", "server", "host", "ports", "connections", "backup", "account", "secretHash", NULL}},
+     (const char *const[]){"applicationType", "server", "host", "ports", "connections", "backup", "account",
+                           "secretHash", NULL}},
     {CONF_TYPE_HOST, "host", (const char *const[]){"address", NULL}},
     {CONF_TYPE_APPLICATION_TEMPLATE, "applicationTemplate", NULL},
     {CONF_TYPE_ACCESS_GROUP, "accessGroup", (const char *const[]){"kind", "members", NULL}},
@@ -97,7 +123,8 @@ check_known_types(ConfSchemaParser *parser)
             return conf_schema_fail(parser, "type \"%s\" is missing", known_types[i].name);
         parser->file = draft->file;
         if (draft->info->id != known_types[i].id)
-            return conf_schema_fail(parser, "the id of \"%s\" must be %d", known_types[i].name, known_types[i].id);
+            return conf_schema_fail(parser, "the id of \"%s\" must be %d", known_types[i].name,
+                                    known_types[i].id);
         for (unsigned f = 0; known_types[i].fields != NULL && known_types[i].fields[f] != NULL; f++) {
             if (find_own(draft, conf_slice_from_string(known_types[i].fields[f])) == NULL)
                 return conf_schema_fail(parser, "type \"%s\" must have a field \"%s\"", known_types[i].name,
@@ -139,7 +166,8 @@ resolve_all(ConfSchemaParser *parser)
         parser->file = pending->file;
         g_string_assign(parser->path, pending->path);
         if (pending->field->key != NULL && pending->field->key->fallback.data != NULL)
-            return conf_schema_fail(parser, "key \"%s\" names the item: it cannot have a default", pending->field->key->name);
+            return conf_schema_fail(parser, "key \"%s\" names the item: it cannot have a default",
+                                    pending->field->key->name);
     }
     parser->file = "schema";
     g_string_truncate(parser->path, 0);
@@ -155,7 +183,8 @@ resolve_references(ConfSchemaParser *parser, ConfPendingField *pending)
     for (const ConfJson *name = to->first; name != NULL; name = name->next) {
         const ConfTypeDraft *draft = conf_schema_parser_find(parser, name->text);
         if (draft == NULL)
-            return conf_schema_fail(parser, "\"%.*s\" in \"to\" is no type", (int)MIN(name->text.size, 64), name->text.data);
+            return conf_schema_fail(parser, "\"%.*s\" in \"to\" is no type", (int)MIN(name->text.size, 64),
+                                    name->text.data);
         ids[count++] = draft->info->id;
     }
     pending->field->to = ids;
@@ -170,13 +199,15 @@ resolve_default(ConfSchemaParser *parser, ConfPendingField *pending)
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     ConfValueContext context = {NULL, parser->trees, &error};
     ConfValuePath path = conf_value_path_root("");
-    if (!conf_value_write(&context, pending->field, conf_json_member(pending->tree, "default"), &path, &buffer))
+    if (!conf_value_write(&context, pending->field, conf_json_member(pending->tree, "default"), &path,
+                          &buffer))
         return conf_schema_fail(parser, "the default does not fit: %s", error.message);
     if (buffer.size == 0)
         return conf_schema_fail(parser, "the default must not be null");
     if (pending->field->names_type)
         return conf_schema_fail(parser, "a field with typeName cannot have a default");
-    pending->field->fallback = (ConfSlice){conf_arena_copy(parser->arena, buffer.data, buffer.size), buffer.size};
+    pending->field->fallback =
+        (ConfSlice){conf_arena_copy(parser->arena, buffer.data, buffer.size), buffer.size};
     return true;
 }
 
@@ -190,16 +221,20 @@ resolve_computed(ConfSchemaParser *parser, const ConfTypeDraft *draft, ConfPendi
     const ConfField *source = NULL;
     if (from != NULL && from->kind == CONF_JSON_STRING)
         source = find_own(draft, from->text);
-    if (source == NULL || source->kind != CONF_FIELD_ENUM || in == NULL || in->kind != CONF_JSON_ARRAY || computed->count != 2)
-        return conf_schema_fail(parser, "\"computed\" must be {\"from\",\"in\"}: an enum field of the type, and values of it");
+    if (source == NULL || source->kind != CONF_FIELD_ENUM || in == NULL || in->kind != CONF_JSON_ARRAY ||
+        computed->count != 2)
+        return conf_schema_fail(
+            parser, "\"computed\" must be {\"from\",\"in\"}: an enum field of the type, and values of it");
     const char **values = conf_arena_alloc(parser->arena, (in->count + 1) * sizeof(char *));
     unsigned count = 0;
     for (const ConfJson *value = in->first; value != NULL; value = value->next) {
         unsigned i = 0;
-        while (source->values[i] != NULL && !(value->kind == CONF_JSON_STRING && conf_slice_is(value->text, source->values[i])))
+        while (source->values[i] != NULL &&
+               !(value->kind == CONF_JSON_STRING && conf_slice_is(value->text, source->values[i])))
             i++;
         if (source->values[i] == NULL)
-            return conf_schema_fail(parser, "\"computed\": item %u of \"in\" is no value of %s", count, source->name);
+            return conf_schema_fail(parser, "\"computed\": item %u of \"in\" is no value of %s", count,
+                                    source->name);
         values[count++] = source->values[i];
     }
     pending->field->computed_from = source;
@@ -259,7 +294,8 @@ compare_members(const void *a, const void *b)
 static void
 index_members(ConfArena *arena, ConfTypeInfo *type)
 {
-    struct ConfTypeIndex *index = conf_arena_alloc(arena, sizeof(*index) + type->field_count * sizeof(ConfMember));
+    struct ConfTypeIndex *index =
+        conf_arena_alloc(arena, sizeof(*index) + type->field_count * sizeof(ConfMember));
     index->count = type->field_count;
     for (unsigned i = 0; i < type->field_count; i++) {
         ConfSlice name = conf_field_member_name(&type->fields[i]);

@@ -1,4 +1,5 @@
-/* schema-load.c - reads a schema from the files of folders, or from the text that a master gave its replica. */
+/* schema-load.c - reads a schema from the files of folders, or from the text that a master gave its
+ * replica. */
 #include "model/schema-private.h"
 
 #include <string.h>
@@ -70,7 +71,8 @@ read_folder(ConfSchemaParser *parser, const char *folder, bool is_site, GArray *
 {
     g_autoptr(GDir) directory = g_dir_open(folder, 0, NULL);
     if (directory == NULL) {
-        g_set_error(parser->error, CONF_ERROR, CONF_ERROR_INVALID, "Folder %s of schema files cannot be read", folder);
+        g_set_error(parser->error, CONF_ERROR, CONF_ERROR_INVALID, "Folder %s of schema files cannot be read",
+                    folder);
         return false;
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -128,7 +130,9 @@ parse_file(ConfSchemaParser *parser, const SchemaFile *file, bool extensions)
         return false;
     const ConfTypeDraft *draft = parser->drafts->pdata[parser->drafts->len - 1];
     if (file->is_site != (draft->info->id >= CONF_SCHEMA_SITE_ID))
-        return conf_schema_fail(parser, file->is_site ? "types that a site adds have ids from %d on" : "ids from %d on are for sites",
+        return conf_schema_fail(parser,
+                                file->is_site ? "types that a site adds have ids from %d on"
+                                              : "ids from %d on are for sites",
                                 CONF_SCHEMA_SITE_ID);
     return true;
 }

@@ -1,4 +1,5 @@
-/* schema-parse.c - reads types and extensions of types, from files or from the text that replicas are given. */
+/* schema-parse.c - reads types and extensions of types, from files or from the text that replicas are
+ * given. */
 #include "model/schema-private.h"
 
 #include <string.h>
@@ -7,7 +8,8 @@
 
 static bool parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, bool is_text);
 static bool parse_unique(ConfSchemaParser *parser, const ConfJson *unique, ConfTypeInfo *info);
-static bool parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *draft, bool is_text, bool is_extension);
+static bool parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *draft, bool is_text,
+                         bool is_extension);
 static bool check_members(ConfSchemaParser *parser, const ConfJson *tree, const char *const *known);
 static bool check_new_name(ConfSchemaParser *parser, const ConfTypeDraft *draft, const ConfField *field);
 static const char *parse_word(ConfSchemaParser *parser, const ConfJson *tree, const char *member);
@@ -109,8 +111,8 @@ conf_schema_parse_type(ConfSchemaParser *parser, const ConfJson *tree, bool is_t
     draft->info = CONF_ARENA_NEW(parser->arena, ConfTypeInfo);
     draft->fields = g_ptr_array_new();
     draft->file = parser->file;
-    if (!parse_head(parser, tree, draft->info, is_text)
-        || !parse_fields(parser, conf_json_member(tree, "fields"), draft, is_text, false)) {
+    if (!parse_head(parser, tree, draft->info, is_text) ||
+        !parse_fields(parser, conf_json_member(tree, "fields"), draft, is_text, false)) {
         free_draft(draft);
         return false;
     }
@@ -125,7 +127,8 @@ conf_schema_parse_extension(ConfSchemaParser *parser, const ConfJson *tree)
     if (!check_members(parser, tree, known))
         return false;
     const ConfJson *name = conf_json_member(tree, "extend");
-    ConfTypeDraft *draft = name->kind == CONF_JSON_STRING ? conf_schema_parser_find(parser, name->text) : NULL;
+    ConfTypeDraft *draft =
+        name->kind == CONF_JSON_STRING ? conf_schema_parser_find(parser, name->text) : NULL;
     if (draft == NULL)
         return conf_schema_fail(parser, "\"extend\" must be the name of a type");
     return parse_fields(parser, conf_json_member(tree, "fields"), draft, false, true);
@@ -142,7 +145,8 @@ parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, b
     for (unsigned i = 0; i < info->name_size; i++)
         is_name = is_name && g_ascii_isalnum(info->name[i]);
     if (!is_name)
-        return conf_schema_fail(parser, "\"type\" must be a lower-case letter, then letters and digits, at most 64");
+        return conf_schema_fail(parser,
+                                "\"type\" must be a lower-case letter, then letters and digits, at most 64");
     const ConfJson *id = conf_json_member(tree, "id");
     if (id == NULL || !id->is_integer || id->integer < 1 || id->integer > CONF_SCHEMA_ID_MAX)
         return conf_schema_fail(parser, "\"id\" must be an integer of 1 to %d", CONF_SCHEMA_ID_MAX);
@@ -158,10 +162,11 @@ parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, b
         if (strcmp(other->info->name, info->name) == 0)
             return conf_schema_fail(parser, "type \"%s\" stands in %s already", info->name, other->file);
         if (other->info->id == info->id)
-            return conf_schema_fail(parser, "id %d is that of type \"%s\" in %s", info->id, other->info->name, other->file);
-        if (strcmp(other->info->plural, info->plural) == 0)
-            return conf_schema_fail(parser, "plural \"%s\" is that of type \"%s\" in %s", info->plural, other->info->name,
+            return conf_schema_fail(parser, "id %d is that of type \"%s\" in %s", info->id, other->info->name,
                                     other->file);
+        if (strcmp(other->info->plural, info->plural) == 0)
+            return conf_schema_fail(parser, "plural \"%s\" is that of type \"%s\" in %s", info->plural,
+                                    other->info->name, other->file);
     }
     const ConfJson *options = conf_json_member(tree, "options");
     if (options != NULL && options->kind != CONF_JSON_BOOLEAN)
@@ -176,14 +181,15 @@ static bool
 parse_unique(ConfSchemaParser *parser, const ConfJson *unique, ConfTypeInfo *info)
 {
     bool is_folder = info->id == CONF_TYPE_FOLDER;
-    const ConfJson *names = unique != NULL && unique->kind == CONF_JSON_ARRAY && unique->count == 1 ? unique->first : NULL;
-    if (names != NULL && names->kind == CONF_JSON_ARRAY && names->count > 0 && names->count <= 2
-        && names->last->kind == CONF_JSON_STRING && conf_slice_is(names->last->text, "name")) {
+    const ConfJson *names =
+        unique != NULL && unique->kind == CONF_JSON_ARRAY && unique->count == 1 ? unique->first : NULL;
+    if (names != NULL && names->kind == CONF_JSON_ARRAY && names->count > 0 && names->count <= 2 &&
+        names->last->kind == CONF_JSON_STRING && conf_slice_is(names->last->text, "name")) {
         info->unique_in_environment = names->count == 1;
         if (names->count == 1 && !is_folder)
             return true;
-        if (names->count == 2 && names->first->kind == CONF_JSON_STRING
-            && conf_slice_is(names->first->text, is_folder ? "folder" : "tenant"))
+        if (names->count == 2 && names->first->kind == CONF_JSON_STRING &&
+            conf_slice_is(names->first->text, is_folder ? "folder" : "tenant"))
             return true;
     }
     if (is_folder)
@@ -192,7 +198,8 @@ parse_unique(ConfSchemaParser *parser, const ConfJson *unique, ConfTypeInfo *inf
 }
 
 static bool
-parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *draft, bool is_text, bool is_extension)
+parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *draft, bool is_text,
+             bool is_extension)
 {
     if (fields == NULL || fields->kind != CONF_JSON_ARRAY)
         return conf_schema_fail(parser, "\"fields\" must be an array");
@@ -209,7 +216,8 @@ parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *dr
         if (draft->fields->len == CONF_SCHEMA_FIELDS_MAX)
             return conf_schema_fail(parser, "the type has more than %d fields", CONF_SCHEMA_FIELDS_MAX);
         if (is_extension && field->required && conf_json_member(item, "default") == NULL)
-            return conf_schema_fail(parser, "field \"%s\" is added to objects that lack it: required needs a default",
+            return conf_schema_fail(parser,
+                                    "field \"%s\" is added to objects that lack it: required needs a default",
                                     field->name);
         g_ptr_array_add(draft->fields, field);
         conf_schema_pop(parser, inner);
@@ -222,8 +230,9 @@ parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *dr
 static bool
 check_new_name(ConfSchemaParser *parser, const ConfTypeDraft *draft, const ConfField *field)
 {
-    static const char *const taken[] = {"type", "dbid", "revision", "name", "tenant", "folder", "state", "options", "annex",
-                                        "recursive", "refersTo", "path", NULL};
+    static const char *const taken[] = {"type",     "dbid",  "revision", "name",  "tenant",
+                                        "folder",   "state", "options",  "annex", "recursive",
+                                        "refersTo", "path",  NULL};
     const char *const names[] = {field->name, field->shown_as};
     for (unsigned n = 0; n < 2 && names[n] != NULL; n++) {
         if (g_strv_contains(taken, names[n]))
@@ -231,7 +240,8 @@ check_new_name(ConfSchemaParser *parser, const ConfTypeDraft *draft, const ConfF
         for (unsigned i = 0; i < draft->fields->len; i++) {
             const ConfField *other = draft->fields->pdata[i];
             if (strcmp(other->name, names[n]) == 0 || g_strcmp0(other->shown_as, names[n]) == 0)
-                return conf_schema_fail(parser, "type \"%s\" has a field \"%s\" already", draft->info->name, names[n]);
+                return conf_schema_fail(parser, "type \"%s\" has a field \"%s\" already", draft->info->name,
+                                        names[n]);
         }
     }
     if (field->shown_as != NULL && strcmp(field->name, field->shown_as) == 0)
@@ -247,7 +257,8 @@ check_members(ConfSchemaParser *parser, const ConfJson *tree, const char *const 
         while (known[i] != NULL && !conf_slice_is(member->key, known[i]))
             i++;
         if (known[i] == NULL)
-            return conf_schema_fail(parser, "\"%.*s\" is not known", (int)MIN(member->key.size, 64), member->key.data);
+            return conf_schema_fail(parser, "\"%.*s\" is not known", (int)MIN(member->key.size, 64),
+                                    member->key.data);
     }
     return true;
 }
@@ -256,8 +267,8 @@ static const char *
 parse_word(ConfSchemaParser *parser, const ConfJson *tree, const char *member)
 {
     const ConfJson *word = conf_json_member(tree, member);
-    if (word == NULL || word->kind != CONF_JSON_STRING || word->text.size == 0
-        || memchr(word->text.data, '\0', word->text.size) != NULL) {
+    if (word == NULL || word->kind != CONF_JSON_STRING || word->text.size == 0 ||
+        memchr(word->text.data, '\0', word->text.size) != NULL) {
         conf_schema_fail(parser, "\"%s\" must be a string", member);
         return NULL;
     }

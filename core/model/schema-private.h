@@ -14,6 +14,7 @@ enum {
     CONF_SCHEMA_ID_MAX = 65534,
     CONF_STRING_SIZE_MAX = 1024 * 1024,
     CONF_LIST_LENGTH_MAX = 100000,
+    CONF_BODY_SIZE_MAX = 16 * 1024 * 1024, /* of an object as clients make it: one request could hold it */
 };
 #define CONF_INTEGER_MAX ((int64_t)9007199254740991) /* 2^53-1 */
 
@@ -30,13 +31,13 @@ struct ConfTypeIndex {
 };
 
 struct ConfSchema {
-    ConfArena *arena;             /* everything below but patterns and text */
-    const ConfTypeInfo **types;   /* ascending id */
+    ConfArena *arena;           /* everything below but patterns and text */
+    const ConfTypeInfo **types; /* ascending id */
     unsigned type_count;
     const ConfTypeInfo **by_name; /* ascending name */
     const ConfTypeInfo **by_id;   /* index: id, up to id_max */
     unsigned id_max;
-    GPtrArray *patterns;          /* GRegex */
+    GPtrArray *patterns; /* GRegex */
     ConfBuffer text;
     char hash[65];
 };
@@ -45,7 +46,8 @@ struct ConfSchema {
 static inline ConfSlice
 conf_field_member_name(const ConfField *field)
 {
-    return field->shown_as != NULL ? conf_slice_from_string(field->shown_as) : (ConfSlice){field->name, field->name_size};
+    return field->shown_as != NULL ? conf_slice_from_string(field->shown_as)
+                                   : (ConfSlice){field->name, field->name_size};
 }
 /* The field whose member of the body has this name; NULL: none such. */
 const ConfField *conf_type_member(const ConfTypeInfo *type, ConfSlice name);
@@ -65,30 +67,31 @@ typedef struct {
 /* A type while it is being read. */
 typedef struct {
     ConfTypeInfo *info;
-    GPtrArray *fields;  /* ConfField *: own ones */
+    GPtrArray *fields; /* ConfField *: own ones */
     const char *file;
 } ConfTypeDraft;
 
 typedef struct {
     ConfSchema *schema;
-    ConfArena *arena;      /* schema's */
-    ConfArena *trees;      /* of the texts being read */
-    GPtrArray *drafts;     /* ConfTypeDraft */
-    GArray *pending;       /* ConfPendingField: with references, a default, or computed */
-    const char *file;      /* being read */
-    GString *path;         /* JSON pointer within it */
+    ConfArena *arena;  /* schema's */
+    ConfArena *trees;  /* of the texts being read */
+    GPtrArray *drafts; /* ConfTypeDraft */
+    GArray *pending;   /* ConfPendingField: with references, a default, or computed */
+    const char *file;  /* being read */
+    GString *path;     /* JSON pointer within it */
     GError **error;
 } ConfSchemaParser;
 
 void conf_schema_parser_init(ConfSchemaParser *parser, GError **error);
 /* Frees what was not handed over by conf_schema_parser_finish(). */
 void conf_schema_parser_clear(ConfSchemaParser *parser);
-/* A type ("type":...), or more fields of one ("extend":...).  `is_text`: of conf_schema_write, where fields that are
- * common stand too (and are passed over). */
+/* A type ("type":...), or more fields of one ("extend":...).  `is_text`: of conf_schema_write, where
+ * fields that are common stand too (and are passed over). */
 bool conf_schema_parse_type(ConfSchemaParser *parser, const ConfJson *tree, bool is_text);
 bool conf_schema_parse_extension(ConfSchemaParser *parser, const ConfJson *tree);
 /* A field of a type or of a struct; `depth` of structs and lists around it. */
-bool conf_schema_parse_field(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field, unsigned depth);
+bool conf_schema_parse_field(ConfSchemaParser *parser, const ConfJson *tree, ConfField *field,
+                             unsigned depth);
 /* Resolves, checks, indexes.  NULL: parser->error. */
 ConfSchema *conf_schema_parser_finish(ConfSchemaParser *parser);
 ConfTypeDraft *conf_schema_parser_find(ConfSchemaParser *parser, ConfSlice name);

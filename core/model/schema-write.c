@@ -1,15 +1,16 @@
-/* schema-write.c - a schema as text: what server.schema answers and replicas take.  Canonical: the same schema is the
- * same text, whatever files it came from. */
+/* schema-write.c - a schema as text: what server.schema answers and replicas take.  Canonical: the same
+ * schema is the same text, whatever files it came from. */
 #include "model/schema-private.h"
 
-static void write_field(ConfJsonWriter *writer, const ConfSchema *schema, const ConfField *field, bool is_item);
+static void write_field(ConfJsonWriter *writer, const ConfSchema *schema, const ConfField *field,
+                        bool is_item);
 static void write_details(ConfJsonWriter *writer, const ConfSchema *schema, const ConfField *field);
 static void write_strings(ConfJsonWriter *writer, const char *key, const char *const *strings);
 
 static const char *const kind_names[] = {
-    [CONF_FIELD_STRING] = "string", [CONF_FIELD_INTEGER] = "integer", [CONF_FIELD_BOOLEAN] = "boolean",
-    [CONF_FIELD_ENUM] = "enum",     [CONF_FIELD_TIME] = "time",       [CONF_FIELD_REF] = "ref",
-    [CONF_FIELD_SECRET] = "secret", [CONF_FIELD_LIST] = "list",       [CONF_FIELD_STRUCT] = "struct",
+    [CONF_FIELD_STRING] = "string",     [CONF_FIELD_INTEGER] = "integer", [CONF_FIELD_BOOLEAN] = "boolean",
+    [CONF_FIELD_ENUM] = "enum",         [CONF_FIELD_TIME] = "time",       [CONF_FIELD_REF] = "ref",
+    [CONF_FIELD_SECRET] = "secret",     [CONF_FIELD_LIST] = "list",       [CONF_FIELD_STRUCT] = "struct",
     [CONF_FIELD_SECTIONS] = "sections",
 };
 
@@ -122,7 +123,8 @@ write_details(ConfJsonWriter *writer, const ConfSchema *schema, const ConfField 
             conf_json_writer_string(writer, conf_schema_type(schema, field->to[i])->name);
         conf_json_writer_end_array(writer);
         if (field->on_delete != CONF_ON_DELETE_RESTRICT)
-            conf_json_writer_member_string(writer, "onDelete", field->on_delete == CONF_ON_DELETE_CLEAR ? "clear" : "cascade");
+            conf_json_writer_member_string(writer, "onDelete",
+                                           field->on_delete == CONF_ON_DELETE_CLEAR ? "clear" : "cascade");
         break;
     case CONF_FIELD_SECRET:
         conf_json_writer_member_string(writer, "shownAs", field->shown_as);

@@ -72,7 +72,8 @@ conf_type_field(const ConfTypeInfo *type, ConfSlice name)
     if (field != NULL && field->kind != CONF_FIELD_SECRET)
         return field;
     for (unsigned i = 0; i < type->field_count; i++) {
-        if (type->fields[i].kind == CONF_FIELD_SECRET && compare_names(type->fields[i].name, type->fields[i].name_size, name) == 0)
+        if (type->fields[i].kind == CONF_FIELD_SECRET &&
+            compare_names(type->fields[i].name, type->fields[i].name_size, name) == 0)
             return &type->fields[i];
     }
     return NULL;

@@ -37,18 +37,21 @@ conf_value_path_item(const ConfValuePath *parent, unsigned index)
     return (ConfValuePath){.parent = parent, .index = index, .is_item = true};
 }
 /* -32602 at this path; answers false. */
-bool conf_value_fail(const ConfValueContext *context, const ConfValuePath *path, const char *format, ...) G_GNUC_PRINTF(3, 4);
+bool conf_value_fail(const ConfValueContext *context, const ConfValuePath *path, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
-/* Appends the canonical text.  Nothing is appended where the value is unset: null, an empty list, no sections, a struct
- * of which nothing is set. */
+/* Appends the canonical text.  Nothing is appended where the value is unset: null, an empty list, no
+ * sections, a struct of which nothing is set. */
 bool conf_value_write(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
                       const ConfValuePath *path, ConfBuffer *buffer) G_GNUC_WARN_UNUSED_RESULT;
 /* As above, and tells the text of the member `key` of a struct (as a slice of the buffer as it is then). */
-bool conf_value_write_item(const ConfValueContext *context, const ConfField *item, const ConfField *key, const ConfJson *value,
-                           const ConfValuePath *path, ConfBuffer *buffer, ConfSlice *key_text) G_GNUC_WARN_UNUSED_RESULT;
-/* The value of `old` (canonical text, data NULL: unset) after a merge patch (RFC 7396) of a struct or of sections, as a
- * tree to be written; of other kinds the patch itself. */
-const ConfJson *conf_value_merge(const ConfValueContext *context, const ConfField *field, ConfSlice old, const ConfJson *patch);
+bool conf_value_write_item(const ConfValueContext *context, const ConfField *item, const ConfField *key,
+                           const ConfJson *value, const ConfValuePath *path, ConfBuffer *buffer,
+                           ConfSlice *key_text) G_GNUC_WARN_UNUSED_RESULT;
+/* The value of `old` (canonical text, data NULL: unset) after a merge patch (RFC 7396) of a struct or of
+ * sections, as a tree to be written; of other kinds the patch itself. */
+const ConfJson *conf_value_merge(const ConfValueContext *context, const ConfField *field, ConfSlice old,
+                                 const ConfJson *patch);
 /* A canonical text as a tree; it was written by us, so it parses. */
 ConfJson *conf_value_tree(ConfArena *arena, ConfSlice text);
 unsigned conf_utf8_count(ConfSlice text);
@@ -67,7 +70,8 @@ typedef struct {
     unsigned count, mask;
 } ConfTextSet;
 /* `capacity` texts at most. */
-void conf_text_set_init(ConfTextSet *set, ConfArena *arena, unsigned capacity, ConfTextFunc get, const void *data);
+void conf_text_set_init(ConfTextSet *set, ConfArena *arena, unsigned capacity, ConfTextFunc get,
+                        const void *data);
 /* The number of the text that is equal to `text`; -1: none. */
 int conf_text_set_find(const ConfTextSet *set, ConfSlice text);
 /* The next text, which is `text`; not there yet. */

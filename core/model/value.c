@@ -17,8 +17,9 @@ static bool write_reference(const ConfValueContext *context, const ConfField *fi
                             const ConfValuePath *path, ConfBuffer *buffer);
 static bool write_list(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
                        const ConfValuePath *path, ConfBuffer *buffer);
-static bool write_struct(const ConfValueContext *context, const ConfField *field, const ConfField *key, const ConfJson *value,
-                         const ConfValuePath *path, ConfBuffer *buffer, ConfSlice *key_text);
+static bool write_struct(const ConfValueContext *context, const ConfField *field, const ConfField *key,
+                         const ConfJson *value, const ConfValuePath *path, ConfBuffer *buffer,
+                         ConfSlice *key_text);
 static bool write_sections(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
                            const ConfValuePath *path, ConfBuffer *buffer);
 
@@ -65,15 +66,16 @@ conf_value_fail(const ConfValueContext *context, const ConfValuePath *path, cons
 }
 
 bool
-conf_value_write(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-                 ConfBuffer *buffer)
+conf_value_write(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+                 const ConfValuePath *path, ConfBuffer *buffer)
 {
     return conf_value_write_item(context, field, NULL, value, path, buffer, NULL);
 }
 
 bool
-conf_value_write_item(const ConfValueContext *context, const ConfField *field, const ConfField *key, const ConfJson *value,
-                      const ConfValuePath *path, ConfBuffer *buffer, ConfSlice *key_text)
+conf_value_write_item(const ConfValueContext *context, const ConfField *field, const ConfField *key,
+                      const ConfJson *value, const ConfValuePath *path, ConfBuffer *buffer,
+                      ConfSlice *key_text)
 {
     if (value->kind == CONF_JSON_NULL)
         return true;
@@ -122,8 +124,8 @@ check_size(const ConfValueContext *context, const char *name, ConfSlice text, co
 }
 
 static bool
-write_string(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-             ConfBuffer *buffer)
+write_string(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+             const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (value->kind != CONF_JSON_STRING)
         return conf_value_fail(context, path, "%s must be a string", field->name);
@@ -132,36 +134,41 @@ write_string(const ConfValueContext *context, const ConfField *field, const Conf
     if (field->minimum > 0 || field->maximum > 0) {
         int64_t length = conf_utf8_count(value->text);
         if (length < field->minimum)
-            return conf_value_fail(context, path, "%s must have at least %d characters", field->name, (int)field->minimum);
+            return conf_value_fail(context, path, "%s must have at least %d characters", field->name,
+                                   (int)field->minimum);
         if (field->maximum > 0 && length > field->maximum)
-            return conf_value_fail(context, path, "%s must have at most %d characters", field->name, (int)field->maximum);
+            return conf_value_fail(context, path, "%s must have at most %d characters", field->name,
+                                   (int)field->maximum);
     }
-    if (field->pattern != NULL
-        && !g_regex_match_full(field->pattern, value->text.data != NULL ? value->text.data : "", (gssize)value->text.size, 0, 0,
-                               NULL, NULL))
-        return conf_value_fail(context, path, "%s does not have the form that the schema asks for", field->name);
-    if (field->names_type && context->schema != NULL && conf_schema_type_by_name(context->schema, value->text) == NULL)
+    if (field->pattern != NULL &&
+        !g_regex_match_full(field->pattern, value->text.data != NULL ? value->text.data : "",
+                            (gssize)value->text.size, 0, 0, NULL, NULL))
+        return conf_value_fail(context, path, "%s does not have the form that the schema asks for",
+                               field->name);
+    if (field->names_type && context->schema != NULL &&
+        conf_schema_type_by_name(context->schema, value->text) == NULL)
         return conf_value_fail(context, path, "%s must be the name of a type", field->name);
     conf_json_append_string(buffer, value->text);
     return true;
 }
 
 static bool
-write_integer(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-              ConfBuffer *buffer)
+write_integer(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+              const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (value->kind != CONF_JSON_NUMBER || !value->is_integer)
-        return conf_value_fail(context, path, "%s must be an integer without fraction or exponent within 2^53", field->name);
+        return conf_value_fail(context, path,
+                               "%s must be an integer without fraction or exponent within 2^53", field->name);
     if (value->integer < field->minimum || value->integer > field->maximum)
-        return conf_value_fail(context, path, "%s must be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, field->name,
-                               field->minimum, field->maximum);
+        return conf_value_fail(context, path, "%s must be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                               field->name, field->minimum, field->maximum);
     conf_buffer_append_integer(buffer, value->integer);
     return true;
 }
 
 static bool
-write_enum(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-           ConfBuffer *buffer)
+write_enum(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+           const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (value->kind == CONF_JSON_STRING) {
         for (unsigned i = 0; field->values[i] != NULL; i++) {
@@ -176,8 +183,8 @@ write_enum(const ConfValueContext *context, const ConfField *field, const ConfJs
 }
 
 static bool
-write_time(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-           ConfBuffer *buffer)
+write_time(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+           const ConfValuePath *path, ConfBuffer *buffer)
 {
     int64_t wall_ms;
     if (value->kind != CONF_JSON_STRING || !conf_clock_parse(value->text, &wall_ms))
@@ -195,8 +202,8 @@ is_dbid(const ConfJson *value)
 }
 
 static bool
-write_reference(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-                ConfBuffer *buffer)
+write_reference(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+                const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (field->to_count == 1) {
         if (!is_dbid(value))
@@ -212,7 +219,8 @@ write_reference(const ConfValueContext *context, const ConfField *field, const C
         if (name != NULL && name->kind == CONF_JSON_STRING)
             type = conf_schema_type_by_name(context->schema, name->text);
         if (type == NULL || value->count != 2)
-            return conf_value_fail(context, path, "%s must be {\"type\",\"dbid\"} with the name of a type", field->name);
+            return conf_value_fail(context, path, "%s must be {\"type\",\"dbid\"} with the name of a type",
+                                   field->name);
     } else {
         type = conf_schema_type(context->schema, field->to[0]);
     }
@@ -222,7 +230,8 @@ write_reference(const ConfValueContext *context, const ConfField *field, const C
     while (i < field->to_count && field->to[i] != type->id)
         i++;
     if (i == field->to_count)
-        return conf_value_fail(context, path, "%s cannot refer to objects of type %s", field->name, type->name);
+        return conf_value_fail(context, path, "%s cannot refer to objects of type %s", field->name,
+                               type->name);
     CONF_BUFFER_LITERAL(buffer, "{\"type\":\"");
     conf_buffer_append(buffer, type->name, type->name_size);
     CONF_BUFFER_LITERAL(buffer, "\",\"dbid\":");
@@ -236,7 +245,7 @@ typedef struct {
     const ConfBuffer *buffer;
     struct {
         uint32_t offset, size;
-    } *places;
+    } * places;
 } WrittenTexts;
 
 static ConfSlice
@@ -247,8 +256,8 @@ get_written(const void *data, unsigned index)
 }
 
 static bool
-write_list(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-           ConfBuffer *buffer)
+write_list(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+           const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (value->kind != CONF_JSON_ARRAY)
         return conf_value_fail(context, path, "%s must be an array", field->name);
@@ -282,7 +291,8 @@ write_list(const ConfValueContext *context, const ConfField *field, const ConfJs
         } else if (field->key == NULL) {
             conf_buffer_truncate(buffer, mark);
         } else {
-            return conf_value_fail(context, &inner, "%s has two items of one %s", field->name, field->key->name);
+            return conf_value_fail(context, &inner, "%s has two items of one %s", field->name,
+                                   field->key->name);
         }
     }
     conf_buffer_append_char(buffer, ']');
@@ -290,8 +300,8 @@ write_list(const ConfValueContext *context, const ConfField *field, const ConfJs
 }
 
 static bool
-write_struct(const ConfValueContext *context, const ConfField *field, const ConfField *key, const ConfJson *value,
-             const ConfValuePath *path, ConfBuffer *buffer, ConfSlice *key_text)
+write_struct(const ConfValueContext *context, const ConfField *field, const ConfField *key,
+             const ConfJson *value, const ConfValuePath *path, ConfBuffer *buffer, ConfSlice *key_text)
 {
     if (value->kind != CONF_JSON_OBJECT)
         return conf_value_fail(context, path, "%s must hold an object here", field->name);
@@ -361,13 +371,14 @@ sort_members(ConfArena *arena, const ConfJson *object, unsigned *count)
 }
 
 static bool
-write_section(const ConfValueContext *context, const ConfField *field, const ConfJson *section, const ConfValuePath *path,
-              ConfBuffer *buffer)
+write_section(const ConfValueContext *context, const ConfField *field, const ConfJson *section,
+              const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (section->kind != CONF_JSON_OBJECT)
         return conf_value_fail(context, path, "a section of %s must be an object", field->name);
     if (section->count > CONF_LIST_LENGTH_MAX)
-        return conf_value_fail(context, path, "a section of %s has more than %d keys", field->name, CONF_LIST_LENGTH_MAX);
+        return conf_value_fail(context, path, "a section of %s has more than %d keys", field->name,
+                               CONF_LIST_LENGTH_MAX);
     unsigned count;
     const ConfJson **keys = sort_members(context->arena, section, &count);
     conf_buffer_append_char(buffer, '{');
@@ -378,7 +389,8 @@ write_section(const ConfValueContext *context, const ConfField *field, const Con
         ConfValuePath inner = conf_value_path_member(path, keys[i]->key);
         if (keys[i]->kind != CONF_JSON_STRING)
             return conf_value_fail(context, &inner, "a value of %s must be a string", field->name);
-        if (!check_size(context, field->name, keys[i]->key, &inner) || !check_size(context, field->name, keys[i]->text, &inner))
+        if (!check_size(context, field->name, keys[i]->key, &inner) ||
+            !check_size(context, field->name, keys[i]->text, &inner))
             return false;
         if (!is_first)
             conf_buffer_append_char(buffer, ',');
@@ -392,13 +404,14 @@ write_section(const ConfValueContext *context, const ConfField *field, const Con
 }
 
 static bool
-write_sections(const ConfValueContext *context, const ConfField *field, const ConfJson *value, const ConfValuePath *path,
-               ConfBuffer *buffer)
+write_sections(const ConfValueContext *context, const ConfField *field, const ConfJson *value,
+               const ConfValuePath *path, ConfBuffer *buffer)
 {
     if (value->kind != CONF_JSON_OBJECT)
         return conf_value_fail(context, path, "%s must be an object of sections", field->name);
     if (value->count > CONF_LIST_LENGTH_MAX)
-        return conf_value_fail(context, path, "%s has more than %d sections", field->name, CONF_LIST_LENGTH_MAX);
+        return conf_value_fail(context, path, "%s has more than %d sections", field->name,
+                               CONF_LIST_LENGTH_MAX);
     unsigned count;
     const ConfJson **sections = sort_members(context->arena, value, &count);
     size_t begin = buffer->size;
@@ -435,7 +448,9 @@ merge_sections(ConfArena *arena, const ConfJson *old, const ConfJson *patch, uns
     const ConfJson **olds = sort_members(arena, old, &old_count);
     const ConfJson **patches = sort_members(arena, patch, &patch_count);
     while (o < old_count || p < patch_count) {
-        int order = o == old_count ? 1 : p == patch_count ? -1 : conf_slice_compare(olds[o]->key, patches[p]->key);
+        int order = o == old_count     ? 1
+                    : p == patch_count ? -1
+                                       : conf_slice_compare(olds[o]->key, patches[p]->key);
         const ConfJson *next = order < 0 ? olds[o] : patches[p];
         if (order == 0 && depth > 0 && next->kind == CONF_JSON_OBJECT && olds[o]->kind == CONF_JSON_OBJECT)
             next = merge_sections(arena, olds[o], next, depth - 1);
@@ -448,7 +463,8 @@ merge_sections(ConfArena *arena, const ConfJson *old, const ConfJson *patch, uns
 }
 
 static const ConfJson *
-merge_struct(const ConfValueContext *context, const ConfField *field, const ConfJson *old, const ConfJson *patch)
+merge_struct(const ConfValueContext *context, const ConfField *field, const ConfJson *old,
+             const ConfJson *patch)
 {
     ConfJson *merged = conf_json_new(context->arena, CONF_JSON_OBJECT);
     for (const ConfJson *member = old->first; member != NULL; member = member->next) {
@@ -459,8 +475,8 @@ merge_struct(const ConfValueContext *context, const ConfField *field, const Conf
         const ConfJson *value = member;
         const ConfJson *before = conf_json_member_slice(old, member->key);
         const ConfField *known = conf_struct_member(field, member->key);
-        if (before != NULL && before->kind == CONF_JSON_OBJECT && value->kind == CONF_JSON_OBJECT && known != NULL
-            && known->kind == CONF_FIELD_STRUCT)
+        if (before != NULL && before->kind == CONF_JSON_OBJECT && value->kind == CONF_JSON_OBJECT &&
+            known != NULL && known->kind == CONF_FIELD_STRUCT)
             value = merge_struct(context, known, before, value);
         conf_json_append(merged, member->key, conf_json_shallow_copy(context->arena, value));
     }
@@ -468,7 +484,8 @@ merge_struct(const ConfValueContext *context, const ConfField *field, const Conf
 }
 
 const ConfJson *
-conf_value_merge(const ConfValueContext *context, const ConfField *field, ConfSlice old, const ConfJson *patch)
+conf_value_merge(const ConfValueContext *context, const ConfField *field, ConfSlice old,
+                 const ConfJson *patch)
 {
     if (patch->kind != CONF_JSON_OBJECT || old.data == NULL)
         return patch;

@@ -1,12 +1,13 @@
-/* fuzz-filter.c - any JSON as a filter: what compiles matches each object or not, the same twice, and `not` is the
- * opposite. */
+/* fuzz-filter.c - any JSON as a filter: what compiles matches each object or not, the same twice, and
+ * `not` is the opposite. */
 #include <stdint.h>
 
 #include "model/filter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const ConfSchema *schema, const ConfTypeInfo *type, ConfObject *const *objects, const ConfJson *tree);
+static void check(const ConfSchema *schema, const ConfTypeInfo *type, ConfObject *const *objects,
+                  const ConfJson *tree);
 static ConfObject *const *make_objects(const ConfSchema *schema);
 
 int
@@ -59,13 +60,19 @@ static ConfObject *const *
 make_objects(const ConfSchema *schema)
 {
     static const char *const bodies[] = {
-        "{\"type\":\"application\",\"dbid\":9,\"revision\":5,\"name\":\"srv1\",\"tenant\":1,\"folder\":12,\"state\":\"enabled\","
-        "\"applicationType\":\"genericServer\",\"server\":true,\"ports\":[{\"id\":\"default\",\"port\":2020},{\"id\":\"ha\"}],"
-        "\"connections\":[{\"server\":7,\"trace\":\"both\"},{\"server\":8}],\"account\":{\"type\":\"person\",\"dbid\":3},"
-        "\"tenants\":[1,2],\"options\":{\"log\":{\"all\":\"stderr\",\"verbose\":\"\"}},\"annex\":{\"empty\":{}}}",
-        "{\"type\":\"person\",\"dbid\":3,\"revision\":6,\"name\":\"\303\251a\",\"tenant\":2,\"state\":\"disabled\",\"firstName\":\"x\\n\","
+        "{\"type\":\"application\",\"dbid\":9,\"revision\":5,\"name\":\"srv1\",\"tenant\":1,\"folder\":12,"
+        "\"state\":\"enabled\","
+        "\"applicationType\":\"genericServer\",\"server\":true,\"ports\":[{\"id\":\"default\","
+        "\"port\":2020},{\"id\":\"ha\"}],"
+        "\"connections\":[{\"server\":7,\"trace\":\"both\"},{\"server\":8}],"
+        "\"account\":{\"type\":\"person\",\"dbid\":3},"
+        "\"tenants\":[1,2],\"options\":{\"log\":{\"all\":\"stderr\",\"verbose\":\"\"}},"
+        "\"annex\":{\"empty\":{}}}",
+        "{\"type\":\"person\",\"dbid\":3,\"revision\":6,\"name\":\"\303\251a\",\"tenant\":2,"
+        "\"state\":\"disabled\",\"firstName\":\"x\\n\","
         "\"agent\":true,\"passwordSet\":true,\"passwordChanged\":\"2026-11-21T09:00:00.000Z\"}",
-        "{\"type\":\"alarmCondition\",\"dbid\":1,\"revision\":7,\"name\":\"a\",\"tenant\":1,\"folder\":4,\"state\":\"enabled\","
+        "{\"type\":\"alarmCondition\",\"dbid\":1,\"revision\":7,\"name\":\"a\",\"tenant\":1,\"folder\":4,"
+        "\"state\":\"enabled\","
         "\"detectEvent\":{\"logEvent\":4503,\"application\":9},\"reactionScripts\":[4]}",
     };
     static ConfObject *objects[G_N_ELEMENTS(bodies) + 1];

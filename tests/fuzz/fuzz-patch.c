@@ -1,14 +1,17 @@
-/* fuzz-patch.c - {"type":NAME,"object":{...},"patch":{...},"add":{...},"remove":{...}}: an object is created and changed as
- * a client asks.  What is taken fits the schema, is the same when asked once more, and is rebuilt from its difference. */
+/* fuzz-patch.c - {"type":NAME,"object":{...},"patch":{...},"add":{...},"remove":{...}}: an object is
+ * created and changed as a client asks.  What is taken fits the schema, is the same when asked once more,
+ * and is rebuilt from its difference. */
 #include <stdint.h>
 
 #include "model/object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void change(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, const ConfJson *tree);
+static void change(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                   const ConfJson *tree);
 static void check(const ConfSchema *schema, const ConfObject *object);
-static void check_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, const ConfObject *after);
+static void check_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                             const ConfObject *after);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -21,15 +24,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const ConfJson *tree = conf_json_parse(arena, (ConfSlice){(const char *)data, size}, NULL, NULL, NULL);
     const ConfJson *name = conf_json_member(tree, "type");
     const ConfTypeInfo *type = conf_schema_type(schema, CONF_TYPE_APPLICATION);
-    if (name != NULL && name->kind == CONF_JSON_STRING && conf_schema_type_by_name(schema, name->text) != NULL)
+    if (name != NULL && name->kind == CONF_JSON_STRING &&
+        conf_schema_type_by_name(schema, name->text) != NULL)
         type = conf_schema_type_by_name(schema, name->text);
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfObjectHead head = {.key = {.type = type->id, .dbid = 5}, .revision = 7};
     bool folder_given;
-    if (!conf_object_read_head(conf_json_member(tree, "object"), "/object", &head.tenant, &head.folder, &folder_given, &head.enabled, &error))
+    if (!conf_object_read_head(conf_json_member(tree, "object"), "/object", &head.tenant, &head.folder,
+                               &folder_given, &head.enabled, &error))
         return 0;
     head.tenant = MAX(head.tenant, 1);
-    g_autoptr(ConfObject) object = conf_object_create(schema, arena, conf_json_member(tree, "object"), &head, "/object", &error);
+    g_autoptr(ConfObject) object =
+        conf_object_create(schema, arena, conf_json_member(tree, "object"), &head, "/object", &error);
     g_assert_true((object == NULL) == (error.code == CONF_RPC_INVALID_PARAMS));
     if (object == NULL)
         return 0;
@@ -44,7 +50,8 @@ change(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, con
     const ConfJson *patch = conf_json_member(tree, "patch"), *add = conf_json_member(tree, "add");
     const ConfJson *remove = conf_json_member(tree, "remove");
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    g_autoptr(ConfObject) after = conf_object_update(schema, arena, before, patch, add, remove, 8, "", &error);
+    g_autoptr(ConfObject) after =
+        conf_object_update(schema, arena, before, patch, add, remove, 8, "", &error);
     g_assert_true((after == NULL) == (error.code == CONF_RPC_INVALID_PARAMS));
     if (after == NULL)
         return;
@@ -64,7 +71,8 @@ check(const ConfSchema *schema, const ConfObject *object)
     g_autoptr(GError) error = NULL;
     ConfSlice none = {NULL, 0};
     g_assert_true(conf_object_check(schema, object, &error));
-    g_autoptr(ConfObject) stored = conf_object_from_stored(schema, conf_bytes_slice(object->body), none, none, 0, &error);
+    g_autoptr(ConfObject) stored =
+        conf_object_from_stored(schema, conf_bytes_slice(object->body), none, none, 0, &error);
     g_assert_no_error(error);
     g_assert_cmpmem(stored->digest, 16, object->digest, 16);
     g_autoptr(GArray) references = g_array_new(FALSE, FALSE, sizeof(ConfReference));
@@ -74,7 +82,8 @@ check(const ConfSchema *schema, const ConfObject *object)
 }
 
 static void
-check_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before, const ConfObject *after)
+check_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *before,
+                 const ConfObject *after)
 {
     g_auto(ConfBuffer) text = CONF_BUFFER_INIT;
     conf_buffer_append_char(&text, '{');
@@ -83,7 +92,8 @@ check_difference(const ConfSchema *schema, ConfArena *arena, const ConfObject *b
     const ConfJson *difference = conf_json_parse(arena, conf_buffer_slice(&text), NULL, NULL, NULL);
     g_assert_nonnull(difference);
     g_autoptr(GError) error = NULL;
-    g_autoptr(ConfBytes) body = conf_object_apply_difference(schema, arena, before, difference, after->revision, &error);
+    g_autoptr(ConfBytes) body =
+        conf_object_apply_difference(schema, arena, before, difference, after->revision, &error);
     g_assert_no_error(error);
     g_assert_cmpmem(body->data, body->size, after->body->data, after->body->size);
 }

@@ -36,15 +36,19 @@ model_tree(ModelFixture *fixture, const char *text)
 ConfObject *
 model_create(ModelFixture *fixture, ConfTypeId type, const char *text)
 {
-    ConfObjectHead head = {.key = {.type = type, .dbid = 105}, .revision = 7, .tenant = 1, .folder = 12, .enabled = true};
-    return conf_object_create(fixture->schema, fixture->arena, model_tree(fixture, text), &head, "/object", &fixture->error);
+    ConfObjectHead head = {
+        .key = {.type = type, .dbid = 105}, .revision = 7, .tenant = 1, .folder = 12, .enabled = true};
+    return conf_object_create(fixture->schema, fixture->arena, model_tree(fixture, text), &head, "/object",
+                              &fixture->error);
 }
 
 ConfObject *
-model_update(ModelFixture *fixture, const ConfObject *before, const char *patch, const char *add, const char *remove)
+model_update(ModelFixture *fixture, const ConfObject *before, const char *patch, const char *add,
+             const char *remove)
 {
-    return conf_object_update(fixture->schema, fixture->arena, before, model_tree(fixture, patch), model_tree(fixture, add),
-                              model_tree(fixture, remove), before->revision + 1, "", &fixture->error);
+    return conf_object_update(fixture->schema, fixture->arena, before, model_tree(fixture, patch),
+                              model_tree(fixture, add), model_tree(fixture, remove), before->revision + 1, "",
+                              &fixture->error);
 }
 
 void
@@ -52,7 +56,8 @@ model_assert_fault_at(ModelFixture *fixture, const char *path, const char *file,
 {
     g_autofree char *data = g_strdup_printf("\"path\":\"%s\"", path);
     if (fixture->error.code != CONF_RPC_INVALID_PARAMS || g_strcmp0(fixture->error.data, data) != 0)
-        g_error("%s:%d: %d %s {%s}, not %s", file, line, fixture->error.code, fixture->error.message, fixture->error.data, data);
+        g_error("%s:%d: %d %s {%s}, not %s", file, line, fixture->error.code, fixture->error.message,
+                fixture->error.data, data);
     conf_rpc_error_clear(&fixture->error);
 }
 

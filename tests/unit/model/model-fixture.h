@@ -1,4 +1,5 @@
-/* model-fixture.h - the project's schema, an arena, and short ways to make trees and objects, for the tests of the model. */
+/* model-fixture.h - the project's schema, an arena, and short ways to make trees and objects, for the
+ * tests of the model. */
 #pragma once
 
 #include <glib.h>
@@ -21,7 +22,8 @@ void model_fixture_tear_down(ModelFixture *fixture, const void *data);
 ConfJson *model_tree(ModelFixture *fixture, const char *text);
 /* dbid 105, revision 7, tenant 1, folder 12, enabled. */
 ConfObject *model_create(ModelFixture *fixture, ConfTypeId type, const char *text);
-ConfObject *model_update(ModelFixture *fixture, const ConfObject *before, const char *patch, const char *add, const char *remove);
+ConfObject *model_update(ModelFixture *fixture, const ConfObject *before, const char *patch, const char *add,
+                         const char *remove);
 /* The fixture's error is -32602 at this path; clears it. */
 #define model_assert_fault(fixture, path) model_assert_fault_at(fixture, path, __FILE__, __LINE__)
 void model_assert_fault_at(ModelFixture *fixture, const char *path, const char *file, int line);

@@ -3,10 +3,12 @@
 
 #include <string.h>
 
-static const char *const words[] = {"a", "b", "web1", "web2", "x y", "\303\251", "q\\\"q", "t\\\\\\n", "\\u0001", "\360\237\230\200"};
+static const char *const words[] = {"a",        "b",      "web1",     "web2",    "x y",
+                                    "\303\251", "q\\\"q", "t\\\\\\n", "\\u0001", "\360\237\230\200"};
 static const char *const sections[] = {"log", "a", "B", "s/1", "\303\251"};
 static const char *const keys[] = {"verbose", "all", "k~1", "K"};
-static const char *const times[] = {"2026-11-21T09:00:00Z", "2026-11-21T11:00:00.000+02:00", "1999-01-01T00:00:00.5Z"};
+static const char *const times[] = {"2026-11-21T09:00:00Z", "2026-11-21T11:00:00.000+02:00",
+                                    "1999-01-01T00:00:00.5Z"};
 
 #define PICK(array) ((array)[g_test_rand_int_range(0, G_N_ELEMENTS(array))])
 
@@ -22,7 +24,8 @@ random_reference(const ConfSchema *schema, const ConfField *field, GString *text
     int dbid = 1 + below(4);
     unsigned to = (unsigned)below((int)field->to_count);
     if (field->to_count > 1 && (to > 0 || below(2) == 0))
-        g_string_append_printf(text, "{\"dbid\":%d,\"type\":\"%s\"}", dbid, conf_schema_type(schema, field->to[to])->name);
+        g_string_append_printf(text, "{\"dbid\":%d,\"type\":\"%s\"}", dbid,
+                               conf_schema_type(schema, field->to[to])->name);
     else
         g_string_append_printf(text, "%d", dbid);
 }
@@ -48,7 +51,8 @@ random_sections(GString *text, bool is_patch)
     g_string_append_c(text, '{');
     unsigned first = (unsigned)below(G_N_ELEMENTS(sections)), count = (unsigned)below(4);
     for (unsigned i = 0; i < count; i++) {
-        g_string_append_printf(text, "%s\"%s\":", i > 0 ? "," : "", sections[(first + i) % G_N_ELEMENTS(sections)]);
+        g_string_append_printf(text, "%s\"%s\":", i > 0 ? "," : "",
+                               sections[(first + i) % G_N_ELEMENTS(sections)]);
         if (is_patch && below(4) == 0)
             g_string_append(text, "null");
         else
@@ -58,7 +62,8 @@ random_sections(GString *text, bool is_patch)
 }
 
 static void
-random_struct(const ConfSchema *schema, const ConfField *field, const char *key_text, bool is_patch, GString *text)
+random_struct(const ConfSchema *schema, const ConfField *field, const char *key_text, bool is_patch,
+              GString *text)
 {
     bool is_first = true;
     g_string_append_c(text, '{');
@@ -92,8 +97,9 @@ random_items(const ConfSchema *schema, const ConfField *field, bool keys_only, G
             continue;
         }
         unsigned number = (first + i * 2) % 5;
-        g_autofree char *key = field->key->kind == CONF_FIELD_STRING ? g_strdup_printf("\"%s\"", words[number])
-                                                                      : g_strdup_printf("%u", number + 1);
+        g_autofree char *key = field->key->kind == CONF_FIELD_STRING
+                                   ? g_strdup_printf("\"%s\"", words[number])
+                                   : g_strdup_printf("%u", number + 1);
         if (keys_only && below(2) == 0)
             g_string_append(text, key);
         else
@@ -167,7 +173,8 @@ begin_member(GString *text, const ConfField *field)
 }
 
 void
-random_change(const ConfSchema *schema, const ConfTypeInfo *type, GString *patch, GString *add, GString *remove)
+random_change(const ConfSchema *schema, const ConfTypeInfo *type, GString *patch, GString *add,
+              GString *remove)
 {
     g_string_assign(patch, "{");
     g_string_assign(add, "{");
@@ -175,7 +182,8 @@ random_change(const ConfSchema *schema, const ConfTypeInfo *type, GString *patch
     if (below(6) == 0)
         g_string_append_printf(patch, "\"name\":\"%s\"", words[below(6)]);
     if (below(6) == 0)
-        g_string_append_printf(patch, "%s\"state\":%s", patch->len > 1 ? "," : "", below(2) == 0 ? "\"disabled\"" : "null");
+        g_string_append_printf(patch, "%s\"state\":%s", patch->len > 1 ? "," : "",
+                               below(2) == 0 ? "\"disabled\"" : "null");
     for (unsigned i = CONF_FIELD_AT_OWN; i < type->field_count; i++) {
         const ConfField *field = &type->fields[i];
         if (!random_may_set(field) || field->immutable)

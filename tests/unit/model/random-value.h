@@ -8,6 +8,7 @@ void random_value(const ConfSchema *schema, const ConfField *field, GString *tex
 /* An object of the type as given to object.create. */
 void random_object(const ConfSchema *schema, const ConfTypeInfo *type, GString *text);
 /* Patch, add and remove; each an object, perhaps an empty one. */
-void random_change(const ConfSchema *schema, const ConfTypeInfo *type, GString *patch, GString *add, GString *remove);
+void random_change(const ConfSchema *schema, const ConfTypeInfo *type, GString *patch, GString *add,
+                   GString *remove);
 /* Own fields, options and annex that clients may set. */
 bool random_may_set(const ConfField *field);

@@ -9,7 +9,8 @@ static const ConfKey staff = {.type = CONF_TYPE_ACCESS_GROUP, .dbid = 100};
 static void
 test_intern(void)
 {
-    ConfAcl *list = conf_acl_intern((ConfAclEntry[]){{staff, CONF_RIGHT_READ}, {anna, CONF_RIGHT_CHANGE}, {bert, 0}}, 3);
+    ConfAcl *list =
+        conf_acl_intern((ConfAclEntry[]){{staff, CONF_RIGHT_READ}, {anna, CONF_RIGHT_CHANGE}, {bert, 0}}, 3);
     ConfAcl *same = conf_acl_intern(
         (ConfAclEntry[]){{anna, CONF_RIGHT_CHANGE}, {staff, CONF_RIGHT_READ}, {staff, CONF_RIGHT_READ}}, 3);
     ConfAcl *other = conf_acl_intern((ConfAclEntry[]){{staff, CONF_RIGHT_READ}, {anna, CONF_RIGHT_ALL}}, 2);
@@ -34,7 +35,8 @@ test_intern(void)
 static void
 test_unite(void)
 {
-    ConfAcl *list = conf_acl_intern((ConfAclEntry[]){{anna, CONF_RIGHT_READ}, {staff, 1}, {anna, CONF_RIGHT_DELETE}}, 3);
+    ConfAcl *list =
+        conf_acl_intern((ConfAclEntry[]){{anna, CONF_RIGHT_READ}, {staff, 1}, {anna, CONF_RIGHT_DELETE}}, 3);
     g_assert_cmpuint(list->count, ==, 2);
     g_assert_cmpuint(conf_acl_lookup(list, anna), ==, CONF_RIGHT_READ | CONF_RIGHT_DELETE);
     conf_acl_unref(list);
@@ -69,7 +71,8 @@ drop(void *data)
     return NULL;
 }
 
-/* The last reference is dropped elsewhere: the list goes when the main loop runs, and lives on if it was taken anew. */
+/* The last reference is dropped elsewhere: the list goes when the main loop runs, and lives on if it was
+ * taken anew. */
 static void
 test_threads(void)
 {
@@ -91,18 +94,24 @@ test_threads(void)
 static void
 test_text(ModelFixture *fixture, const void *data)
 {
-    const char *text = "[{\"rights\":[\"changePermissions\",\"read\",\"read\"],\"account\":{\"dbid\":100,\"type\":\"accessGroup\"}},"
-                       "{\"account\":{\"type\":\"person\",\"dbid\":101},\"rights\":[\"delete\",\"execute\",\"change\",\"create\"]},"
-                       "{\"account\":{\"type\":\"person\",\"dbid\":100},\"rights\":[]}]";
-    GArray *entries = conf_acl_entries_parse(model_tree(fixture, text), fixture->schema, "/entries", &fixture->error);
+    const char *text =
+        "[{\"rights\":[\"changePermissions\",\"read\",\"read\"],\"account\":{\"dbid\":100,"
+        "\"type\":\"accessGroup\"}},"
+        "{\"account\":{\"type\":\"person\",\"dbid\":101},\"rights\":[\"delete\",\"execute\",\"change\","
+        "\"create\"]},"
+        "{\"account\":{\"type\":\"person\",\"dbid\":100},\"rights\":[]}]";
+    GArray *entries =
+        conf_acl_entries_parse(model_tree(fixture, text), fixture->schema, "/entries", &fixture->error);
     g_assert_cmpuint(entries->len, ==, 3);
     ConfAcl *list = conf_acl_intern((const ConfAclEntry *)entries->data, entries->len);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_acl_write(list, fixture->schema, &buffer);
     conf_buffer_append_char(&buffer, '\0');
-    g_assert_cmpstr(buffer.data, ==,
-                    "[{\"account\":{\"type\":\"person\",\"dbid\":101},\"rights\":[\"create\",\"change\",\"execute\",\"delete\"]},"
-                    "{\"account\":{\"type\":\"accessGroup\",\"dbid\":100},\"rights\":[\"read\",\"changePermissions\"]}]");
+    g_assert_cmpstr(
+        buffer.data, ==,
+        "[{\"account\":{\"type\":\"person\",\"dbid\":101},\"rights\":[\"create\",\"change\",\"execute\","
+        "\"delete\"]},"
+        "{\"account\":{\"type\":\"accessGroup\",\"dbid\":100},\"rights\":[\"read\",\"changePermissions\"]}]");
     conf_acl_unref(list);
     g_array_unref(entries);
     g_assert_cmpstr(conf_right_name(CONF_RIGHT_READ_PERMISSIONS), ==, "readPermissions");
@@ -117,7 +126,8 @@ test_faults(ModelFixture *fixture, const void *data)
         {"{}", "/entries"},
         {"[1]", "/entries/0"},
         {"[{\"account\":{\"type\":\"person\",\"dbid\":1}}]", "/entries/0/rights"},
-        {"[{\"account\":{\"type\":\"person\",\"dbid\":1},\"rights\":[\"read\",\"write\"]}]", "/entries/0/rights/1"},
+        {"[{\"account\":{\"type\":\"person\",\"dbid\":1},\"rights\":[\"read\",\"write\"]}]",
+         "/entries/0/rights/1"},
         {"[{\"account\":{\"type\":\"person\",\"dbid\":1},\"rights\":[1]}]", "/entries/0/rights/0"},
         {"[{\"account\":{\"type\":\"host\",\"dbid\":1},\"rights\":[]}]", "/entries/0/account"},
         {"[{\"account\":{\"type\":\"nobody\",\"dbid\":1},\"rights\":[]}]", "/entries/0/account"},
@@ -127,7 +137,8 @@ test_faults(ModelFixture *fixture, const void *data)
         {"[{\"account\":{\"type\":\"person\",\"dbid\":1},\"rights\":[],\"a/b\":1}]", "/entries/0/a~1b"},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
-        g_assert_null(conf_acl_entries_parse(model_tree(fixture, faults[i].text), fixture->schema, "/entries", &fixture->error));
+        g_assert_null(conf_acl_entries_parse(model_tree(fixture, faults[i].text), fixture->schema, "/entries",
+                                             &fixture->error));
         model_assert_fault(fixture, faults[i].path);
     }
 }

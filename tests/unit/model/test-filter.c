@@ -1,5 +1,5 @@
-/* test-filter.c - filters: each form of the protocol, what is refused, what an index is told; and random filters against
- * a naive evaluation of the words of the protocol. */
+/* test-filter.c - filters: each form of the protocol, what is refused, what an index is told; and random
+ * filters against a naive evaluation of the words of the protocol. */
 #include <string.h>
 
 #include <json-glib/json-glib.h>
@@ -10,8 +10,8 @@
 static ConfFilter *
 compile(ModelFixture *fixture, ConfTypeId type, const char *text)
 {
-    return conf_filter_compile(fixture->schema, type != 0 ? conf_schema_type(fixture->schema, type) : NULL, model_tree(fixture, text),
-                               "/filter", &fixture->error);
+    return conf_filter_compile(fixture->schema, type != 0 ? conf_schema_type(fixture->schema, type) : NULL,
+                               model_tree(fixture, text), "/filter", &fixture->error);
 }
 
 static bool
@@ -32,9 +32,12 @@ test_forms(ModelFixture *fixture, const void *data)
 {
     g_autoptr(ConfObject) object = model_create(
         fixture, CONF_TYPE_APPLICATION,
-        "{\"name\":\"e\\u0301 web1\",\"applicationType\":\"genericServer\",\"startupTimeout\":5,\"autoRestart\":false,\"version\":\"\","
-        "\"host\":3,\"account\":{\"type\":\"accessGroup\",\"dbid\":9},\"tenants\":[1,2],\"connections\":[{\"server\":7,\"portId\":\"x\"},"
-        "{\"server\":8,\"trace\":\"both\"}],\"options\":{\"log\":{\"verbose\":\"all\"},\"empty\":{},\"a/b\":{\"~\":\"t\"}}}");
+        "{\"name\":\"e\\u0301 web1\",\"applicationType\":\"genericServer\",\"startupTimeout\":5,"
+        "\"autoRestart\":false,\"version\":\"\","
+        "\"host\":3,\"account\":{\"type\":\"accessGroup\",\"dbid\":9},\"tenants\":[1,2],"
+        "\"connections\":[{\"server\":7,\"portId\":\"x\"},"
+        "{\"server\":8,\"trace\":\"both\"}],\"options\":{\"log\":{\"verbose\":\"all\"},\"empty\":{},"
+        "\"a/b\":{\"~\":\"t\"}}}");
     static const struct {
         const char *filter;
         bool matches;
@@ -93,7 +96,8 @@ test_forms(ModelFixture *fixture, const void *data)
         {"{\"connections\":{\"not\":null}}", true},
         {"{\"connections\":7}", false},
         {"{\"options/log/verbose\":\"all\"}", true},
-        {"{\"options/log/verbose\":{\"like\":\"a*\"},\"options/empty\":null,\"options/log\":{\"not\":null}}", true},
+        {"{\"options/log/verbose\":{\"like\":\"a*\"},\"options/empty\":null,\"options/log\":{\"not\":null}}",
+         true},
         {"{\"options/log/verbose\":\"all\",\"options/log/all\":\"x\"}", false},
         {"{\"options/a~1b/~0\":\"t\"}", true},
         {"{\"options/nothing\":null}", true},
@@ -117,7 +121,9 @@ static void
 test_times(ModelFixture *fixture, const void *data)
 {
     g_autoptr(ConfObject) object =
-        model_create(fixture, CONF_TYPE_PERSON, "{\"name\":\"p\",\"passwordChanged\":\"2026-11-21T09:00:00Z\",\"firstName\":\"2026-11-21T09:00:00Z\"}");
+        model_create(fixture, CONF_TYPE_PERSON,
+                     "{\"name\":\"p\",\"passwordChanged\":\"2026-11-21T09:00:00Z\","
+                     "\"firstName\":\"2026-11-21T09:00:00Z\"}");
     g_assert_true(matches(fixture, object, "{\"passwordChanged\":\"2026-11-21T10:00:00+01:00\"}"));
     g_assert_true(matches(fixture, object, "{\"passwordChanged\":{\"like\":\"2026-11-*\"}}"));
     g_assert_true(matches(fixture, object, "{\"firstName\":\"2026-11-21T09:00:00Z\"}"));
@@ -137,14 +143,16 @@ test_many(ModelFixture *fixture, const void *data)
     g_string_append_c(text, ']');
     static const struct {
         const char *field;
-        bool any, not;
-    } cases[] = {{"firstName", true, false}, {"passwordChanged", true, false}, {"lastName", true, false}, {"name", false, true},
-                 {"dbid", true, false},      {"revision", true, false},        {"tenant", true, false}};
+        bool any, not ;
+    } cases[] = {{"firstName", true, false}, {"passwordChanged", true, false},
+                 {"lastName", true, false},  {"name", false, true},
+                 {"dbid", true, false},      {"revision", true, false},
+                 {"tenant", true, false}};
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *any = g_strdup_printf("{\"%s\":%s}", cases[i].field, text->str);
         g_autofree char *not = g_strdup_printf("{\"%s\":{\"not\":%s}}", cases[i].field, text->str);
         g_assert_cmpint(matches(fixture, object, any), ==, cases[i].any);
-        g_assert_cmpint(matches(fixture, object, not), ==, cases[i].not);
+        g_assert_cmpint(matches(fixture, object, not ), ==, cases[i].not );
     }
 }
 
@@ -199,9 +207,11 @@ test_faults(ModelFixture *fixture, const void *data)
 static void
 test_hints(ModelFixture *fixture, const void *data)
 {
-    ConfFilter *filter = compile(fixture, CONF_TYPE_HOST,
-                                 "{\"folder\":5,\"recursive\":true,\"refersTo\":{\"type\":\"person\",\"dbid\":6},\"name\":\"e\\u0301\","
-                                 "\"dbid\":[1,2,3],\"tenant\":4,\"solutionControlServer\":8}");
+    ConfFilter *filter =
+        compile(fixture, CONF_TYPE_HOST,
+                "{\"folder\":5,\"recursive\":true,\"refersTo\":{\"type\":\"person\",\"dbid\":6},"
+                "\"name\":\"e\\u0301\","
+                "\"dbid\":[1,2,3],\"tenant\":4,\"solutionControlServer\":8}");
     const ConfFilterHints *hints = conf_filter_hints(filter);
     g_assert_true(hints->has_folder && hints->recursive && hints->has_refers_to && !hints->folder_is_unset);
     g_assert_cmpint(hints->folder, ==, 5);
@@ -214,7 +224,9 @@ test_hints(ModelFixture *fixture, const void *data)
     g_assert_true(conf_key_equal(hints->reference, (ConfKey){.type = CONF_TYPE_APPLICATION, .dbid = 8}));
     conf_filter_free(filter);
 
-    filter = compile(fixture, 0, "{\"folder\":null,\"name\":{\"not\":\"a\"},\"dbid\":[1,null],\"tenant\":[4],\"members\":7}");
+    filter =
+        compile(fixture, 0,
+                "{\"folder\":null,\"name\":{\"not\":\"a\"},\"dbid\":[1,null],\"tenant\":[4],\"members\":7}");
     hints = conf_filter_hints(filter);
     g_assert_true(hints->folder_is_unset && !hints->has_folder && !hints->has_dbids && !hints->has_refers_to);
     g_assert_null(hints->name.data);
@@ -255,16 +267,38 @@ test_like(void)
         const char *pattern, *text;
         bool matches;
     } cases[] = {
-        {"", "", true},          {"", "a", false},         {"*", "", true},          {"?", "", false},
-        {"?", "\303\251", true}, {"??", "\303\251", false}, {"a*", "abc", true},      {"*c", "abc", true},
-        {"*b*", "abc", true},    {"a?c", "abc", true},     {"a?c", "ac", false},     {"*a*b*c*", "xaxbxcx", true},
-        {"*ab", "aab", true},    {"*aab", "aaab", true},   {"*ab*ab", "abxab", true}, {"*ab*ab", "ab", false},
-        {"\\*", "*", true},      {"\\*", "a", false},      {"a\\?", "a?", true},     {"\\\\", "\\", true},
-        {"a\\", "a\\", true},    {"a\\", "ab", false},     {"*\\*", "ab*", true},    {"*?", "", false},
-        {"*?b", "\303\251b", true}, {"A", "a", false},     {"**", "x", true},        {"*\360\237\230\200?", "x\360\237\230\200y", true},
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"?", "", false},
+        {"?", "\303\251", true},
+        {"??", "\303\251", false},
+        {"a*", "abc", true},
+        {"*c", "abc", true},
+        {"*b*", "abc", true},
+        {"a?c", "abc", true},
+        {"a?c", "ac", false},
+        {"*a*b*c*", "xaxbxcx", true},
+        {"*ab", "aab", true},
+        {"*aab", "aaab", true},
+        {"*ab*ab", "abxab", true},
+        {"*ab*ab", "ab", false},
+        {"\\*", "*", true},
+        {"\\*", "a", false},
+        {"a\\?", "a?", true},
+        {"\\\\", "\\", true},
+        {"a\\", "a\\", true},
+        {"a\\", "ab", false},
+        {"*\\*", "ab*", true},
+        {"*?", "", false},
+        {"*?b", "\303\251b", true},
+        {"A", "a", false},
+        {"**", "x", true},
+        {"*\360\237\230\200?", "x\360\237\230\200y", true},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        if (conf_like_match(conf_slice_from_string(cases[i].pattern), conf_slice_from_string(cases[i].text)) != cases[i].matches)
+        if (conf_like_match(conf_slice_from_string(cases[i].pattern),
+                            conf_slice_from_string(cases[i].text)) != cases[i].matches)
             g_error("%s ~ %s is not %d", cases[i].pattern, cases[i].text, cases[i].matches);
     }
 }
@@ -272,7 +306,8 @@ test_like(void)
 /* ---- the words of the protocol, as simply as they can be said ---- */
 
 static void
-gather(ModelFixture *fixture, const ConfField *field, JsonNode *node, char **steps, GPtrArray *reached, GPtrArray *fields)
+gather(ModelFixture *fixture, const ConfField *field, JsonNode *node, char **steps, GPtrArray *reached,
+       GPtrArray *fields)
 {
     if (node == NULL)
         return;
@@ -289,7 +324,8 @@ gather(ModelFixture *fixture, const ConfField *field, JsonNode *node, char **ste
         }
         return;
     }
-    JsonNode *next = JSON_NODE_HOLDS_OBJECT(node) ? json_object_get_member(json_node_get_object(node), steps[0]) : NULL;
+    JsonNode *next =
+        JSON_NODE_HOLDS_OBJECT(node) ? json_object_get_member(json_node_get_object(node), steps[0]) : NULL;
     if (field->kind == CONF_FIELD_STRUCT)
         field = conf_struct_member(field, conf_slice_from_string(steps[0]));
     if (field != NULL)
@@ -316,7 +352,8 @@ naive_test(ModelFixture *fixture, JsonNode *test, const GPtrArray *reached, cons
         const ConfField *field = fields->pdata[i];
         bool is_text = json_node_get_value_type(value) == G_TYPE_STRING;
         if (object != NULL && json_object_has_member(object, "like")) {
-            if (is_text && g_pattern_match_simple(json_object_get_string_member(object, "like"), json_node_get_string(value)))
+            if (is_text && g_pattern_match_simple(json_object_get_string_member(object, "like"),
+                                                  json_node_get_string(value)))
                 return true;
             continue;
         }
@@ -324,12 +361,13 @@ naive_test(ModelFixture *fixture, JsonNode *test, const GPtrArray *reached, cons
         if (object != NULL && field->kind == CONF_FIELD_REF && field->to_count == 1) {
             key = json_node_new(JSON_NODE_OBJECT);
             json_node_take_object(key, json_object_new());
-            json_object_set_string_member(json_node_get_object(key), "type", conf_schema_type(fixture->schema, field->to[0])->name);
+            json_object_set_string_member(json_node_get_object(key), "type",
+                                          conf_schema_type(fixture->schema, field->to[0])->name);
             json_object_set_int_member(json_node_get_object(key), "dbid", json_node_get_int(value));
             value = key;
         }
-        if (field->kind != CONF_FIELD_STRUCT && json_node_get_value_type(value) == json_node_get_value_type(test)
-            && json_node_equal(value, test))
+        if (field->kind != CONF_FIELD_STRUCT &&
+            json_node_get_value_type(value) == json_node_get_value_type(test) && json_node_equal(value, test))
             return true;
     }
     return false;
@@ -342,8 +380,8 @@ naive_match(ModelFixture *fixture, const ConfObject *object, JsonObject *body, J
     for (GList *l = names; l != NULL; l = l->next) {
         g_auto(GStrv) steps = g_strsplit(l->data, "/", -1);
         g_autoptr(GPtrArray) reached = g_ptr_array_new(), fields = g_ptr_array_new();
-        const ConfField *field =
-            conf_type_field(conf_schema_type(fixture->schema, object->type), conf_slice_from_string(steps[0]));
+        const ConfField *field = conf_type_field(conf_schema_type(fixture->schema, object->type),
+                                                 conf_slice_from_string(steps[0]));
         if (field != NULL)
             gather(fixture, field, json_object_get_member(body, steps[0]), steps + 1, reached, fields);
         if (!naive_test(fixture, json_object_get_member(filter, l->data), reached, fields))
@@ -379,10 +417,17 @@ random_path(const ConfTypeInfo *type, GString *text)
 static void
 random_test(ModelFixture *fixture, const ConfField *field, unsigned depth, GString *text)
 {
-    static const char *const others[] = {"null", "5", "\"5\"", "true", "{\"type\":\"person\",\"dbid\":2}", "{\"like\":\"*1\"}",
-                                         "{\"like\":\"?\"}", "{\"like\":\"e*\"}"};
+    static const char *const others[] = {"null",
+                                         "5",
+                                         "\"5\"",
+                                         "true",
+                                         "{\"type\":\"person\",\"dbid\":2}",
+                                         "{\"like\":\"*1\"}",
+                                         "{\"like\":\"?\"}",
+                                         "{\"like\":\"e*\"}"};
     int choice = g_test_rand_int_range(0, depth > 2 ? 5 : 8);
-    if (choice < 4 && field->kind != CONF_FIELD_STRUCT && field->kind != CONF_FIELD_SECTIONS && field->kind != CONF_FIELD_TIME) {
+    if (choice < 4 && field->kind != CONF_FIELD_STRUCT && field->kind != CONF_FIELD_SECTIONS &&
+        field->kind != CONF_FIELD_TIME) {
         random_value(fixture->schema, field, text);
     } else if (choice <= 5) {
         g_string_append(text, others[g_test_rand_int_range(0, G_N_ELEMENTS(others))]);
@@ -412,7 +457,8 @@ test_random(ModelFixture *fixture, const void *data)
     g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)conf_object_unref);
     g_autoptr(GPtrArray) bodies = g_ptr_array_new_with_free_func((GDestroyNotify)json_node_unref);
     for (unsigned i = 0; i < OBJECTS; i++) {
-        const ConfTypeInfo *type = i % 2 == 0 ? conf_schema_type(fixture->schema, CONF_TYPE_APPLICATION) : types[i % count];
+        const ConfTypeInfo *type =
+            i % 2 == 0 ? conf_schema_type(fixture->schema, CONF_TYPE_APPLICATION) : types[i % count];
         g_autoptr(GString) text = g_string_new(NULL);
         random_object(fixture->schema, type, text);
         ConfObject *object = model_create(fixture, type->id, text->str);
@@ -423,7 +469,8 @@ test_random(ModelFixture *fixture, const void *data)
     }
     for (unsigned n = 0; n < FILTERS; n++) {
         g_autoptr(GString) text = g_string_new("{");
-        const ConfTypeInfo *type = n % 2 == 0 ? conf_schema_type(fixture->schema, CONF_TYPE_APPLICATION) : types[n % count];
+        const ConfTypeInfo *type =
+            n % 2 == 0 ? conf_schema_type(fixture->schema, CONF_TYPE_APPLICATION) : types[n % count];
         unsigned conditions = 1 + (unsigned)g_test_rand_int_range(0, 3);
         for (unsigned i = 0; i < conditions; i++) {
             g_autoptr(GString) member = g_string_new(NULL);
@@ -445,7 +492,8 @@ test_random(ModelFixture *fixture, const void *data)
             bool expected = naive_match(fixture, objects->pdata[i], json_node_get_object(bodies->pdata[i]),
                                         json_node_get_object(json_parser_get_root(parser)));
             if (conf_filter_match(filter, objects->pdata[i]) != expected)
-                g_error("%s is not %d of %s", text->str, expected, ((ConfObject *)objects->pdata[i])->body->data);
+                g_error("%s is not %d of %s", text->str, expected,
+                        ((ConfObject *)objects->pdata[i])->body->data);
             hits += expected;
         }
         conf_filter_free(filter);

@@ -1,5 +1,6 @@
-/* test-object-random.c - random objects and changes: what a client rebuilds from a difference, by RFC 7396 and the words
- * of the protocol alone, is what the server has; what a replica rebuilds is the same to the byte. */
+/* test-object-random.c - random objects and changes: what a client rebuilds from a difference, by RFC 7396
+ * and the words of the protocol alone, is what the server has; what a replica rebuilds is the same to the
+ * byte. */
 #include <string.h>
 
 #include <json-glib/json-glib.h>
@@ -38,7 +39,8 @@ merge_patch(JsonNode *target, JsonNode *patch)
             if (json_object_has_member(object, l->data))
                 json_object_remove_member(object, l->data);
         } else {
-            JsonNode *before = json_object_has_member(object, l->data) ? json_object_get_member(object, l->data) : NULL;
+            JsonNode *before =
+                json_object_has_member(object, l->data) ? json_object_get_member(object, l->data) : NULL;
             json_object_set_member(object, l->data, merge_patch(before, value));
         }
     }
@@ -51,7 +53,8 @@ same_item(const ConfField *field, JsonNode *item, JsonNode *other, bool is_key)
     if (field->key == NULL)
         return json_node_equal(item, other);
     JsonNode *key = json_object_get_member(json_node_get_object(item), field->key->name);
-    JsonNode *other_key = is_key ? other : json_object_get_member(json_node_get_object(other), field->key->name);
+    JsonNode *other_key =
+        is_key ? other : json_object_get_member(json_node_get_object(other), field->key->name);
     return json_node_equal(key, other_key);
 }
 
@@ -133,8 +136,8 @@ check_difference(ModelFixture *fixture, const ConfObject *before, const ConfObje
     g_autoptr(GError) error = NULL;
     const ConfJson *change = conf_json_parse(fixture->arena, conf_buffer_slice(&text), NULL, NULL, NULL);
     g_assert_nonnull(change);
-    g_autoptr(ConfBytes) body =
-        conf_object_apply_difference(fixture->schema, fixture->arena, before, change, after->revision, &error);
+    g_autoptr(ConfBytes) body = conf_object_apply_difference(fixture->schema, fixture->arena, before, change,
+                                                             after->revision, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(body->data, ==, after->body->data);
 
@@ -177,7 +180,8 @@ test_changes(ModelFixture *fixture, const void *data)
         random_change(fixture->schema, type, patch, add, remove);
         g_autoptr(ConfObject) after = model_update(fixture, before, patch->str, add->str, remove->str);
         if (after == NULL)
-            g_error("%s %s %s: %s {%s}", patch->str, add->str, remove->str, fixture->error.message, fixture->error.data);
+            g_error("%s %s %s: %s {%s}", patch->str, add->str, remove->str, fixture->error.message,
+                    fixture->error.data);
         g_autoptr(GError) error = NULL;
         g_assert_true(conf_object_check(fixture->schema, after, &error));
         g_assert_no_error(error);
@@ -186,10 +190,12 @@ test_changes(ModelFixture *fixture, const void *data)
         /* Once more changes nothing. */
         g_autoptr(ConfObject) again = model_update(fixture, after, patch->str, add->str, remove->str);
         if (again != after)
-            g_error("%s %s %s\n%s\n%s", patch->str, add->str, remove->str, after->body->data, again->body->data);
+            g_error("%s %s %s\n%s\n%s", patch->str, add->str, remove->str, after->body->data,
+                    again->body->data);
         /* From storage it comes back as it is. */
         ConfSlice none = {NULL, 0};
-        g_autoptr(ConfObject) stored = conf_object_from_stored(fixture->schema, conf_bytes_slice(after->body), none, none, 0, &error);
+        g_autoptr(ConfObject) stored =
+            conf_object_from_stored(fixture->schema, conf_bytes_slice(after->body), none, none, 0, &error);
         g_assert_no_error(error);
         g_assert_cmpmem(stored->digest, 16, after->digest, 16);
         conf_arena_reset(fixture->arena);
@@ -219,8 +225,10 @@ test_before_after(ModelFixture *fixture, const void *data)
         g_auto(ConfBuffer) olds = CONF_BUFFER_INIT;
         g_auto(ConfBuffer) news = CONF_BUFFER_INIT;
         conf_object_write_before_after(fixture->schema, before, after, &olds, &news);
-        g_autoptr(JsonNode) old = parse(olds.data, (gssize)olds.size), new = parse(news.data, (gssize)news.size);
-        g_autoptr(JsonNode) from = parse(before->body->data, before->body->size), to = parse(after->body->data, after->body->size);
+        g_autoptr(JsonNode) old = parse(olds.data, (gssize)olds.size),
+                            new = parse(news.data, (gssize)news.size);
+        g_autoptr(JsonNode) from = parse(before->body->data, before->body->size),
+                            to = parse(after->body->data, after->body->size);
         /* Members that are not told are the same on both sides; what is told is true. */
         for (unsigned i = 0; i < type->field_count; i++) {
             const char *name = type->fields[i].name;
@@ -247,8 +255,10 @@ test_clear(ModelFixture *fixture, const void *data)
         conf_object_references(fixture->schema, before, olds);
         if (olds->len == 0)
             continue;
-        ConfKey target = g_array_index(olds, ConfReference, (unsigned)g_test_rand_int_range(0, (int)olds->len)).target;
-        g_autoptr(ConfObject) after = conf_object_without_reference(fixture->schema, fixture->arena, before, target, 8);
+        ConfKey target =
+            g_array_index(olds, ConfReference, (unsigned)g_test_rand_int_range(0, (int)olds->len)).target;
+        g_autoptr(ConfObject) after =
+            conf_object_without_reference(fixture->schema, fixture->arena, before, target, 8);
         g_autoptr(GError) error = NULL;
         g_assert_true(conf_object_check(fixture->schema, after, &error));
         conf_object_references(fixture->schema, after, news);
