@@ -72,6 +72,7 @@ test_kill(void)
     test_folder_free(folder);
 }
 
+#ifdef CONF_FAULT_POINTS
 /* Three batches of three revisions with a fault; `said`: all lines of the process. */
 static void
 check_fault(const char *point, const char *said, int64_t stored)
@@ -94,6 +95,7 @@ check_fault(const char *point, const char *said, int64_t stored)
     test_check_whole(folder, OBJECTS, 1);
     test_folder_free(folder);
 }
+#endif
 
 static void
 test_fault_points(void)
