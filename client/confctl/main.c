@@ -1,0 +1,199 @@
+/* main.c - the command line of confctl: options, the command, its arguments; exit status. */
+#include "confctl.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const CtlCommand *const tables[] = {ctl_read_commands, ctl_write_commands, ctl_permission_commands, ctl_watch_commands,
+                                           ctl_file_commands};
+/* Named in the manual, not there yet. */
+static const char *const later[] = {"edit", "history", "diff", "revert", "switchover", "shell"};
+
+static gboolean show_version;
+static const CtlCommand *find_command(const char *name);
+static int find_word(int argc, char **argv);
+static GOptionContext *make_context(CtlOptions *options, const CtlCommand *command);
+static int run(Ctl *ctl, const CtlCommand *command, char **arguments);
+static int report(const GError *error);
+static char *list_commands(void);
+static int no_command(const char *word);
+
+int
+main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    Ctl ctl = {0};
+    int place = find_word(argc, argv);
+    const char *word = place < argc ? argv[place] : NULL;
+    const CtlCommand *command = word != NULL ? find_command(word) : NULL;
+    if (word != NULL && command == NULL)
+        return no_command(word);
+    g_autoptr(GOptionContext) context = make_context(&ctl.options, command);
+    /* The word itself is no argument of the command. */
+    g_autoptr(GPtrArray) rest = g_ptr_array_new();
+    for (int i = 0; i < argc; i++) {
+        if (i != place)
+            g_ptr_array_add(rest, argv[i]);
+    }
+    g_ptr_array_add(rest, NULL);
+    char **arguments = (char **)rest->pdata;
+    int left = (int)rest->len - 1;
+    g_autoptr(GError) error = NULL;
+    if (!g_option_context_parse(context, &left, &arguments, &error)) {
+        ctl_warn("%s", error->message);
+        ctl_clear(&ctl);
+        return CTL_USAGE;
+    }
+    int status;
+    if (show_version) {
+        printf("confctl %s\n", CONFC_VERSION);
+        status = CTL_DONE;
+    } else if (command == NULL) {
+        g_autofree char *help = g_option_context_get_help(context, TRUE, NULL);
+        fputs(help, stderr);
+        status = CTL_USAGE;
+    } else {
+        status = run(&ctl, command, arguments + 1);
+    }
+    ctl_clear(&ctl);
+    if (fflush(stdout) != 0 && status == CTL_DONE)
+        status = CTL_REFUSED;
+    return status;
+}
+
+static const CtlCommand *
+find_command(const char *name)
+{
+    for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
+        for (const CtlCommand *command = tables[t]; command->name != NULL; command++) {
+            if (strcmp(command->name, name) == 0)
+                return command;
+        }
+    }
+    return NULL;
+}
+
+/* The first argument that is neither an option nor the value of one. */
+static int
+find_word(int argc, char **argv)
+{
+    static const char *const with_value[] = {"--server", "--user", "--password-file", "--application", "--tls-ca", "--profile",
+                                             "--output", "-o"};
+    for (int i = 1; i < argc; i++) {
+        bool takes_value = false;
+        for (unsigned w = 0; w < G_N_ELEMENTS(with_value); w++)
+            takes_value = takes_value || strcmp(argv[i], with_value[w]) == 0;
+        if (argv[i][0] != '-')
+            return i;
+        if (takes_value)
+            i++;
+    }
+    return argc;
+}
+
+static GOptionContext *
+make_context(CtlOptions *options, const CtlCommand *command)
+{
+    const GOptionEntry common[] = {
+        {"server", 0, 0, G_OPTION_ARG_STRING, &options->server, "Server to talk to, or several (CONFCTL_SERVER)", "HOST:PORT[,HOST:PORT]"},
+        {"user", 0, 0, G_OPTION_ARG_STRING, &options->user, "Who you are (CONFCTL_USER)", "NAME"},
+        {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &options->password_file,
+         "File whose first line is the password (CONFCTL_PASSWORD_FILE); else it is asked for", "FILE"},
+        {"application", 0, 0, G_OPTION_ARG_STRING, &options->application, "Application to log in as (confctl)", "NAME"},
+        {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca, "Trusted certificates; not available in this release", "FILE"},
+        {"profile", 0, 0, G_OPTION_ARG_STRING, &options->profile, "Section of ~/.config/confctl/config (default)", "NAME"},
+        {"output", 'o', 0, G_OPTION_ARG_STRING, &options->output, "table, or json: JSON Lines for programs", "FORM"},
+        {"no-color", 0, 0, G_OPTION_ARG_NONE, &options->no_color, "No colours, on a terminal too", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &show_version, "Print the release", NULL},
+        {NULL},
+    };
+    g_autofree char *usage = command != NULL ? g_strdup_printf("%s %s", command->name, command->arguments)
+                                             : g_strdup("COMMAND [ARGUMENT ...]");
+    GOptionContext *context = g_option_context_new(usage);
+    g_option_context_add_main_entries(context, common, NULL);
+    if (command == NULL) {
+        g_autofree char *commands = list_commands();
+        g_option_context_set_summary(context, commands);
+        g_option_context_set_description(context, "confctl COMMAND --help tells more of a command.  Exit status: 0 done, 1 refused "
+                                                  "by the server, 2 wrong usage,\n3 cannot connect.");
+        return context;
+    }
+    g_autofree char *summary = g_strdup_printf("%s.%s%s", command->summary, command->help != NULL ? "\n" : "",
+                                               command->help != NULL ? command->help : "");
+    g_option_context_set_summary(context, summary);
+    if (command->options != NULL)
+        g_option_context_add_main_entries(context, command->options, NULL);
+    return context;
+}
+
+static int
+run(Ctl *ctl, const CtlCommand *command, char **arguments)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned count = g_strv_length(arguments);
+    const char *form = ctl->options.output;
+    if (count < command->least || count > command->most) {
+        ctl_warn("usage: confctl %s %s", command->name, command->arguments);
+        return CTL_USAGE;
+    }
+    if (form != NULL && strcmp(form, "table") != 0 && strcmp(form, "json") != 0) {
+        ctl_warn("-o takes table or json, not \"%s\"", form);
+        return CTL_USAGE;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!g_utf8_validate(arguments[i], -1, NULL)) {
+            ctl_warn("Argument %u is not valid UTF-8", i + 1);
+            return CTL_USAGE;
+        }
+    }
+    ctl->json = g_strcmp0(form, "json") == 0;
+    ctl->colour = !ctl->options.no_color && isatty(STDOUT_FILENO) && g_getenv("NO_COLOR") == NULL;
+    if (!ctl_connect(ctl, &error) || !command->run(ctl, arguments, count, &error))
+        return report(error);
+    return CTL_DONE;
+}
+
+static int
+report(const GError *error)
+{
+    const char *path = confc_error_get_path(error);
+    if (path != NULL && path[0] != '\0')
+        ctl_warn("%s (at %s)", error->message, path);
+    else
+        ctl_warn("%s", error->message);
+    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_PASSWORD_EXPIRED))
+        ctl_warn("Change the password first: confctl passwd");
+    if (error->domain == CTL_ERROR)
+        return error->code == CTL_ERROR_USAGE ? CTL_USAGE : CTL_REFUSED;
+    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT) || g_error_matches(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED))
+        return CTL_USAGE;
+    return error->domain == CONFC_ERROR && error->code < 0 ? CTL_REFUSED : CTL_NOT_CONNECTED;
+}
+
+static char *
+list_commands(void)
+{
+    GString *text = g_string_new("Commands:");
+    for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
+        for (const CtlCommand *command = tables[t]; command->name != NULL; command++) {
+            g_autofree char *usage = g_strdup_printf("%s %s", command->name, command->arguments);
+            g_string_append_printf(text, "\n  %-44s %s", usage, command->summary);
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+static int
+no_command(const char *word)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(later); i++) {
+        if (strcmp(later[i], word) == 0) {
+            ctl_warn("%s is not available in this release", word);
+            return CTL_USAGE;
+        }
+    }
+    ctl_warn("There is no command \"%s\"; confctl --help lists them", word);
+    return CTL_USAGE;
+}

@@ -1,0 +1,94 @@
+/* schema.c - types and fields as the server has them; nothing about types is built in here. */
+#include "confctl.h"
+
+bool
+ctl_schema_load(Ctl *ctl, GError **error)
+{
+    if (ctl->schema != NULL)
+        return true;
+    g_autoptr(JsonObject) schema = ctl_request(ctl, "server.schema", NULL, error);
+    if (schema == NULL)
+        return false;
+    JsonArray *types = ctl_array(schema, "types");
+    if (types == NULL) {
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's schema has no types");
+        return false;
+    }
+    ctl->types = g_hash_table_new(g_str_hash, g_str_equal);
+    for (unsigned i = 0; i < json_array_get_length(types); i++) {
+        JsonObject *type = ctl_array_object(types, i);
+        const char *name = ctl_string(type, "type");
+        if (name != NULL)
+            g_hash_table_insert(ctl->types, (char *)name, type);
+    }
+    ctl->schema = g_steal_pointer(&schema);
+    return true;
+}
+
+JsonObject *
+ctl_type(Ctl *ctl, const char *name, GError **error)
+{
+    JsonObject *type = ctl->types != NULL ? g_hash_table_lookup(ctl->types, name) : NULL;
+    if (type == NULL)
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "There is no type \"%s\"", name);
+    return type;
+}
+
+JsonArray *
+ctl_types(Ctl *ctl)
+{
+    return ctl_array(ctl->schema, "types");
+}
+
+const char *
+ctl_type_plural(JsonObject *type)
+{
+    const char *plural = ctl_string(type, "plural");
+    return plural != NULL ? plural : "";
+}
+
+static JsonObject *
+find_named(JsonArray *fields, const char *name)
+{
+    for (unsigned i = 0; fields != NULL && i < json_array_get_length(fields); i++) {
+        JsonObject *field = ctl_array_object(fields, i);
+        if (g_strcmp0(ctl_string(field, "name"), name) == 0)
+            return field;
+    }
+    return NULL;
+}
+
+JsonObject *
+ctl_field(JsonObject *type, const char *name)
+{
+    return find_named(ctl_array(type, "fields"), name);
+}
+
+bool
+ctl_type_shows(JsonObject *type, const char *member)
+{
+    JsonArray *fields = ctl_array(type, "fields");
+    for (unsigned i = 0; fields != NULL && i < json_array_get_length(fields); i++) {
+        if (g_strcmp0(ctl_string(ctl_array_object(fields, i), "shownAs"), member) == 0)
+            return true;
+    }
+    return false;
+}
+
+JsonObject *
+ctl_field_member(JsonObject *field, const char *name)
+{
+    return find_named(ctl_array(field, "fields"), name);
+}
+
+bool
+ctl_field_is(JsonObject *field, const char *kind)
+{
+    return g_strcmp0(ctl_string(field, "kind"), kind) == 0;
+}
+
+JsonArray *
+ctl_field_targets(JsonObject *field)
+{
+    return ctl_array(field, "to");
+}
