@@ -245,7 +245,7 @@ read_key(ConfJsonReader *reader, const char *p)
     ConfSlice key = {p + 1, (size_t)(close - p - 1)};
     if (has_escapes)
         key = decode_string(state, p + 1, close);
-    if (!conf_json_keys_add(&state->keys, state->begin, key))
+    if (!reader->is_checked && !conf_json_keys_add(&state->keys, state->begin, key))
         return fail(reader, p, CONF_JSON_FAULT_DUPLICATE, "An object has the same key twice.");
     reader->text = key;
     reader->raw = (ConfSlice){p, (size_t)(close + 1 - p)};

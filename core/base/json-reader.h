@@ -40,6 +40,9 @@ typedef struct {
     size_t offset;      /* where the event begins in the input; of a fault: where it was seen */
     int64_t integer;    /* of NUMBER, where is_integer */
     bool is_integer;    /* no fraction, no exponent, within +-(2^53-1) */
+    /* Set by the owner, once: its texts were read whole before (stored bodies), so duplicate keys are not looked for, which
+     * is a third of the time of an object with many options. */
+    bool is_checked;
     ConfJsonFault fault;
     const char *message; /* of a fault: one constant English sentence */
     ConfJsonReaderState *state; /* reusable inner memory */

@@ -27,6 +27,7 @@ conf_object_references(const ConfSchema *schema, const ConfObject *object, GArra
         return;
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
+    reader.is_checked = true;
     conf_json_reader_start(&reader, conf_bytes_slice(object->body));
     if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_OBJECT)
         return;
@@ -41,6 +42,8 @@ conf_object_references(const ConfSchema *schema, const ConfObject *object, GArra
                 left -= type->fields[next].holds_references;
         }
         bool holds = field != NULL && field->holds_references;
+        if (left == 0 && !holds)
+            return; /* Options and annex, which come last, are most of the text. */
         if (holds ? !walk(&reader, schema, field, references) : !conf_json_reader_skip(&reader, NULL))
             return;
     }
