@@ -250,13 +250,21 @@ write_head(ConfBuffer *buffer, const ConfView *view, const ConfCommit *commit)
     CONF_BUFFER_LITERAL(buffer, ",\"changes\":[");
 }
 
+/* A patch takes an object to the revision of its commit.  In a fold an object has some revision in between, so what was
+ * changed is sent whole, with its own. */
+static bool
+is_patch(const ConfViewItem *item, const ConfCommit *commit)
+{
+    return item->op == CONF_VIEW_UPDATE && commit->from == 0;
+}
+
 static size_t
 item_size(const ConfViewItem *item, const ConfCommit *commit)
 {
     enum { FRAME = 2200 }; /* operation, type, dbid, reason, an escaped name of 255 characters */
-    if (item->op == CONF_VIEW_UPDATE)
+    if (is_patch(item, commit))
         return commit->changes[item->change].difference->size + FRAME;
-    return FRAME + (item->op == CONF_VIEW_CREATE || item->op == CONF_VIEW_ENTER ? item->object->body->size : 0);
+    return FRAME + (item->op <= CONF_VIEW_UPDATE ? item->object->body->size : 0);
 }
 
 static void
@@ -264,30 +272,25 @@ write_item(ConfBuffer *buffer, const ConfViewItem *item, const ConfViewer *viewe
 {
     static const char *const names[] = {"create", "create", "update", "delete", "delete"};
     const ConfObject *object = item->object;
+    bool patch = is_patch(item, viewer->commit), whole = item->op <= CONF_VIEW_UPDATE && !patch;
     const ConfSchema *schema = conf_store_schema(viewer->sessions->store);
-    conf_buffer_printf(buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":", names[item->op],
+    conf_buffer_printf(buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":", whole ? "create" : names[item->op],
                        conf_schema_type(schema, object->type)->name);
     conf_buffer_append_integer(buffer, object->dbid);
     if (item->reason != CONF_REASON_NONE)
         conf_buffer_printf(buffer, ",\"reason\":\"%s\"", reason_name(item->reason));
-    switch (item->op) {
-    case CONF_VIEW_CREATE:
-    case CONF_VIEW_ENTER:
+    if (whole) {
         CONF_BUFFER_LITERAL(buffer, ",\"object\":");
         conf_buffer_append_slice(buffer, conf_bytes_slice(object->body));
-        break;
-    case CONF_VIEW_UPDATE:
+    } else if (patch) {
         conf_buffer_append_char(buffer, ',');
         conf_buffer_append_slice(buffer, conf_bytes_slice(viewer->commit->changes[item->change].difference));
-        break;
-    case CONF_VIEW_LEAVE:
-    case CONF_VIEW_DELETE:
+    } else {
         CONF_BUFFER_LITERAL(buffer, ",\"name\":");
         conf_json_append_string(buffer, conf_object_name(object));
         conf_buffer_printf(buffer, ",\"tenant\":%" G_GINT64_FORMAT, object->tenant);
         if (object->folder != 0)
             conf_buffer_printf(buffer, ",\"folder\":%" G_GINT64_FORMAT, object->folder);
-        break;
     }
     conf_buffer_append_char(buffer, '}');
 }
