@@ -25,6 +25,8 @@ static bool export_type(Export *export, const char *type, JsonObject *filter, GE
 static bool export_containers(Export *export, const char *type, JsonObject *filter, GError **error);
 static bool export_page(JsonArray *objects, void *data, GError **error);
 static JsonObject *make_line(Ctl *ctl, JsonObject *object);
+static bool is_readable(JsonObject *field, JsonNode *value);
+static JsonNode *note_unreadable(JsonObject *field, const char *text, void *data, GError **error);
 static bool is_left_out(const char *type, const char *name, JsonObject *field);
 static bool add_permissions(Ctl *ctl, GPtrArray *lines, JsonArray *objects, GError **error);
 static bool take_list(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error);
@@ -162,8 +164,14 @@ export_page(JsonArray *objects, void *data, GError **error)
         g_ptr_array_add(lines, make_line(export->ctl, ctl_array_object(objects, i)));
     if (with_permissions && !add_permissions(export->ctl, lines, objects, error))
         return false;
-    for (unsigned i = 0; i < lines->len; i++)
-        write_line(export, g_ptr_array_index(lines, i));
+    for (unsigned i = 0; i < lines->len; i++) {
+        JsonObject *line = g_ptr_array_index(lines, i);
+        const char *path = ctl_string(line, "path");
+        if (path[0] == '/')
+            write_line(export, line);
+        else
+            ctl_warn("%s is left out: you may not read the folder or tenant that it lies in", path);
+    }
     export->done += lines->len;
     ctl_progress_show(&export->progress, export->done);
     return true;
@@ -182,10 +190,33 @@ make_line(Ctl *ctl, JsonObject *object)
     json_object_iter_init_ordered(&iter, object);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         JsonObject *field = ctl_field(type, name);
-        if (!is_left_out(type_name, name, field))
-            json_object_set_member(line, name, ctl_value_from_wire(ctl, field, value));
+        if (is_left_out(type_name, name, field))
+            continue;
+        g_autoptr(JsonNode) named = ctl_value_from_wire(ctl, field, value);
+        if (is_readable(field, named))
+            json_object_set_member(line, name, g_steal_pointer(&named));
+        else
+            ctl_warn("%s of %s %s is left out: it refers to what you may not read", name, type_name, path);
     }
     return line;
+}
+
+/* A number in place of a path would be another object on another server; and a list without one of its members would take
+ * that one away when it is applied. */
+static bool
+is_readable(JsonObject *field, JsonNode *value)
+{
+    bool is_fine = true;
+    g_autoptr(JsonNode) ignored = ctl_value_to_wire(field, value, note_unreadable, &is_fine, NULL);
+    return is_fine;
+}
+
+static JsonNode *
+note_unreadable(JsonObject *field, const char *text, void *data, GError **error)
+{
+    bool *is_fine = data;
+    *is_fine = *is_fine && text[0] == '/';
+    return ctl_node_integer(0);
 }
 
 /* Where an object lies the path says; secrets and what the server works out by itself cannot be set.  When a password was
@@ -219,14 +250,21 @@ add_permissions(Ctl *ctl, GPtrArray *lines, JsonArray *objects, GError **error)
         return false;
     for (unsigned i = 0; i < lines->len; i++) {
         JsonArray *entries = ctl_array(g_ptr_array_index(lines, i), "permissions"), *named = json_array_new();
+        bool is_whole = true;
         for (unsigned e = 0; entries != NULL && e < json_array_get_length(entries); e++) {
             JsonObject *entry = ctl_array_object(entries, e), *account = ctl_object(entry, "account"), *shown = json_object_new();
             g_autofree char *path = ctl_place_path(ctl, ctl_string(account, "type"), ctl_integer(account, "dbid", 0));
+            is_whole = is_whole && path[0] == '/';
             json_object_set_string_member(shown, "account", path);
             json_object_set_member(shown, "rights", json_object_dup_member(entry, "rights"));
             json_array_add_object_element(named, shown);
         }
+        const char *line_path = ctl_string(g_ptr_array_index(lines, i), "path");
+        if (!is_whole)
+            ctl_warn("permissions of %s are left out: they name accounts that you may not read", line_path);
         if (entries != NULL)
+            json_object_remove_member(g_ptr_array_index(lines, i), "permissions");
+        if (entries != NULL && is_whole)
             json_object_set_array_member(g_ptr_array_index(lines, i), "permissions", named);
         else
             json_array_unref(named);

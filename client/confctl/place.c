@@ -274,12 +274,17 @@ parse_key(const char *text, char **type, gint64 *dbid)
 static JsonObject *
 read_object(Ctl *ctl, JsonObject *params, const char *what, GError **error)
 {
-    g_autoptr(JsonObject) answer = ctl_request(ctl, "object.read", params, error);
+    g_autoptr(GError) fault = NULL;
+    g_autoptr(JsonObject) answer = ctl_request(ctl, "object.read", params, &fault);
     JsonObject *object = ctl_object(answer, "object");
-    if (answer == NULL)
-        g_prefix_error(error, "%s: ", what);
-    if (object == NULL)
+    if (fault != NULL && strstr(fault->message, what) == NULL)
+        g_prefix_error(&fault, "%s: ", what);
+    if (answer != NULL && object == NULL)
+        g_set_error_literal(&fault, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's answer to object.read has no object");
+    if (object == NULL) {
+        g_propagate_error(error, g_steal_pointer(&fault));
         return NULL;
+    }
     ctl_place_note(ctl, object);
     return json_object_ref(object);
 }

@@ -77,6 +77,10 @@ place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_s
     json_object_set_string_member(object, "name", name);
     CtlItem *folder = ctl_file_lookup(plan->file, "folder", parent), *tenant = ctl_file_lookup(plan->file, "tenant", parent);
     CtlItem *container = folder != NULL ? folder : tenant;
+    if (container != NULL && container == tenant && container->operation >= 0 && strcmp(item->type, "folder") == 0) {
+        *needs_send = true; /* It will be there with its tenant. */
+        return true;
+    }
     if (container != NULL && (container->dbid != 0 || container->operation >= 0)) {
         json_object_set_member(object, container == folder ? "folder" : "tenant", ctl_plan_number_of(container));
         return true;
@@ -110,11 +114,10 @@ static bool
 plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error)
 {
     JsonObject *type = ctl_type(plan->ctl, item->type, error);
-    g_autoptr(JsonObject) patch = json_object_new();
+    g_autoptr(JsonObject) patch = json_object_new(), shown = json_object_new();
     JsonObjectIter iter;
     const char *name;
     JsonNode *value;
-    unsigned deferred = plan->deferred.length;
     json_object_iter_init_ordered(&iter, members);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         JsonObject *field = ctl_field(type, name);
@@ -128,15 +131,19 @@ plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error)
             ctl_plan_defer(&plan->deferred, item, name, value);
         else if (change != NULL)
             json_object_set_member(patch, name, change);
+        /* References are shown as the file has them. */
+        bool has_references = change != NULL && !ctl_field_is(field, "sections");
+        if (plan->is_unresolved || change != NULL)
+            json_object_set_member(shown, name, json_node_copy(has_references || change == NULL ? value : change));
     }
-    if (json_object_get_size(patch) == 0) {
-        plan->counts.unchanged += plan->deferred.length == deferred ? 1 : 0;
+    if (json_object_get_size(shown) == 0) {
+        plan->counts.unchanged++;
         return true;
     }
     plan->counts.updated++;
-    ctl_plan_show(plan, item, '~', NULL);
-    ctl_plan_show_patch(plan, item, patch);
-    JsonObject *operation = ctl_plan_add_operation(plan, item, "update");
-    json_object_set_object_member(operation, "patch", g_steal_pointer(&patch));
+    if (!ctl_plan_show_update(plan, item, shown, error))
+        return false;
+    if (json_object_get_size(patch) > 0)
+        json_object_set_object_member(ctl_plan_add_operation(plan, item, "update"), "patch", g_steal_pointer(&patch));
     return true;
 }

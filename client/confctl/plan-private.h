@@ -32,7 +32,8 @@ void ctl_plan_defer(GQueue *queue, CtlItem *item, const char *name, JsonNode *va
 /* The dbid, or {"$created":N}. */
 JsonNode *ctl_plan_number_of(const CtlItem *item);
 void ctl_plan_show(CtlPlan *plan, const CtlItem *item, char sign, const char *what);
-void ctl_plan_show_patch(CtlPlan *plan, const CtlItem *item, JsonObject *patch);
+/* With the members that change: maps of sections as a patch, others as they will be. */
+bool ctl_plan_show_update(CtlPlan *plan, const CtlItem *item, JsonObject *shown, GError **error);
 
 /* ---- plan-lookup.c ---- */
 GHashTable *ctl_plan_references_new(void);

@@ -26,7 +26,6 @@ ctl_plan_deferred(CtlPlan *plan, CtlLeftover *leftover, GError **error)
             return false;
         }
     }
-    ctl_plan_show_patch(plan, leftover->item, patch);
     JsonObject *operation = ctl_plan_add_operation(plan, leftover->item, "update");
     json_object_set_object_member(operation, "patch", g_steal_pointer(&patch));
     return true;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+static void forget_absent(CtlPlan *plan, unsigned begin);
 static void leftover_free(void *data);
 
 CtlPlan *
@@ -72,10 +73,23 @@ ctl_plan_items(CtlPlan *plan, unsigned *next, unsigned most, bool *needs_send, G
             ctl_item_prefix_error(item, error);
             return false;
         }
-        if (*needs_send)
+        if (*needs_send) {
+            forget_absent(plan, *next);
             return true;
+        }
     }
     return true;
+}
+
+/* A tenant brings folders along: what was not there before has to be asked for again. */
+static void
+forget_absent(CtlPlan *plan, unsigned begin)
+{
+    g_hash_table_remove_all(plan->references);
+    for (unsigned i = begin; i < plan->file->items->len; i++) {
+        CtlItem *item = g_ptr_array_index(plan->file->items, i);
+        item->is_resolved = item->is_resolved && item->present != NULL;
+    }
 }
 
 bool
@@ -189,17 +203,27 @@ ctl_plan_show(CtlPlan *plan, const CtlItem *item, char sign, const char *what)
     ctl_print_styled(plan->ctl, style, "%c %s %s%s%s", sign, item->type, item->path, what != NULL ? " " : "", what != NULL ? what : "");
 }
 
-void
-ctl_plan_show_patch(CtlPlan *plan, const CtlItem *item, JsonObject *patch)
+bool
+ctl_plan_show_update(CtlPlan *plan, const CtlItem *item, JsonObject *shown, GError **error)
 {
+    ctl_plan_show(plan, item, '~', NULL);
     if (!plan->show || plan->ctl->json)
-        return;
+        return true;
+    g_autoptr(JsonArray) one = json_array_new();
+    json_array_add_object_element(one, json_object_ref(item->present));
+    if (!ctl_place_want_objects(plan->ctl, one, error))
+        return false;
+    JsonObject *type = ctl_type(plan->ctl, item->type, error);
     JsonObjectIter iter;
     const char *name;
     JsonNode *value;
-    json_object_iter_init_ordered(&iter, patch);
-    while (json_object_iter_next_ordered(&iter, &name, &value))
-        ctl_difference_print(name, item->present != NULL ? json_object_get_member(item->present, name) : NULL, value);
+    json_object_iter_init_ordered(&iter, shown);
+    while (json_object_iter_next_ordered(&iter, &name, &value)) {
+        JsonNode *present = json_object_get_member(item->present, name);
+        g_autoptr(JsonNode) before = present != NULL ? ctl_value_from_wire(plan->ctl, ctl_field(type, name), present) : NULL;
+        ctl_difference_print(name, before, value);
+    }
+    return true;
 }
 
 static void

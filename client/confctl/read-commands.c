@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+typedef struct {
+    Ctl *ctl;
+    unsigned pages;
+} Finding;
+
 static bool run_info(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_status(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error);
@@ -187,7 +192,8 @@ run_find(Ctl *ctl, char **arguments, unsigned count, GError **error)
             }
         }
     }
-    return ctl_list(ctl, arguments[0], json_object_ref(filter), NULL, print_found, ctl, error);
+    Finding finding = {.ctl = ctl};
+    return ctl_list(ctl, arguments[0], json_object_ref(filter), NULL, print_found, &finding, error);
 }
 
 /* Nested members are named by their path. */
@@ -410,11 +416,13 @@ parse_condition(Ctl *ctl, JsonObject *field, bool is_option, const char *value, 
 static bool
 print_found(JsonArray *objects, void *data, GError **error)
 {
-    Ctl *ctl = data;
+    Finding *finding = data;
+    Ctl *ctl = finding->ctl;
     if (!ctl->json && !ctl_place_want_objects(ctl, objects, error))
         return false;
     g_auto(GStrv) fields = g_strsplit(find_fields != NULL ? find_fields : "", ",", -1);
-    CtlTable *table = ctl_table_new("DBID", "STATE", "PATH", NULL);
+    /* Thousands come page by page; the headings stand on the first. */
+    CtlTable *table = finding->pages++ == 0 ? ctl_table_new("DBID", "STATE", "PATH", NULL) : ctl_table_new("", "", "", NULL);
     for (unsigned f = 0; fields[f] != NULL; f++)
         ctl_table_add_column(table, fields[f]);
     for (unsigned i = 0; i < json_array_get_length(objects); i++) {

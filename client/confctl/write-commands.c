@@ -12,8 +12,10 @@ static bool run_unset(Ctl *ctl, char **arguments, unsigned count, GError **error
 static bool run_new(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_rm(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_mv(Ctl *ctl, char **arguments, unsigned count, GError **error);
+static void tell_referrers(Ctl *ctl, const GError *fault);
+static void prefix_with_operation(Ctl *ctl, JsonArray *operations, GError **error);
 static bool find_typed(Ctl *ctl, const char *text, JsonObject **object, JsonObject **type, GError **error);
-static bool send_edit(Ctl *ctl, JsonObject *object, CtlEdit *edit, GError **error);
+static bool send_edit(Ctl *ctl, const char *what, JsonObject *object, CtlEdit *edit, GError **error);
 static void say_done(Ctl *ctl, JsonObject *answer, const char *what);
 static bool place_new(Ctl *ctl, const char *path, JsonObject *object, GError **error);
 static char *read_standard_input(GError **error);
@@ -56,7 +58,7 @@ run_set(Ctl *ctl, char **arguments, unsigned count, GError **error)
         if (!ctl_edit_parse(ctl, type, arguments[i], &edit, error))
             return false;
     }
-    return send_edit(ctl, object, &edit, error);
+    return send_edit(ctl, arguments[0], object, &edit, error);
 }
 
 static bool
@@ -72,7 +74,7 @@ run_unset(Ctl *ctl, char **arguments, unsigned count, GError **error)
         if (!ctl_edit_unset(type, arguments[i], &edit, error))
             return false;
     }
-    return send_edit(ctl, object, &edit, error);
+    return send_edit(ctl, arguments[0], object, &edit, error);
 }
 
 static bool
@@ -129,7 +131,7 @@ run_rm(Ctl *ctl, char **arguments, unsigned count, GError **error)
         g_ptr_array_add(doomed, g_steal_pointer(&object));
     }
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    JsonArray *operations = json_array_new();
+    g_autoptr(JsonArray) operations = json_array_new();
     for (unsigned i = 0; i < doomed->len; i++) {
         JsonObject *object = g_ptr_array_index(doomed, i);
         const char *type = ctl_string(object, "type");
@@ -141,12 +143,18 @@ run_rm(Ctl *ctl, char **arguments, unsigned count, GError **error)
         json_array_add_object_element(operations, operation);
     }
     JsonObject *params = json_object_new();
-    json_object_set_array_member(params, "operations", operations);
+    json_object_set_array_member(params, "operations", json_array_ref(operations));
     g_autofree char *what = g_strdup_printf("%u object%s deleted", g_hash_table_size(seen), g_hash_table_size(seen) == 1 ? "" : "s");
-    g_autoptr(JsonObject) answer = ctl_request(ctl, "transaction", params, error);
-    if (answer != NULL)
+    g_autoptr(GError) fault = NULL;
+    g_autoptr(JsonObject) answer = ctl_request(ctl, "transaction", params, &fault);
+    if (answer != NULL) {
         say_done(ctl, answer, what);
-    return answer != NULL;
+        return true;
+    }
+    tell_referrers(ctl, fault);
+    prefix_with_operation(ctl, operations, &fault);
+    g_propagate_error(error, g_steal_pointer(&fault));
+    return false;
 }
 
 static bool
@@ -164,7 +172,7 @@ run_mv(Ctl *ctl, char **arguments, unsigned count, GError **error)
         && ctl_integer(target, "dbid", 0) == ctl_integer(object, "dbid", 0);
     if (is_folder && !is_itself) {
         json_object_set_int_member(edit.patch, "folder", ctl_integer(target, "dbid", 0));
-        return send_edit(ctl, object, &edit, error);
+        return send_edit(ctl, arguments[0], object, &edit, error);
     }
     if (target != NULL && !is_itself) {
         g_set_error(error, CTL_ERROR, CTL_ERROR_REFUSED, "There is something at %s already", arguments[1]);
@@ -177,7 +185,41 @@ run_mv(Ctl *ctl, char **arguments, unsigned count, GError **error)
     if (!place_new(ctl, arguments[1], edit.patch, error))
         return false;
     /* A tenant cannot leave the one it belongs to; the server says so where that is meant. */
-    return send_edit(ctl, object, &edit, error);
+    return send_edit(ctl, arguments[0], object, &edit, error);
+}
+
+/* On standard error, before what the server said. */
+static void
+tell_referrers(Ctl *ctl, const GError *fault)
+{
+    enum { SHOWN_MAX = 20 };
+    JsonNode *node = confc_error_get_data(fault);
+    JsonObject *data = node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    JsonArray *referrers = ctl_array(data, "referrers");
+    for (unsigned i = 0; referrers != NULL && i < MIN(json_array_get_length(referrers), SHOWN_MAX); i++) {
+        JsonObject *referrer = ctl_array_object(referrers, i);
+        const char *type = ctl_string(referrer, "type");
+        gint64 dbid = ctl_integer(referrer, "dbid", 0);
+        g_autofree char *path = type != NULL ? ctl_path(ctl, type, dbid, NULL) : NULL;
+        if (path != NULL)
+            ctl_warn("held by %s %s", type, path);
+    }
+    bool are_more = referrers != NULL && json_array_get_length(referrers) > SHOWN_MAX;
+    if (are_more || ctl_boolean(data, "others"))
+        ctl_warn("held by others too");
+}
+
+/* Says which object it was about. */
+static void
+prefix_with_operation(Ctl *ctl, JsonArray *operations, GError **error)
+{
+    JsonNode *node = confc_error_get_data(*error);
+    gint64 index = node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? ctl_integer(json_node_get_object(node), "operation", -1) : -1;
+    JsonObject *operation = index >= 0 && index < json_array_get_length(operations) ? ctl_array_object(operations, (guint)index) : NULL;
+    g_autofree char *path =
+        operation != NULL ? ctl_path(ctl, ctl_string(operation, "type"), ctl_integer(operation, "dbid", 0), NULL) : NULL;
+    if (path != NULL)
+        g_prefix_error(error, "%s: ", path);
 }
 
 static bool
@@ -189,7 +231,7 @@ find_typed(Ctl *ctl, const char *text, JsonObject **object, JsonObject **type, G
 }
 
 static bool
-send_edit(Ctl *ctl, JsonObject *object, CtlEdit *edit, GError **error)
+send_edit(Ctl *ctl, const char *what, JsonObject *object, CtlEdit *edit, GError **error)
 {
     JsonObject *params = ctl_reference(ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
     const struct {
@@ -201,8 +243,10 @@ send_edit(Ctl *ctl, JsonObject *object, CtlEdit *edit, GError **error)
             json_object_set_object_member(params, parts[i].name, json_object_ref(parts[i].members));
     }
     g_autoptr(JsonObject) answer = ctl_request(ctl, "object.update", params, error);
-    if (answer == NULL)
+    if (answer == NULL) {
+        g_prefix_error(error, "%s: ", what);
         return false;
+    }
     bool is_same = ctl_integer(answer, "revision", 0) == ctl_integer(object, "revision", 0);
     say_done(ctl, answer, is_same ? "nothing to change" : "changed");
     return true;
