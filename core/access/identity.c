@@ -1,8 +1,9 @@
 /* identity.c - as whom something is read or written.
  *
- * An identity is a set of accounts: the groups that a person is in, EVERYONE, and the person itself only where some list
- * names it; so the many persons of the same groups share one, and with it the cached rights by list.  Who has which
- * identity is kept with the store until something structural changes, and with a working set as long as that stands. */
+ * An identity is a set of accounts: the groups that a person is in, EVERYONE, and the person itself only
+ * where some list names it; so the many persons of the same groups share one, and with it the cached
+ * rights by list.  Who has which identity is kept with the store until something structural changes, and
+ * with a working set as long as that stands. */
 #include "access/identity.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@
 
 enum {
     RIGHTS_UNKNOWN = 0x80,
-    /* Lists beyond this id are looked up each time: the caches of a thousand identities stay within 16 MiB. */
+    /* Lists beyond this id are looked up each time: the caches of a thousand identities stay within 16
+     * MiB. */
     CACHED_IDS_MAX = 16384,
     /* Subjects remembered of one state; beyond, all are forgotten and found again. */
     SUBJECTS_MAX = 65536,
@@ -31,7 +33,8 @@ struct ConfIdentity {
 
 /* What a state remembers. */
 typedef struct {
-    uint64_t structure; /* conf_store_structure() of when it was found; a working set's cache is dropped instead */
+    /* conf_store_structure() of when it was found; a working set's cache is dropped instead. */
+    uint64_t structure;
     GHashTable *subjects; /* ConfKey → ConfIdentity */
 } Cache;
 
@@ -47,8 +50,8 @@ typedef struct {
 
 typedef struct {
     ConfStore *store;
-    GArray *found;      /* ConfKey */
-    GHashTable *known;  /* the same, as a set */
+    GArray *found;     /* ConfKey */
+    GHashTable *known; /* the same, as a set */
 } Subjects;
 
 static ConfIdentity *lookup_identity(ConfState *state, ConfKey subject);
@@ -140,8 +143,10 @@ conf_identity_rights_on(ConfStore *store, ConfIdentity *identity, const ConfObje
 uint8_t
 conf_access_rights(ConfState *state, ConfKey subject, const ConfObject *object)
 {
-    /* Under a working set that changes nothing of the kind, everybody is who he is in the store. */
-    ConfState *decisive = conf_state_is_structural(state) ? state : conf_store_state(conf_state_store(state));
+    /* Under a working set that changes nothing of the kind, who is in the store is who he is there. */
+    ConfStore *store = conf_state_store(state);
+    bool is_same = !conf_state_is_structural(state) && conf_store_lookup(store, subject) != NULL;
+    ConfState *decisive = is_same ? conf_store_state(store) : state;
     return conf_identity_rights(lookup_identity(decisive, subject), conf_state_acl(state, object, NULL));
 }
 
@@ -150,7 +155,8 @@ conf_access_is_administrator(ConfState *state, ConfKey subject)
 {
     const ConfObject *environment =
         conf_state_lookup(state, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = CONF_DBID_ENVIRONMENT});
-    return environment != NULL && (conf_access_rights(state, subject, environment) & CONF_RIGHT_CHANGE_PERMISSIONS) != 0;
+    return environment != NULL &&
+           (conf_access_rights(state, subject, environment) & CONF_RIGHT_CHANGE_PERMISSIONS) != 0;
 }
 
 bool
@@ -180,9 +186,11 @@ conf_access_changed_subjects(ConfStore *store, const ConfCommit *commit, GArray 
         const ConfObject *any = after != NULL ? after : before;
         if (any->type == CONF_TYPE_ACCESS_GROUP)
             add_group_change(before, after, &changed);
-        if (any->type == CONF_TYPE_PERSON && (before == NULL || after == NULL || before->enabled != after->enabled))
+        if (any->type == CONF_TYPE_PERSON &&
+            (before == NULL || after == NULL || before->enabled != after->enabled))
             add_subject(conf_object_key(any), &changed);
-        const ConfAcl *acl_before = before != NULL ? before->acl : NULL, *acl_after = after != NULL ? after->acl : NULL;
+        const ConfAcl *acl_before = before != NULL ? before->acl : NULL,
+                      *acl_after = after != NULL ? after->acl : NULL;
         if (acl_before != acl_after) {
             add_list(acl_before, &changed);
             add_list(acl_after, &changed);
@@ -418,7 +426,8 @@ static bool
 note_enabled_member(int64_t person, void *data)
 {
     PersonSearch *search = data;
-    const ConfObject *object = conf_state_lookup(search->state, (ConfKey){.type = CONF_TYPE_PERSON, .dbid = person});
+    const ConfObject *object =
+        conf_state_lookup(search->state, (ConfKey){.type = CONF_TYPE_PERSON, .dbid = person});
     return object == NULL || note_enabled(object, search);
 }
 
@@ -452,7 +461,8 @@ foreach_member(const ConfObject *group, MemberFunc func, void *data)
     conf_json_reader_init(&reader);
     conf_json_reader_start(&reader, members);
     ConfJsonEvent event;
-    while ((event = conf_json_reader_next(&reader)) != CONF_JSON_EVENT_END && event != CONF_JSON_EVENT_ERROR) {
+    while ((event = conf_json_reader_next(&reader)) != CONF_JSON_EVENT_END &&
+           event != CONF_JSON_EVENT_ERROR) {
         if (event == CONF_JSON_EVENT_NUMBER && !func(reader.integer, data))
             return false;
     }
@@ -485,7 +495,8 @@ add_group_change(const ConfObject *before, const ConfObject *after, Subjects *su
         foreach_member(after, add_member, subjects);
     if (conf_slice_is(conf_object_get_raw(any, "kind"), "\"everyone\"")) {
         conf_state_foreach_of_type(conf_store_state(subjects->store), CONF_TYPE_PERSON, add_person, subjects);
-        conf_state_foreach_of_type(conf_store_state(subjects->store), CONF_TYPE_ACCESS_GROUP, add_person, subjects);
+        conf_state_foreach_of_type(conf_store_state(subjects->store), CONF_TYPE_ACCESS_GROUP, add_person,
+                                   subjects);
     }
 }
 

@@ -1,7 +1,9 @@
-/* identity.h - as whom something is read or written: an account and the groups that count for it, with a cache of its
- * rights by list.  Sessions whose accounts have the same rights share one identity.  Main loop only.
+/* identity.h - as whom something is read or written: an account and the groups that count for it, with a
+ * cache of its rights by list.  Sessions whose accounts have the same rights share one identity.  Main
+ * loop only.
  *
- * Subject of a session: a person, or (a server application logged in as itself) its `account`, a person or a group. */
+ * Subject of a session: a person, or (a server application logged in as itself) its `account`, a person or
+ * a group. */
 #pragma once
 
 #include "store/commit.h"
@@ -9,7 +11,8 @@
 
 typedef struct ConfIdentity ConfIdentity;
 
-/* A reference; the same pointer for subjects with the same rights everywhere, while no structural change comes between. */
+/* A reference; the same pointer for subjects with the same rights everywhere, while no structural change
+ * comes between. */
 ConfIdentity *conf_identity_of(ConfStore *store, ConfKey subject);
 /* Of several subjects together: an account and further groups that a directory named for the session. */
 ConfIdentity *conf_identity_of_all(ConfStore *store, const ConfKey *subjects, unsigned count);
@@ -27,14 +30,16 @@ conf_identity_may_read(ConfStore *store, ConfIdentity *identity, const ConfObjec
     return (conf_identity_rights_on(store, identity, object) & CONF_RIGHT_READ) != 0;
 }
 
-/* Under a working set: groups, states and lists as they would be.  Cached in the working set; dropped with it. */
+/* Under a working set: groups, states and lists as they would be.  Cached in the working set; dropped with
+ * it. */
 uint8_t conf_access_rights(ConfState *state, ConfKey subject, const ConfObject *object);
 /* changePermissions on tenant Environment: "administrators" (model.md 5). */
 bool conf_access_is_administrator(ConfState *state, ConfKey subject);
 /* Does an enabled person remain who has changePermissions on tenant Environment (list, groups, states)? */
 bool conf_access_has_repairer(ConfState *state);
 
-/* Subjects whose identity a commit may have changed: members of groups changed, created, deleted, enabled or disabled;
- * accounts named in lists before and after.  Appends ConfKeys (persons and groups; a group stands for "every member as
- * before and after" only where the group itself is a subject), each once.  Call after the commit was applied. */
+/* Subjects whose identity a commit may have changed: members of groups changed, created, deleted, enabled
+ * or disabled; accounts named in lists before and after.  Appends ConfKeys (persons and groups; a group
+ * stands for "every member as before and after" only where the group itself is a subject), each once.
+ * Call after the commit was applied. */
 void conf_access_changed_subjects(ConfStore *store, const ConfCommit *commit, GArray *subjects);

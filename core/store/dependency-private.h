@@ -1,5 +1,6 @@
-/* dependency-private.h - puts nodes into an order in which what an object lies in and points at comes before it: the order
- * in which a fold creates, and reversed the one in which it deletes.  Works in slices. */
+/* dependency-private.h - puts nodes into an order in which what an object lies in and points at comes
+ * before it: the order in which a fold creates, and reversed the one in which it deletes.  Works in
+ * slices. */
 #pragma once
 
 #include "store/index-private.h"

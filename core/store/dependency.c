@@ -1,5 +1,5 @@
-/* dependency.c - topological order (Kahn).  Objects that point at each other in a circle come in the order they were
- * given in. */
+/* dependency.c - topological order (Kahn).  Objects that point at each other in a circle come in the order
+ * they were given in. */
 #include "store/dependency-private.h"
 
 #include "net/poller.h"
@@ -9,7 +9,8 @@ enum { NODES_A_LOOK = 64 };
 
 struct ConfDependencyOrder {
     const GPtrArray *nodes;
-    GHashTable *pending;  /* node → number of its dependencies not yet in the result, plus 1; gone once it is in there */
+    /* Node → number of its dependencies not yet in the result, plus 1; gone once it is in there itself. */
+    GHashTable *pending;
     GPtrArray *result;
     unsigned counted;     /* nodes whose dependencies are counted */
     unsigned seeded;      /* nodes looked at for having none */

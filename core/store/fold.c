@@ -1,6 +1,7 @@
-/* fold.c - a replica that reloaded: the differences between the store that serves and the one that was filled beside it, as
- * one commit.  Found, ordered and furnished with lists and places in slices; applying it then only exchanges the indexes,
- * however large they are, and what was replaced is freed in slices too. */
+/* fold.c - a replica that reloaded: the differences between the store that serves and the one that was
+ * filled beside it, as one commit.  Found, ordered and furnished with lists and places in slices; applying
+ * it then only exchanges the indexes, however large they are, and what was replaced is freed in slices
+ * too. */
 #include "store/store-private.h"
 
 #include <string.h>
@@ -20,9 +21,9 @@ struct ConfFold {
     ConfStore *store, *fresh;
     uint64_t store_changes, fresh_changes; /* what was compared; after a change of either all begins anew */
     Phase phase;
-    ConfKey at;                            /* both stores are compared up to here */
-    GPtrArray *creates, *deletes;          /* ConfNode * of fresh, of store */
-    GArray *updates;                       /* Pair */
+    ConfKey at;                   /* both stores are compared up to here */
+    GPtrArray *creates, *deletes; /* ConfNode * of fresh, of store */
+    GArray *updates;              /* Pair */
     ConfDependencyOrder *create_order, *delete_order;
     ConfCommit *commit;
     unsigned built;
@@ -174,9 +175,9 @@ compare_some(ConfFold *fold)
     const ConfObject *before = conf_store_next(fold->store, fold->at);
     const ConfObject *after = conf_store_next(fold->fresh, fold->at);
     for (unsigned count = 1; before != NULL || after != NULL; count++) {
-        int order = before == NULL ? 1 :
-                    after == NULL  ? -1 :
-                                     conf_key_compare(conf_object_key(before), conf_object_key(after));
+        int order = before == NULL  ? 1
+                    : after == NULL ? -1
+                                    : conf_key_compare(conf_object_key(before), conf_object_key(after));
         compare_pair(fold, order <= 0 ? before : NULL, order >= 0 ? after : NULL);
         fold->at = conf_object_key(order <= 0 ? before : after);
         if (count % OBJECTS_A_LOOK == 0 && conf_work_is_due())
@@ -196,8 +197,8 @@ compare_pair(ConfFold *fold, const ConfObject *before, const ConfObject *after)
         g_ptr_array_add(fold->creates, conf_index_find(&fold->fresh->index, conf_object_key(after)));
     } else if (after == NULL) {
         g_ptr_array_add(fold->deletes, conf_index_find(&fold->store->index, conf_object_key(before)));
-    } else if (memcmp(before->digest, after->digest, sizeof(before->digest)) != 0 || before->acl != after->acl ||
-               before->acl_revision != after->acl_revision) {
+    } else if (memcmp(before->digest, after->digest, sizeof(before->digest)) != 0 ||
+               before->acl != after->acl || before->acl_revision != after->acl_revision) {
         Pair pair = {conf_object_ref(before), conf_object_ref(after)};
         g_array_append_val(fold->updates, pair);
     }

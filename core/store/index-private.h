@@ -1,9 +1,10 @@
-/* index-private.h - objects by key and by name, with what lies in what and what points at what.  The store has one (a full
- * one, which counts, orders and sums besides) and so has each working set (its own changes only).
+/* index-private.h - objects by key and by name, with what lies in what and what points at what.  The store
+ * has one (a full one, which counts, orders and sums besides) and so has each working set (its own changes
+ * only).
  *
- * Each object has one node, mutable, which stands as long as the object does or anything lies in it or points at it: so a
- * node may have no object (its object is not here, deleted, or not visible to this replica).  Links between nodes are
- * plain pointers; a walk up the tree looks nothing up.  Main loop only. */
+ * Each object has one node, mutable, which stands as long as the object does or anything lies in it or
+ * points at it: so a node may have no object (its object is not here, deleted, or not visible to this
+ * replica).  Links between nodes are plain pointers; a walk up the tree looks nothing up.  Main loop only. */
 #pragma once
 
 #include "model/object.h"
@@ -22,15 +23,16 @@ typedef struct {
 struct ConfNode {
     int64_t dbid;
     ConfTypeId type;
-    ConfTypeId holds;       /* of a folder: the type that it names itself; 0: none */
+    ConfTypeId holds; /* of a folder: the type that it names itself; 0: none */
     uint32_t name_hash;
-    ConfObject *object;     /* a reference; NULL: see above */
-    ConfNode *parent;       /* its folder, else its tenant; NULL: none above */
-    ConfLinks *links;       /* NULL: none */
-    const ConfAcl *acl;     /* list of rights in force, while acl_generation is the index's */
+    ConfObject *object; /* a reference; NULL: see above */
+    ConfNode *parent;   /* its folder, else its tenant; NULL: none above */
+    ConfLinks *links;   /* NULL: none */
+    const ConfAcl *acl; /* list of rights in force, while acl_generation is the index's */
     uint64_t acl_generation;
-    uint32_t named_count;   /* of the node that stands for a name in by_name: objects of the type with this name */
-    bool is_removed;        /* in a working set: the object is deleted here, look no further below */
+    /* Of the node that stands for a name in by_name: objects of the type with this name. */
+    uint32_t named_count;
+    bool is_removed; /* in a working set: the object is deleted here, look no further below */
 };
 
 typedef struct {
@@ -41,24 +43,25 @@ typedef struct {
 typedef struct {
     const ConfSchema *schema;
     bool is_full;
-    uint64_t generation;       /* new whenever lists of rights in force may have changed */
-    ConfTable by_key;          /* all nodes */
-    ConfTable by_name;         /* one node a (type, name) */
+    uint64_t generation;        /* new whenever lists of rights in force may have changed */
+    ConfTable by_key;           /* all nodes */
+    ConfTable by_name;          /* one node a (type, name) */
     ConfOrderedSet *name_order; /* nodes with an object by (type, name, dbid) */
-    ConfOrderedSet *key_order; /* the same by (type, dbid); full index only, as all below */
-    GHashTable *by_acl;        /* const ConfAcl * (own list) → ConfNodeSet * */
-    ConfTypeTotals *types;     /* by type id */
+    ConfOrderedSet *key_order;  /* the same by (type, dbid); full index only, as all below */
+    GHashTable *by_acl;         /* const ConfAcl * (own list) → ConfNodeSet * */
+    ConfTypeTotals *types;      /* by type id */
     unsigned type_bound;
     uint64_t count;
-    size_t memory;             /* of nodes and objects, without tables and sets */
+    size_t memory; /* of nodes and objects, without tables and sets */
     uint8_t digest[16];
-    ConfNodeSet everyone;      /* access groups of kind everyone; in every index */
-    GArray *references;        /* scratch */
+    ConfNodeSet everyone; /* access groups of kind everyone; in every index */
+    GArray *references;   /* scratch */
 } ConfIndex;
 
 void conf_index_init(ConfIndex *index, const ConfSchema *schema, bool is_full);
 void conf_index_clear(ConfIndex *index);
-/* As conf_index_clear, a piece a call: true when done.  *position is 0 at first; the index serves nothing else any more. */
+/* As conf_index_clear, a piece a call: true when done.  *position is 0 at first; the index serves nothing
+ * else any more. */
 bool conf_index_clear_slice(ConfIndex *index, size_t *position);
 size_t conf_index_memory(const ConfIndex *index);
 
@@ -73,7 +76,8 @@ bool conf_index_is_structural(const ConfIndex *index, const ConfObject *before, 
 /* A number never given before, in any index. */
 uint64_t conf_index_new_generation(void);
 
-/* The node that stands for the name; NULL: none.  Others with the same name follow by conf_index_next_named. */
+/* The node that stands for the name; NULL: none.  Others of the same name come by
+ * conf_index_after_name. */
 ConfNode *conf_index_find_named(const ConfIndex *index, ConfTypeId type, ConfSlice name);
 /* The first node in (type, name, dbid) order above (type, name, dbid), whatever its name.  NULL: none. */
 ConfNode *conf_index_after_name(const ConfIndex *index, ConfTypeId type, ConfSlice name, int64_t dbid);
@@ -98,5 +102,6 @@ conf_node_key(const ConfNode *node)
     return (ConfKey){.type = node->type, .dbid = node->dbid};
 }
 
-/* A guard against circles, which only broken data has: tenants and folders nest 32 deep each (architecture.md 10). */
+/* A guard against circles, which only broken data has: tenants and folders nest 32 deep each
+ * (architecture.md 10). */
 enum { CONF_STEPS_MAX = 2048 };

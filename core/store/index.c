@@ -1,4 +1,5 @@
-/* index.c - nodes, and what is kept of each object beside it: by key, by name, what lies in what, what points at what. */
+/* index.c - nodes, and what is kept of each object beside it: by key, by name, what lies in what, what
+ * points at what. */
 #include "store/index-private.h"
 
 #include <string.h>
@@ -105,8 +106,8 @@ conf_index_memory(const ConfIndex *index)
 ConfNode *
 conf_index_find(const ConfIndex *index, ConfKey key)
 {
-    ConfNode **slot = conf_table_find(&index->by_key, conf_key_hash(key), match_key, &key);
-    return slot != NULL ? *slot : NULL;
+    const ConfTableSlot *slot = conf_table_find(&index->by_key, conf_key_hash(key), match_key, &key);
+    return slot != NULL ? conf_table_slot_node(*slot) : NULL;
 }
 
 void
@@ -200,8 +201,8 @@ ConfNode *
 conf_index_find_named(const ConfIndex *index, ConfTypeId type, ConfSlice name)
 {
     NameProbe probe = {.node = {.type = type, .name_hash = name_hash(type, name)}, .name = name};
-    ConfNode **slot = conf_table_find(&index->by_name, probe.node.name_hash, match_name, &probe);
-    return slot != NULL ? *slot : NULL;
+    const ConfTableSlot *slot = conf_table_find(&index->by_name, probe.node.name_hash, match_name, &probe);
+    return slot != NULL ? conf_table_slot_node(*slot) : NULL;
 }
 
 ConfNode *
@@ -327,13 +328,14 @@ static void
 release_node(ConfIndex *index, ConfNode *node)
 {
     const ConfLinks *links = node->links;
-    if (links != NULL && links->children.count == 0 && links->referrers.count == 0 && links->target_count == 0 &&
-        links->member_count == 0)
+    if (links != NULL && links->children.count == 0 && links->referrers.count == 0 &&
+        links->target_count == 0 && links->member_count == 0)
         free_links(index, node);
     if (node->object != NULL || node->is_removed || node->links != NULL)
         return;
     ConfKey key = conf_node_key(node);
-    conf_table_remove_slot(&index->by_key, conf_table_find(&index->by_key, conf_key_hash(key), match_key, &key));
+    conf_table_remove_slot(&index->by_key,
+                           conf_table_find(&index->by_key, conf_key_hash(key), match_key, &key));
     index->memory -= sizeof(ConfNode);
     g_slice_free(ConfNode, node);
 }
@@ -390,17 +392,19 @@ link_name(ConfIndex *index, ConfNode *node)
 static void
 unlink_name(ConfIndex *index, ConfNode *node)
 {
-    NameProbe probe = {.node = {.type = node->type, .name_hash = node->name_hash}, .name = conf_object_name(node->object)};
+    NameProbe probe = {.node = {.type = node->type, .name_hash = node->name_hash},
+                       .name = conf_object_name(node->object)};
     conf_ordered_set_remove(index->name_order, node);
-    ConfNode **slot = conf_table_find(&index->by_name, node->name_hash, match_name, &probe);
-    if (*slot != node) {
-        (*slot)->named_count--;
+    ConfTableSlot *slot = conf_table_find(&index->by_name, node->name_hash, match_name, &probe);
+    ConfNode *standing = conf_table_slot_node(*slot);
+    if (standing != node) {
+        standing->named_count--;
     } else if (node->named_count == 1) {
         conf_table_remove_slot(&index->by_name, slot);
     } else {
         ConfNode *next = conf_index_after_name(index, node->type, probe.name, 0);
         next->named_count = node->named_count - 1;
-        *slot = next;
+        conf_table_replace_slot(&index->by_name, slot, next);
     }
 }
 
@@ -447,7 +451,8 @@ set_targets(ConfIndex *index, ConfNode *node, const ConfObject *object)
     unsigned count = 0;
     for (unsigned i = 0; i < found->len; i++) {
         ConfReference *reference = &g_array_index(found, ConfReference, i);
-        if (count == 0 || !conf_key_equal(g_array_index(found, ConfReference, count - 1).target, reference->target))
+        if (count == 0 ||
+            !conf_key_equal(g_array_index(found, ConfReference, count - 1).target, reference->target))
             g_array_index(found, ConfReference, count++) = *reference;
     }
 
@@ -470,8 +475,8 @@ set_targets(ConfIndex *index, ConfNode *node, const ConfObject *object)
             index->memory += sizeof(ConfNode *) + LINK_MEMORY;
     }
     for (unsigned i = 0; i < old_count; i++) {
-        bool stays = count > 0 && bsearch(&(ConfReference){.target = conf_node_key(old[i])}, found->data, count,
-                                          sizeof(ConfReference), compare_references) != NULL;
+        bool stays = count > 0 && bsearch(&(ConfReference){.target = conf_node_key(old[i])}, found->data,
+                                          count, sizeof(ConfReference), compare_references) != NULL;
         if (stays)
             continue;
         conf_node_set_remove(&old[i]->links->referrers, node);
@@ -507,7 +512,8 @@ set_own_acl(ConfIndex *index, ConfNode *node, const ConfAcl *before, const ConfA
     }
 }
 
-/* What the tree and the rights ask of folders and groups so often that it is not read from the body each time. */
+/* What the tree and the rights ask of folders and groups so often that it is not read from the body each
+ * time. */
 static void
 set_traits(ConfIndex *index, ConfNode *node)
 {

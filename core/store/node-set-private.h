@@ -1,5 +1,6 @@
-/* node-set-private.h - a set of nodes in (type, dbid) order that costs nothing while empty and a few bytes while small: of
- * a million objects nearly all have no children and few referrers.  A sorted array at first, a ConfOrderedSet once large. */
+/* node-set-private.h - a set of nodes in (type, dbid) order that costs nothing while empty and a few bytes
+ * while small: of a million objects nearly all have no children and few referrers.  A sorted array at
+ * first, a ConfOrderedSet once large. */
 #pragma once
 
 #include "base/ordered-set.h"

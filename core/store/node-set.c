@@ -53,7 +53,8 @@ conf_node_set_remove(ConfNodeSet *set, ConfNode *node)
         unsigned index;
         if (!find(set, conf_node_key(node), &index))
             return false;
-        memmove(set->members + index, set->members + index + 1, (set->count - index - 1) * sizeof(ConfNode *));
+        memmove(set->members + index, set->members + index + 1,
+                (set->count - index - 1) * sizeof(ConfNode *));
     }
     set->count--;
     if (set->count == 0)

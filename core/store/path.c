@@ -22,7 +22,8 @@ static bool parse_path(Path *path, ConfSlice text, const char *at, ConfRpcError 
 static bool parse_step(Path *path, ConfSlice text, size_t *position);
 static ConfSlice get_step(const Path *path, unsigned index);
 static const ConfObject *resolve(const ConfState *state, const Path *path);
-static const ConfObject *resolve_in_tenant(const ConfState *state, const Path *path, unsigned from, const ConfObject *tenant);
+static const ConfObject *resolve_in_tenant(const ConfState *state, const Path *path, unsigned from,
+                                           const ConfObject *tenant);
 static const ConfObject *find_object(const ConfState *state, ConfKey container, ConfSlice name);
 static const ConfObject *find_in(const ConfState *state, ConfKey container, ConfTypeId type, ConfSlice name);
 static const ConfObject *find_tenant(const ConfState *state, int64_t above, ConfSlice name);
@@ -48,7 +49,8 @@ conf_state_resolve_path(const ConfState *state, ConfSlice path, const char *at, 
 void
 conf_state_write_path(const ConfState *state, const ConfObject *object, ConfBuffer *buffer)
 {
-    const ConfObject *tenant = conf_state_lookup(state, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = object->tenant});
+    const ConfObject *tenant =
+        conf_state_lookup(state, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = object->tenant});
     if (object->type != CONF_TYPE_TENANT || object->tenant != object->dbid)
         append_tenants(state, tenant, buffer);
     if (object->type != CONF_TYPE_TENANT)
@@ -101,12 +103,13 @@ get_step(const Path *path, unsigned index)
     return (ConfSlice){path->text.data + begin, path->ends[index] - begin};
 }
 
-/* As many leading steps as can be are tried as tenants, fewer first: a folder comes before a tenant of the same name, and
- * what lies in that tenant can be named all the same. */
+/* As many leading steps as can be are tried as tenants, fewer first: a folder comes before a tenant of the
+ * same name, and what lies in that tenant can be named all the same. */
 static const ConfObject *
 resolve(const ConfState *state, const Path *path)
 {
-    const ConfObject *tenant = conf_state_lookup(state, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = CONF_DBID_ENVIRONMENT});
+    const ConfObject *tenant =
+        conf_state_lookup(state, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = CONF_DBID_ENVIRONMENT});
     if (tenant == NULL || !conf_slice_equal(conf_object_name(tenant), get_step(path, 0)))
         return NULL;
     for (unsigned next = 1; next < path->count; next++) {
@@ -157,7 +160,8 @@ find_object(const ConfState *state, ConfKey container, ConfSlice name)
 static const ConfObject *
 find_in(const ConfState *state, ConfKey container, ConfTypeId type, ConfSlice name)
 {
-    /* Each tenant has a folder Hosts: where little lies in the container, that is looked through, not all of the name. */
+    /* Each tenant has a folder Hosts: where little lies in the container, that is looked through, not all
+     * of the name. */
     enum { FEW = 64 };
     Search search = {.container = container, .type = type, .name = name};
     const ConfNode *node = conf_index_find(&state->store->index, container);
@@ -182,8 +186,8 @@ match(const ConfObject *object, void *data)
     Search *search = data;
     if (object->type != search->type || !conf_slice_equal(conf_object_name(object), search->name))
         return true;
-    bool is_found = search->tenant != 0 ? object->tenant == search->tenant && object->dbid != search->tenant :
-                                          conf_key_equal(conf_object_parent_key(object), search->container);
+    bool is_found = search->tenant != 0 ? object->tenant == search->tenant && object->dbid != search->tenant
+                                        : conf_key_equal(conf_object_parent_key(object), search->container);
     if (is_found)
         search->found = object;
     return !is_found;

@@ -1,5 +1,5 @@
-/* query-private.h - the inside of a query, for its files: query.c (what matches, the cursor) and query-source.c (where
- * candidates come from). */
+/* query-private.h - the inside of a query, for its files: query.c (what matches, the cursor) and
+ * query-source.c (where candidates come from). */
 #pragma once
 
 #include "store/query.h"
@@ -31,15 +31,15 @@ struct ConfQuery {
     ConfQueryFunc readable;
     void *data;
 
-    ConfQueryPosition position;     /* of the candidate looked at last */
-    ConfQueryPosition given;        /* of the object given last: a cursor tells nothing of what may not be read */
+    ConfQueryPosition position; /* of the candidate looked at last */
+    ConfQueryPosition given;    /* of the object given last: a cursor tells nothing of what may not be read */
     ConfQueryPosition given_before;
 
     ConfQuerySource source;
     ConfKey source_key;
-    GPtrArray *gathered;            /* ConfObject *, references, in order */
+    GPtrArray *gathered; /* ConfObject *, references, in order */
     unsigned gathered_next;
-    const ConfObject **heads;       /* ALL_NAMES: the next of each type, borrowed while the store is at `changes` */
+    const ConfObject **heads; /* ALL_NAMES: the next of each type, borrowed while the store is at `changes` */
     uint64_t changes;
     bool has_heads;
 };

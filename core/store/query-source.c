@@ -1,7 +1,8 @@
 /* query-source.c - where the candidates of a query come from: the narrowest index, walked by keys.
  *
- * What is few (an exact name, dbids, a small folder or subtree, few referrers) is gathered at once and sorted; what is
- * many is walked in the order of an index, and where that is not the order asked for, all of the type is. */
+ * What is few (an exact name, dbids, a small folder or subtree, few referrers) is gathered at once and
+ * sorted; what is many is walked in the order of an index, and where that is not the order asked for, all
+ * of the type is. */
 #include "store/query-private.h"
 
 /* Gathering and sorting so many stays within a slice. */
@@ -85,7 +86,8 @@ choose(ConfQuery *query)
 static uint64_t
 count_all(const ConfQuery *query)
 {
-    return query->type != NULL ? conf_store_count_type(query->store, query->type->id) : conf_store_count(query->store);
+    return query->type != NULL ? conf_store_count_type(query->store, query->type->id)
+                               : conf_store_count(query->store);
 }
 
 /* By the first way that is narrow enough, the narrowest as a rule first.  False: none is. */
@@ -94,7 +96,8 @@ gather(ConfQuery *query, uint64_t total)
 {
     const ConfFilterHints *hints = &query->hints;
     g_autoptr(GPtrArray) found = g_ptr_array_new();
-    Gathering gathering = {.query = query, .found = found, .limit = (unsigned)MIN(total, (uint64_t)GATHERED_MAX)};
+    Gathering gathering = {
+        .query = query, .found = found, .limit = (unsigned)MIN(total, (uint64_t)GATHERED_MAX)};
     bool is_gathered = (hints->has_dbids && gather_dbids(&gathering)) ||
                        (hints->name.data != NULL && gather_named(&gathering)) ||
                        (hints->has_refers_to && gather_referrers(&gathering, hints->refers_to)) ||
@@ -160,7 +163,8 @@ static bool
 gather_folder(Gathering *gathering)
 {
     g_ptr_array_set_size(gathering->found, 0);
-    const ConfNode *node = find_links(gathering->query, (ConfKey){.type = CONF_TYPE_FOLDER, .dbid = gathering->query->hints.folder});
+    const ConfNode *node = find_links(
+        gathering->query, (ConfKey){.type = CONF_TYPE_FOLDER, .dbid = gathering->query->hints.folder});
     return node == NULL || gather_set(gathering, &node->links->children);
 }
 
@@ -198,7 +202,8 @@ gather_referrers(Gathering *gathering, ConfKey target)
 static bool
 gather_set(Gathering *gathering, const ConfNodeSet *set)
 {
-    return gathering->found->len + set->count <= gathering->limit && conf_node_set_foreach(set, add_node, gathering);
+    return gathering->found->len + set->count <= gathering->limit &&
+           conf_node_set_foreach(set, add_node, gathering);
 }
 
 static bool
@@ -229,7 +234,9 @@ compare_gathered(const void *a, const void *b, void *data)
 {
     const ConfQuery *query = data;
     const ConfObject *first = *(ConfObject *const *)a, *second = *(ConfObject *const *)b;
-    int order = query->order == CONF_ORDER_NAME ? conf_slice_compare(conf_object_name(first), conf_object_name(second)) : 0;
+    int order = query->order == CONF_ORDER_NAME
+                    ? conf_slice_compare(conf_object_name(first), conf_object_name(second))
+                    : 0;
     return order != 0 ? order : conf_key_compare(conf_object_key(first), conf_object_key(second));
 }
 
@@ -255,7 +262,8 @@ choose_stream(ConfQuery *query, uint64_t total)
     const ConfKey targets[] = {hints->has_refers_to ? hints->refers_to : (ConfKey){0}, hints->reference};
     for (unsigned i = 0; i < G_N_ELEMENTS(targets); i++) {
         /* Of folders and tenants `folder` and `tenant` are meant too. */
-        bool is_bound = targets[i].dbid != 0 && targets[i].type != CONF_TYPE_TENANT && targets[i].type != CONF_TYPE_FOLDER;
+        bool is_bound = targets[i].dbid != 0 && targets[i].type != CONF_TYPE_TENANT &&
+                        targets[i].type != CONF_TYPE_FOLDER;
         const ConfNode *node = is_bound ? find_links(query, targets[i]) : NULL;
         if (node != NULL && node->links->referrers.count < least) {
             least = node->links->referrers.count;
@@ -318,8 +326,8 @@ next_by_key(ConfQuery *query)
 static const ConfObject *
 next_by_name(ConfQuery *query)
 {
-    return conf_store_next_by_name_key(query->store, query->type->id, conf_query_position_name(&query->position),
-                                       query->position.key.dbid);
+    return conf_store_next_by_name_key(query->store, query->type->id,
+                                       conf_query_position_name(&query->position), query->position.key.dbid);
 }
 
 /* The least of the heads; its type goes on by one. */

@@ -18,8 +18,8 @@ static bool read_cursor(const ConfQuery *query, const char *text, ConfQueryPosit
 static void copy_position(ConfQueryPosition *to, const ConfQueryPosition *from);
 
 ConfQuery *
-conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter, ConfQueryOrder order, ConfQueryFunc readable,
-               void *data)
+conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter, ConfQueryOrder order,
+               ConfQueryFunc readable, void *data)
 {
     ConfQuery *query = g_new0(ConfQuery, 1);
     query->store = store;
@@ -216,12 +216,14 @@ read_cursor(const ConfQuery *query, const char *text, ConfQueryPosition *positio
     if (text[0] != (is_by_name ? 'n' : 'd') || text[1] != '.')
         return false;
     text += 2;
-    if (!read_number(&text, G_MAXUINT16, '.', &type) || !read_number(&text, DBID_MAX, is_by_name ? '.' : '\0', &dbid))
+    if (!read_number(&text, G_MAXUINT16, '.', &type) ||
+        !read_number(&text, DBID_MAX, is_by_name ? '.' : '\0', &dbid))
         return false;
     /* The beginning, which has no name. */
     if (type == 0 && dbid == 0)
         return *text == '\0';
-    if (type == 0 || dbid == 0 || (query->type != NULL && type != query->type->id) || is_by_name != (*text != '\0'))
+    if (type == 0 || dbid == 0 || (query->type != NULL && type != query->type->id) ||
+        is_by_name != (*text != '\0'))
         return false;
     position->key = (ConfKey){.type = (ConfTypeId)type, .dbid = dbid};
     position->name = is_by_name ? g_strdup(text) : NULL;

@@ -1,5 +1,5 @@
-/* query.h - evaluation of a compiled filter over the store in slices: picks the narrowest index (dbid, name, folder,
- * referrer, type), keeps a cursor that is a key, never a position.  Main loop only. */
+/* query.h - evaluation of a compiled filter over the store in slices: picks the narrowest index (dbid,
+ * name, folder, referrer, type), keeps a cursor that is a key, never a position.  Main loop only. */
 #pragma once
 
 #include "model/filter.h"
@@ -10,16 +10,17 @@ typedef enum { CONF_ORDER_DBID, CONF_ORDER_NAME } ConfQueryOrder;
 /* May this object take part?  (rights) */
 typedef bool (*ConfQueryFunc)(const ConfObject *object, void *data);
 
-/* `type` NULL: any.  Takes `filter`.  `readable` is asked for every candidate, for what refersTo names and for recursive
- * folders' objects (folders that one may not read do not cut off what is below them). */
-ConfQuery *conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter, ConfQueryOrder order,
-                          ConfQueryFunc readable, void *data);
+/* `type` NULL: any.  Takes `filter`.  `readable` is asked for every candidate, for what refersTo names and
+ * for recursive folders' objects (folders that one may not read do not cut off what is below them). */
+ConfQuery *conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter,
+                          ConfQueryOrder order, ConfQueryFunc readable, void *data);
 void conf_query_free(ConfQuery *query);
 /* Opaque to clients: text that holds the position; -32602 if it is not one of this order. */
-bool conf_query_set_cursor(ConfQuery *query, ConfSlice cursor, const char *at, ConfRpcError *error) G_GNUC_WARN_UNUSED_RESULT;
+bool conf_query_set_cursor(ConfQuery *query, ConfSlice cursor, const char *at, ConfRpcError *error)
+    G_GNUC_WARN_UNUSED_RESULT;
 void conf_query_write_cursor(const ConfQuery *query, ConfBuffer *buffer); /* as a JSON string */
-/* The next match, borrowed until the store changes.  NULL: see *verdict: at the end, or the slice is over (call again in
- * the next one). */
+/* The next match, borrowed until the store changes.  NULL: see *verdict: at the end, or the slice is over
+ * (call again in the next one). */
 typedef enum { CONF_QUERY_END, CONF_QUERY_AGAIN } ConfQueryVerdict;
 const ConfObject *conf_query_next(ConfQuery *query, ConfQueryVerdict *verdict);
 /* Steps back by the object just given, so that it comes again on the next page (it did not fit). */

@@ -1,7 +1,8 @@
-/* recent.c - the recent changes: commits without gaps up to the present position, bounded by bytes; and what commits carry
- * of lists and places.
+/* recent.c - the recent changes: commits without gaps up to the present position, bounded by bytes; and
+ * what commits carry of lists and places.
  *
- * A fold leads from the revision before it at one step: who stands between the two cannot be taken up by it. */
+ * A fold leads from the revision before it at one step: who stands between the two cannot be taken up by
+ * it. */
 #include "store/store-private.h"
 
 #include <string.h>
@@ -39,13 +40,14 @@ void
 conf_store_set_position(ConfStore *store, const ConfStorePosition *position)
 {
     const ConfStorePosition *before = &store->position;
-    bool is_same = strcmp(before->environment, position->environment) == 0 && before->revision == position->revision &&
-                   strcmp(before->chain, position->chain) == 0;
+    bool is_same = strcmp(before->environment, position->environment) == 0 &&
+                   before->revision == position->revision && strcmp(before->chain, position->chain) == 0;
     unsigned count = get_count(store);
     const ConfCommit *last = count > 0 ? get_commit(store, count - 1) : NULL;
     store->position = *position;
     /* At start the records may come before the position: they are kept if they lead to it. */
-    if (!is_same && last != NULL && (last->revision != position->revision || strcmp(last->chain, position->chain) != 0))
+    if (!is_same && last != NULL &&
+        (last->revision != position->revision || strcmp(last->chain, position->chain) != 0))
         conf_store_forget_recent(store);
 }
 
@@ -228,7 +230,8 @@ drop_first(ConfStore *store)
     conf_commit_unref(commit);
 }
 
-/* A version read from a record is often the one that stands: then one copy is enough, and it has its secrets. */
+/* A version read from a record is often the one that stands: then one copy is enough, and it has its
+ * secrets. */
 static void
 share_present(ConfStore *store, ConfObject **object)
 {

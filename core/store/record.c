@@ -1,4 +1,5 @@
-/* record.c - the change record: a commit as one line of canonical JSON, whole enough to make the commit again.
+/* record.c - the change record: a commit as one line of canonical JSON, whole enough to make the commit
+ * again.
  *
  * {"revision":N,["from":N,]"time":"...","by":{["user":D,]["application":D,]["address":"..."]},"changes":[
  *   {"op":"update","type":"host","dbid":D,"name":"...","before":{body},"after":{body},
@@ -36,7 +37,8 @@ typedef struct {
 static void write_by(const ConfCommit *commit, ConfBuffer *buffer);
 static void write_change(const ConfChange *change, const ConfSchema *schema, ConfBuffer *buffer);
 static void write_permissions(const ConfChange *change, const ConfSchema *schema, ConfBuffer *buffer);
-static void write_list(const char *side, const ConfObject *object, const ConfSchema *schema, ConfBuffer *buffer);
+static void write_list(const char *side, const ConfObject *object, const ConfSchema *schema,
+                       ConfBuffer *buffer);
 static bool read_object(ConfSlice text, const Member *members, GError **error);
 static bool read_members(ConfJsonReader *reader, const Member *members, GError **error);
 static bool read_integer(ConfSlice raw, int64_t *value);
@@ -76,11 +78,15 @@ conf_commit_from_record(const ConfSchema *schema, ConfSlice record, const char *
 {
     RawRecord raw = {0};
     const Member members[] = {
-        {"revision", &raw.revision}, {"from", &raw.from},       {"time", NULL, &raw.time},
-        {"by", NULL, &raw.by},       {"changes", NULL, &raw.changes}, {NULL},
+        {"revision", &raw.revision},     {"from", &raw.from},
+        {"time", NULL, &raw.time},       {"by", NULL, &raw.by},
+        {"changes", NULL, &raw.changes}, {NULL},
     };
     const Member by_members[] = {
-        {"user", &raw.user}, {"application", &raw.application}, {"address", NULL, &raw.address}, {NULL},
+        {"user", &raw.user},
+        {"application", &raw.application},
+        {"address", NULL, &raw.address},
+        {NULL},
     };
     if (!read_object(record, members, error) || (raw.by.size > 0 && !read_object(raw.by, by_members, error)))
         return NULL;
@@ -203,7 +209,8 @@ read_object(ConfSlice text, const Member *members, GError **error)
         return fail_invalid(error, "has something else where an object belongs");
     if (!read_members(&reader, members, error))
         return false;
-    return conf_json_reader_next(&reader) == CONF_JSON_EVENT_END || fail_invalid(error, "goes on behind its end");
+    return conf_json_reader_next(&reader) == CONF_JSON_EVENT_END ||
+           fail_invalid(error, "goes on behind its end");
 }
 
 /* The reader has had the beginning of the object, and has its end after this. */
@@ -272,7 +279,8 @@ read_changes(const ConfSchema *schema, ConfSlice array, ConfCommit *commit, GErr
             return false;
     }
     return event == CONF_JSON_EVENT_ARRAY_END ||
-           fail_invalid(error, event == CONF_JSON_EVENT_ERROR ? reader.message : "has a change that is no object");
+           fail_invalid(error,
+                        event == CONF_JSON_EVENT_ERROR ? reader.message : "has a change that is no object");
 }
 
 static bool
@@ -280,8 +288,11 @@ read_change(const ConfSchema *schema, ConfJsonReader *reader, ConfChange *change
 {
     RawChange raw = {0};
     const Member members[] = {
-        {"op", NULL, &raw.op},       {"before", NULL, &raw.before},           {"after", NULL, &raw.after},
-        {"permissions", NULL, &raw.permissions}, {NULL},
+        {"op", NULL, &raw.op},
+        {"before", NULL, &raw.before},
+        {"after", NULL, &raw.after},
+        {"permissions", NULL, &raw.permissions},
+        {NULL},
     };
     if (!read_members(reader, members, error) || !read_permissions(&raw, error))
         return false;
@@ -296,12 +307,14 @@ read_change(const ConfSchema *schema, ConfJsonReader *reader, ConfChange *change
     change->kind = kind;
     const ConfSlice no_secrets = {NULL, 0};
     if (raw.before.size > 0) {
-        change->before = conf_object_from_stored(schema, raw.before, no_secrets, raw.entries_before, raw.acl_revision_before, error);
+        change->before = conf_object_from_stored(schema, raw.before, no_secrets, raw.entries_before,
+                                                 raw.acl_revision_before, error);
         if (change->before == NULL)
             return false;
     }
     if (raw.after.size > 0) {
-        change->after = conf_object_from_stored(schema, raw.after, no_secrets, raw.entries_after, raw.acl_revision_after, error);
+        change->after = conf_object_from_stored(schema, raw.after, no_secrets, raw.entries_after,
+                                                raw.acl_revision_after, error);
         if (change->after == NULL)
             return false;
     }
@@ -339,5 +352,6 @@ has_shape(const ConfChange *change)
         return !has_before && has_after;
     if (change->kind == CONF_CHANGE_DELETE)
         return has_before && !has_after;
-    return has_before && has_after && conf_key_equal(conf_object_key(change->before), conf_object_key(change->after));
+    return has_before && has_after &&
+           conf_key_equal(conf_object_key(change->before), conf_object_key(change->after));
 }

@@ -1,7 +1,7 @@
 /* state.c - working sets: the changes of a transaction over what lies below, and walks that see both.
  *
- * A working set holds its own changes in an index of its own; a walk goes over the members of each level that no level
- * above has changed or removed, so that its cost is that of the answer and not of the store. */
+ * A working set holds its own changes in an index of its own; a walk goes over the members of each level
+ * that no level above has changed or removed, so that its cost is that of the answer and not of the store. */
 #include "store/store-private.h"
 
 typedef struct {
@@ -125,7 +125,8 @@ conf_state_lookup(const ConfState *state, ConfKey key)
 }
 
 void
-conf_state_foreach_named(const ConfState *state, ConfTypeId type, ConfSlice name, ConfObjectFunc func, void *data)
+conf_state_foreach_named(const ConfState *state, ConfTypeId type, ConfSlice name, ConfObjectFunc func,
+                         void *data)
 {
     const ConfState *levels[CONF_STATE_DEPTH_MAX];
     Walk walk = {.state = state, .func = func, .data = data};
@@ -144,7 +145,8 @@ conf_state_foreach_child(const ConfState *state, ConfKey container, ConfObjectFu
     for (unsigned count = get_levels(state, levels); count > 0; count--) {
         walk.level = levels[count - 1];
         const ConfNode *node = conf_index_find(walk.level->index, container);
-        if (node != NULL && node->links != NULL && !conf_node_set_foreach(&node->links->children, visit, &walk))
+        if (node != NULL && node->links != NULL &&
+            !conf_node_set_foreach(&node->links->children, visit, &walk))
             return;
     }
 }
@@ -157,7 +159,8 @@ conf_state_foreach_referrer(const ConfState *state, ConfKey target, ConfObjectFu
     for (unsigned count = get_levels(state, levels); count > 0; count--) {
         walk.level = levels[count - 1];
         const ConfNode *node = conf_index_find(walk.level->index, target);
-        if (node != NULL && node->links != NULL && !conf_node_set_foreach(&node->links->referrers, visit, &walk))
+        if (node != NULL && node->links != NULL &&
+            !conf_node_set_foreach(&node->links->referrers, visit, &walk))
             return;
     }
 }

@@ -11,6 +11,13 @@ conf_plugin_set_store(ConfStore *store)
     lent = store;
 }
 
+int64_t
+conf_plugin_get_revision(const ConfPlugin *p)
+{
+    (void)p;
+    return lent != NULL ? conf_store_position(lent)->revision : 0;
+}
+
 const ConfObject *
 conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid)
 {
@@ -72,6 +79,12 @@ conf_commit_get_chain(const ConfCommit *c)
 }
 
 int64_t
+conf_commit_get_from(const ConfCommit *c)
+{
+    return c->from;
+}
+
+int64_t
 conf_commit_get_time(const ConfCommit *c)
 {
     return c->time_ms;
@@ -112,6 +125,20 @@ conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **b
     if (after != NULL)
         *after = c->changes[index].after;
     return names[c->changes[index].kind];
+}
+
+char *
+conf_commit_get_rights(const ConfCommit *c, unsigned index)
+{
+    if (index >= c->change_count)
+        return NULL;
+    const ConfChange *change = &c->changes[index];
+    const ConfAcl *acl = change->after != NULL ? change->acl_after : change->acl_before;
+    if (acl == NULL)
+        return NULL;
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    conf_acl_write(acl, conf_store_schema(lent), &buffer);
+    return g_strndup(buffer.data, buffer.size);
 }
 
 char *

@@ -32,19 +32,20 @@ struct ConfStore {
     ConfIndex index;
     ConfState state;
     ConfStorePosition position;
-    uint64_t changes;       /* times that something was put or removed: what is borrowed stands while it is the same */
-    GHashTable *places;     /* ConfPlace * by (folder, tenant), see place.c */
+    /* Times that something was put or removed: what is borrowed stands while it is the same. */
+    uint64_t changes;
+    GHashTable *places; /* ConfPlace * by (folder, tenant), see place.c */
 
     /* recent.c: commits without gaps, the last one leads to `position` */
     GPtrArray *recent;
-    unsigned recent_first;  /* those before it are gone */
+    unsigned recent_first; /* those before it are gone */
     size_t recent_bytes, recent_limit;
-    char start_chain[17];   /* of the revision that the oldest leads away from; "": not known */
+    char start_chain[17]; /* of the revision that the oldest leads away from; "": not known */
 
     /* fold.c: what conf_store_apply() does with this very commit */
     ConfCommit *fold_commit;
     ConfStore *fold_fresh;
-    GPtrArray *retired;     /* ConfRetired * */
+    GPtrArray *retired; /* ConfRetired * */
 };
 
 /* store.c */
@@ -71,5 +72,6 @@ void conf_store_drop_fold(ConfStore *store);
 void conf_store_finish_retired(ConfStore *store);
 
 /* tree.c */
-/* As conf_state_parent; a folder that is not visible to this replica does not end the walk: the tenant comes next. */
+/* As conf_state_parent; a folder that is not visible to this replica does not end the walk: the tenant
+ * comes next. */
 const ConfObject *conf_state_step_up(const ConfState *state, const ConfObject *object);

@@ -86,7 +86,8 @@ conf_store_load(ConfStore *store, ConfObject *object, GError **error)
 }
 
 void
-conf_store_apply(ConfStore *store, ConfCommit *commit, void (*about)(ConfCommit *commit, void *data), void *data)
+conf_store_apply(ConfStore *store, ConfCommit *commit, void (*about)(ConfCommit *commit, void *data),
+                 void *data)
 {
     /* The fold of a reload comes with all this filled in, and as a whole. */
     bool is_fold = commit == store->fold_commit;

@@ -3,9 +3,11 @@
 
 #include <glib.h>
 
-/* Slots moved an insertion: with 8 the old table is empty long before the new one, at least a third free, is full. */
+/* Slots moved an insertion: with 8 the old table is empty long before the new one, at least a third free,
+ * is full. */
 enum { SLOTS_FIRST = 16, MOVED_PER_INSERTION = 8 };
 
+static ConfTableSlot make_slot(const ConfTable *table, ConfNode *node);
 static void put(ConfTable *table, ConfNode *node);
 static void begin_move(ConfTable *table);
 static void move_some(ConfTable *table, size_t slots);
@@ -36,17 +38,25 @@ conf_table_insert(ConfTable *table, ConfNode *node)
 }
 
 void
-conf_table_remove_slot(ConfTable *table, ConfNode **slot)
+conf_table_remove_slot(ConfTable *table, ConfTableSlot *slot)
 {
     *slot = CONF_TABLE_GONE;
     table->count--;
 }
 
+void
+conf_table_replace_slot(ConfTable *table, ConfTableSlot *slot, ConfNode *node)
+{
+    *slot = make_slot(table, node);
+}
+
 size_t
 conf_table_memory(const ConfTable *table)
 {
-    size_t slots = (table->slots != NULL ? table->mask + 1 : 0) + (table->old_slots != NULL ? table->old_mask + 1 : 0);
-    return slots * sizeof(ConfNode *);
+    size_t slots = table->slots != NULL ? table->mask + 1 : 0;
+    if (table->old_slots != NULL)
+        slots += table->old_mask + 1;
+    return slots * sizeof(ConfTableSlot);
 }
 
 ConfNode *
@@ -56,22 +66,30 @@ conf_table_next(const ConfTable *table, size_t *position)
     size_t old_slots = table->old_slots != NULL ? table->old_mask + 1 : 0;
     while (*position < slots + old_slots) {
         size_t at = (*position)++;
-        ConfNode *node = at < slots ? table->slots[at] : table->old_slots[at - slots];
-        if (node != NULL && node != CONF_TABLE_GONE)
+        ConfNode *node = conf_table_slot_node(at < slots ? table->slots[at] : table->old_slots[at - slots]);
+        if (node != NULL)
             return node;
     }
     return NULL;
+}
+
+static ConfTableSlot
+make_slot(const ConfTable *table, ConfNode *node)
+{
+    ConfTableSlot address = (ConfTableSlot)node;
+    g_assert((address & CONF_TABLE_TAG_MASK) == 0);
+    return address | conf_table_tag(table->hash(node));
 }
 
 static void
 put(ConfTable *table, ConfNode *node)
 {
     size_t i = table->hash(node) & table->mask;
-    while (table->slots[i] != NULL && table->slots[i] != CONF_TABLE_GONE)
+    while (conf_table_slot_node(table->slots[i]) != NULL)
         i = (i + 1) & table->mask;
-    if (table->slots[i] == NULL)
+    if (table->slots[i] == 0)
         table->used++;
-    table->slots[i] = node;
+    table->slots[i] = make_slot(table, node);
 }
 
 /* New slots, at most a third of which the members will take; a table full of gone slots keeps its size. */
@@ -86,7 +104,7 @@ begin_move(ConfTable *table)
     table->old_slots = table->slots;
     table->old_mask = table->mask;
     table->moved = 0;
-    table->slots = g_new0(ConfNode *, slots);
+    table->slots = g_new0(ConfTableSlot, slots);
     table->mask = slots - 1;
     table->used = 0;
 }
@@ -95,10 +113,11 @@ static void
 move_some(ConfTable *table, size_t slots)
 {
     for (; slots > 0 && table->moved <= table->old_mask; slots--) {
-        ConfNode **slot = &table->old_slots[table->moved++];
-        if (*slot != NULL && *slot != CONF_TABLE_GONE) {
-            put(table, *slot);
-            /* Not NULL: members behind it are found by passing over it. */
+        ConfTableSlot *slot = &table->old_slots[table->moved++];
+        ConfNode *node = conf_table_slot_node(*slot);
+        if (node != NULL) {
+            put(table, node);
+            /* Not empty: members behind it are found by passing over it. */
             *slot = CONF_TABLE_GONE;
         }
     }

@@ -1,4 +1,5 @@
-/* tree.c - what stands above an object, and what follows from it: the list of rights in force, scopes, disabling. */
+/* tree.c - what stands above an object, and what follows from it: the list of rights in force, scopes,
+ * disabling. */
 #include "store/store-private.h"
 
 typedef struct {

@@ -1,4 +1,5 @@
-/* test-identity.c - whose rights are what: identities against a naive reckoning, in the store and under working sets. */
+/* test-identity.c - whose rights are what: identities against a naive reckoning, in the store and under
+ * working sets. */
 #include "access/identity.h"
 
 #include "store-fixture.h"
@@ -24,7 +25,8 @@ naive_rights(const Naive *naive, ConfKey subject, const ConfObject *object)
         const ConfObject *group = naive->objects->pdata[i];
         if (group->type != CONF_TYPE_ACCESS_GROUP || !group->enabled)
             continue;
-        if (is_everyone(group) || (subject.type == CONF_TYPE_PERSON && naive_refers_to(naive, group, subject)))
+        if (is_everyone(group) ||
+            (subject.type == CONF_TYPE_PERSON && naive_refers_to(naive, group, subject)))
             rights |= conf_acl_lookup(acl, conf_object_key(group));
     }
     return rights;
@@ -63,10 +65,12 @@ check_state(const Naive *naive, ConfState *state)
     for (unsigned i = 0; i < count; i++) {
         for (unsigned j = 0; j < naive->objects->len; j++) {
             const ConfObject *object = naive->objects->pdata[j];
-            g_assert_cmpint(conf_access_rights(state, keys[i], object), ==, naive_rights(naive, keys[i], object));
+            g_assert_cmpint(conf_access_rights(state, keys[i], object), ==,
+                            naive_rights(naive, keys[i], object));
         }
         const ConfObject *environment = naive_lookup(naive, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = 1});
-        bool is_administrator = (naive_rights(naive, keys[i], environment) & CONF_RIGHT_CHANGE_PERMISSIONS) != 0;
+        bool is_administrator =
+            (naive_rights(naive, keys[i], environment) & CONF_RIGHT_CHANGE_PERMISSIONS) != 0;
         g_assert_cmpint(conf_access_is_administrator(state, keys[i]), ==, is_administrator);
     }
     g_assert_cmpint(conf_access_has_repairer(state), ==, naive_has_repairer(naive));
@@ -81,7 +85,8 @@ check_store(const Naive *naive, ConfStore *store)
         ConfIdentity *identity = conf_identity_of(store, keys[i]);
         for (unsigned j = 0; j < naive->objects->len; j++) {
             const ConfObject *object = naive->objects->pdata[j];
-            g_assert_cmpint(conf_identity_rights_on(store, identity, object), ==, naive_rights(naive, keys[i], object));
+            g_assert_cmpint(conf_identity_rights_on(store, identity, object), ==,
+                            naive_rights(naive, keys[i], object));
         }
         conf_identity_unref(identity);
     }
@@ -106,7 +111,8 @@ check_changed(const Naive *after, ConfStore *store, const ConfCommit *commit, Co
                 /* Created just now: nobody has that identity. */
                 if (named > 0 && naive_lookup(after, keys[i]) != NULL)
                     continue;
-                g_assert_cmpint(conf_identity_rights_on(store, held[i], object), ==, naive_rights(after, keys[i], object));
+                g_assert_cmpint(conf_identity_rights_on(store, held[i], object), ==,
+                                naive_rights(after, keys[i], object));
             }
         }
         conf_identity_unref(held[i]);
@@ -180,7 +186,7 @@ test_random(void)
     ConfKey key = {0};
     for (const ConfObject *at; (at = conf_store_next(store, key)) != NULL; key = conf_object_key(at))
         naive_put(naive, (ConfObject *)at);
-    for (unsigned i = 0; i < 120; i++)
+    for (unsigned i = 0; i < (g_test_slow() ? 400u : 40u); i++)
         run_commit(store, &naive, random, i % 8 == 0);
     naive_free(naive);
     conf_store_free(store);
@@ -196,7 +202,8 @@ person(ConfStore *store, int64_t dbid, bool disabled)
 static ConfObject *
 group(ConfStore *store, int64_t dbid, const char *more)
 {
-    return FIXTURE_OBJECT(conf_store_schema(store), CONF_TYPE_ACCESS_GROUP, dbid, 1, "g", 1, GROUPS, .more = more);
+    return FIXTURE_OBJECT(conf_store_schema(store), CONF_TYPE_ACCESS_GROUP, dbid, 1, "g", 1, GROUPS,
+                          .more = more);
 }
 
 static ConfIdentity *
@@ -223,9 +230,12 @@ test_sharing(void)
         fixture_load(store, person(store, dbid, dbid == 4));
     fixture_load(store, group(store, 1, "\"members\":[1,2,4]"));
     fixture_load(store, group(store, 2, "\"kind\":\"everyone\""));
-    ConfIdentity *first = identity_of(store, CONF_TYPE_PERSON, 1), *second = identity_of(store, CONF_TYPE_PERSON, 2);
-    ConfIdentity *third = identity_of(store, CONF_TYPE_PERSON, 3), *as_group = identity_of(store, CONF_TYPE_ACCESS_GROUP, 1);
-    ConfIdentity *disabled = identity_of(store, CONF_TYPE_PERSON, 4), *missing = identity_of(store, CONF_TYPE_PERSON, 99);
+    ConfIdentity *first = identity_of(store, CONF_TYPE_PERSON, 1),
+                 *second = identity_of(store, CONF_TYPE_PERSON, 2);
+    ConfIdentity *third = identity_of(store, CONF_TYPE_PERSON, 3),
+                 *as_group = identity_of(store, CONF_TYPE_ACCESS_GROUP, 1);
+    ConfIdentity *disabled = identity_of(store, CONF_TYPE_PERSON, 4),
+                 *missing = identity_of(store, CONF_TYPE_PERSON, 99);
     g_assert_true(first == second);
     g_assert_true(first == as_group);
     g_assert_true(first != third);
@@ -284,7 +294,8 @@ test_reused_ids(void)
     ConfIdentity *identity = identity_of(store, CONF_TYPE_PERSON, 1);
     for (unsigned i = 0; i < 300; i++) {
         uint8_t rights = (uint8_t)(1 + i % 127);
-        ConfAcl *mine = fixture_acl(CONF_TYPE_ACCESS_GROUP, 1, rights), *other = fixture_acl(CONF_TYPE_ACCESS_GROUP, 3, rights);
+        ConfAcl *mine = fixture_acl(CONF_TYPE_ACCESS_GROUP, 1, rights),
+                *other = fixture_acl(CONF_TYPE_ACCESS_GROUP, 3, rights);
         g_assert_cmpint(conf_identity_rights(identity, mine), ==, rights);
         g_assert_cmpint(conf_identity_rights(identity, other), ==, 0);
         conf_acl_unref(i % 2 == 0 ? mine : other);

@@ -39,12 +39,16 @@ naive_free(Naive *naive)
 static bool
 find(const Naive *naive, ConfKey key, unsigned *index)
 {
-    for (*index = 0; *index < naive->objects->len; (*index)++) {
-        int order = conf_key_compare(conf_object_key(naive->objects->pdata[*index]), key);
-        if (order >= 0)
-            return order == 0;
+    unsigned from = 0, to = naive->objects->len;
+    while (from < to) {
+        unsigned middle = (from + to) / 2;
+        if (conf_key_compare(conf_object_key(naive->objects->pdata[middle]), key) < 0)
+            from = middle + 1;
+        else
+            to = middle;
     }
-    return false;
+    *index = from;
+    return from < naive->objects->len && conf_key_equal(conf_object_key(naive->objects->pdata[from]), key);
 }
 
 void
@@ -114,7 +118,8 @@ naive_is_below(const Naive *naive, const ConfObject *object, ConfKey ancestor)
 {
     const ConfObject *at = object;
     for (unsigned steps = 0; at != NULL && steps < STEPS_MAX; steps++) {
-        if (at->folder != 0 && conf_key_equal((ConfKey){.type = CONF_TYPE_FOLDER, .dbid = at->folder}, ancestor))
+        if (at->folder != 0 &&
+            conf_key_equal((ConfKey){.type = CONF_TYPE_FOLDER, .dbid = at->folder}, ancestor))
             return true;
         at = step_up(naive, at);
     }
@@ -151,7 +156,8 @@ collect(const ConfObject *object, void *data)
 static int
 compare_keys(const void *a, const void *b)
 {
-    return conf_key_compare(conf_object_key(*(ConfObject *const *)a), conf_object_key(*(ConfObject *const *)b));
+    return conf_key_compare(conf_object_key(*(ConfObject *const *)a),
+                            conf_object_key(*(ConfObject *const *)b));
 }
 
 /* The same objects, once each; the order is the caller's matter. */
@@ -165,8 +171,31 @@ assert_same(GPtrArray *found, const GPtrArray *expected)
     g_ptr_array_set_size(found, 0);
 }
 
+/* Of each object what it refers to, read once. */
+static GPtrArray *
+all_references(const Naive *naive)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+    for (unsigned i = 0; i < naive->objects->len; i++) {
+        GArray *references = g_array_new(FALSE, FALSE, sizeof(ConfReference));
+        conf_object_references(naive->schema, naive->objects->pdata[i], references);
+        g_ptr_array_add(all, references);
+    }
+    return all;
+}
+
+static bool
+names(const GArray *references, ConfKey target)
+{
+    for (unsigned i = 0; i < references->len; i++) {
+        if (conf_key_equal(g_array_index(references, ConfReference, i).target, target))
+            return true;
+    }
+    return false;
+}
+
 static void
-check_sets(const Naive *naive, const ConfState *state, ConfKey key)
+check_sets(const Naive *naive, const GPtrArray *references, const ConfState *state, ConfKey key)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
     g_autoptr(GPtrArray) children = g_ptr_array_new();
@@ -175,7 +204,7 @@ check_sets(const Naive *naive, const ConfState *state, ConfKey key)
         const ConfObject *object = naive->objects->pdata[i];
         if (conf_key_equal(parent_key(object), key))
             g_ptr_array_add(children, (void *)object);
-        if (naive_refers_to(naive, object, key))
+        if (names(references->pdata[i], key))
             g_ptr_array_add(referrers, (void *)object);
     }
     conf_state_foreach_child(state, key, collect, found);
@@ -231,6 +260,7 @@ check_named(const Naive *naive, const ConfState *state, const ConfObject *object
 void
 naive_check_state(const Naive *naive, const ConfState *state)
 {
+    g_autoptr(GPtrArray) references = all_references(naive);
     g_autoptr(GPtrArray) everyone = g_ptr_array_new();
     g_autoptr(GPtrArray) found = g_ptr_array_new();
     for (unsigned i = 0; i < naive->objects->len; i++) {
@@ -254,19 +284,21 @@ naive_check_state(const Naive *naive, const ConfState *state)
     static const struct {
         ConfTypeId type;
         int64_t first, last;
-    } ranges[] = {{CONF_TYPE_TENANT, 1, 6},  {CONF_TYPE_FOLDER, 100, 124}, {CONF_TYPE_PERSON, 1, 8},
-                  {CONF_TYPE_ACCESS_GROUP, 1, 6}, {CONF_TYPE_HOST, 1, 12},    {CONF_TYPE_APPLICATION, 1, 12}};
+    } ranges[] = {{CONF_TYPE_TENANT, 1, 6}, {CONF_TYPE_FOLDER, 100, 124},
+                  {CONF_TYPE_PERSON, 1, 8}, {CONF_TYPE_ACCESS_GROUP, 1, 6},
+                  {CONF_TYPE_HOST, 1, 12},  {CONF_TYPE_APPLICATION, 1, 12}};
     for (unsigned i = 0; i < G_N_ELEMENTS(ranges); i++) {
         for (int64_t dbid = ranges[i].first; dbid <= ranges[i].last; dbid++) {
             ConfKey key = {.type = ranges[i].type, .dbid = dbid};
             g_assert_true(conf_state_lookup(state, key) == naive_lookup(naive, key));
-            check_sets(naive, state, key);
+            check_sets(naive, references, state, key);
             if (key.type != CONF_TYPE_TENANT && key.type != CONF_TYPE_FOLDER)
                 continue;
             g_assert_cmpint(conf_state_has_content(state, key), ==, has_content(naive, key));
             for (unsigned j = 0; j < naive->objects->len; j++) {
                 const ConfObject *object = naive->objects->pdata[j];
-                g_assert_cmpint(conf_state_is_below(state, object, key), ==, naive_is_below(naive, object, key));
+                g_assert_cmpint(conf_state_is_below(state, object, key), ==,
+                                naive_is_below(naive, object, key));
             }
         }
     }
@@ -288,7 +320,8 @@ check_place(const Naive *naive, ConfStore *store, const ConfObject *object)
     for (const ConfObject *at = object; at != NULL;) {
         g_assert_cmpuint(count, <, place->tenant_count);
         g_assert_cmpint(place->tenants[count++], ==, at->tenant);
-        const ConfObject *tenant = naive_lookup(naive, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = at->tenant});
+        const ConfObject *tenant =
+            naive_lookup(naive, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = at->tenant});
         at = tenant != NULL && tenant->tenant != tenant->dbid ? tenant : NULL;
     }
     g_assert_cmpuint(count, ==, place->tenant_count);
@@ -341,12 +374,14 @@ naive_check_store(const Naive *naive, ConfStore *store)
         at = conf_store_next_by_name(store, object->type, at != NULL && at->type == object->type ? at : NULL);
         g_assert_true(at == object);
         bool others;
-        const ConfObject *found = conf_store_lookup_name(store, object->type, conf_object_name(object), &others);
+        const ConfObject *found =
+            conf_store_lookup_name(store, object->type, conf_object_name(object), &others);
         g_assert_cmpstr(found->name, ==, object->name);
-        bool has_twin = (i > 0 && ((const ConfObject *)named->pdata[i - 1])->type == object->type &&
-                         strcmp(((const ConfObject *)named->pdata[i - 1])->name, object->name) == 0) ||
-                        (i + 1 < named->len && ((const ConfObject *)named->pdata[i + 1])->type == object->type &&
-                         strcmp(((const ConfObject *)named->pdata[i + 1])->name, object->name) == 0);
+        bool has_twin =
+            (i > 0 && ((const ConfObject *)named->pdata[i - 1])->type == object->type &&
+             strcmp(((const ConfObject *)named->pdata[i - 1])->name, object->name) == 0) ||
+            (i + 1 < named->len && ((const ConfObject *)named->pdata[i + 1])->type == object->type &&
+             strcmp(((const ConfObject *)named->pdata[i + 1])->name, object->name) == 0);
         g_assert_cmpint(others, ==, has_twin);
     }
 }

@@ -10,7 +10,8 @@ pick_of_type(const Naive *naive, GRand *random, ConfTypeId type, int64_t tenant,
     int count = 0;
     for (unsigned i = 0; i < naive->objects->len; i++) {
         const ConfObject *object = naive->objects->pdata[i];
-        if (object->type != type || (tenant != 0 && object->tenant != tenant) || (below != 0 && object->dbid >= below))
+        if (object->type != type || (tenant != 0 && object->tenant != tenant) ||
+            (below != 0 && object->dbid >= below))
             continue;
         if (g_rand_int_range(random, 0, ++count) == 0)
             found = object;
@@ -64,7 +65,8 @@ random_members(GRand *random, ConfTypeId type, int64_t dbid)
     case CONF_TYPE_APPLICATION:
         return g_strdup_printf("\"applicationType\":\"genericServer\",\"server\":true,\"host\":%d,"
                                "\"connections\":[{\"server\":%d},{\"server\":%d}],\"backup\":%d",
-                               (int)random_dbid(random, CONF_TYPE_HOST), (int)first, (int)first + 1, (int)second);
+                               (int)random_dbid(random, CONF_TYPE_HOST), (int)first, (int)first + 1,
+                               (int)second);
     default:
         return NULL;
     }
@@ -107,8 +109,9 @@ closes_circle(const Naive *naive, const ConfObject *object)
 bool
 naive_random_change(const Naive *naive, GRand *random, int64_t revision, FixtureChange *change)
 {
-    static const ConfTypeId types[] = {CONF_TYPE_TENANT, CONF_TYPE_FOLDER,      CONF_TYPE_FOLDER, CONF_TYPE_PERSON,
-                                       CONF_TYPE_HOST,   CONF_TYPE_APPLICATION, CONF_TYPE_ACCESS_GROUP};
+    static const ConfTypeId types[] = {CONF_TYPE_TENANT,      CONF_TYPE_FOLDER, CONF_TYPE_FOLDER,
+                                       CONF_TYPE_PERSON,      CONF_TYPE_HOST,   CONF_TYPE_APPLICATION,
+                                       CONF_TYPE_ACCESS_GROUP};
     ConfTypeId type = types[g_rand_int_range(random, 0, G_N_ELEMENTS(types))];
     FixtureObject object = {.type = type, .dbid = random_dbid(random, type), .revision = revision};
     const ConfObject *before = naive_lookup(naive, (ConfKey){.type = type, .dbid = object.dbid});

@@ -17,8 +17,9 @@ ConfObject *
 fixture_object(const ConfSchema *schema, const FixtureObject *object)
 {
     g_auto(ConfBuffer) body = CONF_BUFFER_INIT;
-    conf_buffer_printf(&body, "{\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT ",\"name\":",
-                       conf_schema_type(schema, object->type)->name, object->dbid, object->revision);
+    conf_buffer_printf(
+        &body, "{\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT ",\"name\":",
+        conf_schema_type(schema, object->type)->name, object->dbid, object->revision);
     conf_json_append_string(&body, conf_slice_from_string(object->name));
     conf_buffer_printf(&body, ",\"tenant\":%" G_GINT64_FORMAT, object->tenant);
     if (object->folder != 0)
@@ -78,7 +79,8 @@ fixture_commit(ConfStore *store, const FixtureChange *changes, unsigned count)
         change->after = changes[i].after;
         if (change->kind == CONF_CHANGE_UPDATE) {
             g_auto(ConfBuffer) difference = CONF_BUFFER_INIT;
-            conf_object_write_difference(conf_store_schema(store), change->before, change->after, &difference);
+            conf_object_write_difference(conf_store_schema(store), change->before, change->after,
+                                         &difference);
             change->difference = conf_buffer_to_bytes(&difference);
         }
     }

@@ -1,5 +1,5 @@
-/* store-fixture.h - objects made by hand, and a naive model of a store to compare with: a plain list of objects of which
- * everything is asked by looking at all of them. */
+/* store-fixture.h - objects made by hand, and a naive model of a store to compare with: a plain list of
+ * objects of which everything is asked by looking at all of them. */
 #pragma once
 
 #include "store/query.h"
@@ -14,9 +14,9 @@ typedef struct {
     const char *name;
     int64_t tenant, folder;
     bool disabled;
-    const char *more;   /* further members, as JSON without braces; NULL: none */
+    const char *more;    /* further members, as JSON without braces; NULL: none */
     const char *secrets; /* JSON object; NULL: none */
-    const ConfAcl *acl; /* a reference that the function takes over; NULL: inherited */
+    const ConfAcl *acl;  /* a reference that the function takes over; NULL: inherited */
     int64_t acl_revision;
 } FixtureObject;
 ConfObject *fixture_object(const ConfSchema *schema, const FixtureObject *object);
@@ -35,7 +35,8 @@ typedef struct {
 ConfCommit *fixture_commit(ConfStore *store, const FixtureChange *changes, unsigned count);
 void fixture_chain(int64_t revision, char chain[17]);
 
-/* Environment (1) with root folders: Tenants 100, Persons 101, Access Groups 102, Hosts 103, Applications 104. */
+/* Environment (1) with root folders: Tenants 100, Persons 101, Access Groups 102, Hosts 103, Applications
+ * 104. */
 ConfStore *fixture_store(void);
 
 /* ---- the naive model ---- */
@@ -59,6 +60,7 @@ void naive_check_state(const Naive *naive, const ConfState *state);
 /* Everything that a store keeps besides. */
 void naive_check_store(const Naive *naive, ConfStore *store);
 
-/* A random change of the model: creates, updates, moves, deletes, lists of rights; trees stay free of circles, but what is
- * deleted may leave children and referrers behind, as on a replica that may not see all.  False: nothing came of it. */
+/* A random change of the model: creates, updates, moves, deletes, lists of rights; trees stay free of
+ * circles, but what is deleted may leave children and referrers behind, as on a replica that may not see
+ * all.  False: nothing came of it. */
 bool naive_random_change(const Naive *naive, GRand *random, int64_t revision, FixtureChange *change);

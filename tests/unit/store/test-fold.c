@@ -48,8 +48,8 @@ change_much(Naive *naive, GRand *random, int64_t revision)
     }
 }
 
-/* Applied one by one to the old content, the changes give the new one, and no step meets what it needs missing if it was
- * there before or is there afterwards. */
+/* Applied one by one to the old content, the changes give the new one, and no step meets what it needs
+ * missing if it was there before or is there afterwards. */
 static void
 check_fold(const ConfCommit *commit, const Naive *before, const Naive *after, int64_t from)
 {
@@ -121,7 +121,7 @@ test_random(void)
     GRand *random = g_rand_new_with_seed((uint32_t)g_test_rand_int());
     ConfStore *store = fixture_store();
     const char *environment = conf_store_position(store)->environment;
-    for (int64_t round = 1; round <= 30; round++) {
+    for (int64_t round = 1; round <= (g_test_slow() ? 200 : 15); round++) {
         int64_t from = conf_store_position(store)->revision, to = from + 10;
         ConfStore *fresh = conf_store_new(fixture_schema());
         Naive *before = naive_of(store);
@@ -157,7 +157,8 @@ host(ConfStore *store, int64_t dbid, int64_t revision)
 static void
 apply_host(ConfStore *store, int64_t dbid)
 {
-    FixtureChange change = {CONF_CHANGE_CREATE, NULL, host(store, dbid, conf_store_position(store)->revision + 1)};
+    FixtureChange change = {CONF_CHANGE_CREATE, NULL,
+                            host(store, dbid, conf_store_position(store)->revision + 1)};
     g_autoptr(ConfCommit) commit = fixture_commit(store, &change, 1);
     conf_store_apply(store, commit, NULL, NULL);
 }
@@ -236,15 +237,19 @@ test_order(void)
     ConfStore *store = fixture_store(), *fresh = fixture_store();
     const ConfSchema *schema = conf_store_schema(store);
     for (int64_t dbid = 1; dbid <= CHAIN; dbid++) {
-        g_autofree char *more = g_strdup_printf("\"applicationType\":\"genericServer\",\"server\":true,"
-                                                "\"connections\":[{\"server\":%d}]%s",
-                                                (int)(dbid % CHAIN) + 1, dbid == CHAIN ? ",\"backup\":500" : "");
-        fixture_load(store, FIXTURE_OBJECT(schema, CONF_TYPE_APPLICATION, dbid, 1, "a", 1, 104, .more = more));
+        g_autofree char *more =
+            g_strdup_printf("\"applicationType\":\"genericServer\",\"server\":true,"
+                            "\"connections\":[{\"server\":%d}]%s",
+                            (int)(dbid % CHAIN) + 1, dbid == CHAIN ? ",\"backup\":500" : "");
+        fixture_load(store,
+                     FIXTURE_OBJECT(schema, CONF_TYPE_APPLICATION, dbid, 1, "a", 1, 104, .more = more));
     }
     for (int64_t dbid = 601; dbid <= 600 + CHAIN; dbid++) {
-        g_autofree char *more = g_strdup_printf("\"applicationType\":\"genericServer\",\"server\":true,\"backup\":%d",
-                                                (int)(dbid == 601 ? 9999 : dbid - 1));
-        fixture_load(store, FIXTURE_OBJECT(schema, CONF_TYPE_APPLICATION, dbid, 1, "a", 1, 104, .more = more));
+        g_autofree char *more =
+            g_strdup_printf("\"applicationType\":\"genericServer\",\"server\":true,\"backup\":%d",
+                            (int)(dbid == 601 ? 9999 : dbid - 1));
+        fixture_load(store,
+                     FIXTURE_OBJECT(schema, CONF_TYPE_APPLICATION, dbid, 1, "a", 1, 104, .more = more));
     }
     set_position(fresh, conf_store_position(store)->environment, 1, 10);
     g_autoptr(ConfCommit) commit = conf_fold_finish(conf_fold_new(store, fresh));

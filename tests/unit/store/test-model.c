@@ -1,7 +1,7 @@
 /* test-model.c - store and working sets against the naive model, under random changes. */
 #include "store-fixture.h"
 
-enum { COMMITS = 150, CHANGES_MAX = 8 };
+enum { COMMITS = 40, COMMITS_SLOW = 400, CHANGES_MAX = 8 };
 
 typedef struct {
     ConfStore *store;
@@ -84,8 +84,8 @@ free_changes(FixtureChange *changes, unsigned count)
 
 /* What is not said to be structural leaves the lists in force on all that it does not touch. */
 static void
-check_structure(const Naive *before, const Naive *after, const ConfCommit *commit, const FixtureChange *changes,
-                unsigned count)
+check_structure(const Naive *before, const Naive *after, const ConfCommit *commit,
+                const FixtureChange *changes, unsigned count)
 {
     if (commit->structural)
         return;
@@ -107,8 +107,10 @@ check_commit(const Naive *before, const Naive *after, ConfStore *store, const Co
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
         const ConfObject *holder;
-        g_assert_true(change->acl_before == (change->before != NULL ? naive_acl(before, change->before, &holder) : NULL));
-        g_assert_true(change->acl_after == (change->after != NULL ? naive_acl(after, change->after, &holder) : NULL));
+        g_assert_true(change->acl_before ==
+                      (change->before != NULL ? naive_acl(before, change->before, &holder) : NULL));
+        g_assert_true(change->acl_after ==
+                      (change->after != NULL ? naive_acl(after, change->after, &holder) : NULL));
         g_assert_cmpint(change->place_before != NULL, ==, change->before != NULL);
         g_assert_cmpint(change->place_after != NULL, ==, change->after != NULL);
     }
@@ -167,7 +169,7 @@ about(ConfCommit *commit, void *data)
 static void
 test_random_commits(Fixture *fixture, const void *data)
 {
-    for (unsigned i = 0; i < COMMITS; i++) {
+    for (unsigned i = 0; i < (g_test_slow() ? COMMITS_SLOW : COMMITS); i++) {
         FixtureChange changes[CHANGES_MAX];
         Naive *after = naive_copy(fixture->naive);
         unsigned count = make_changes(fixture, after, changes);
@@ -202,7 +204,7 @@ test_random_commits(Fixture *fixture, const void *data)
 static void
 test_random_overlay(Fixture *fixture, const void *data)
 {
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < (g_test_slow() ? 100u : 5u); i++) {
         FixtureChange changes[CHANGES_MAX];
         Naive *after = naive_copy(fixture->naive);
         ConfState *batch = conf_state_new(conf_store_state(fixture->store));

@@ -10,7 +10,8 @@ enum { PERSONS = 101, HOSTS = 103 };
 static ConfObject *
 host(ConfStore *store, int64_t dbid, int64_t revision, const char *more)
 {
-    return FIXTURE_OBJECT(conf_store_schema(store), CONF_TYPE_HOST, dbid, revision, "srv\"1\"\n", 1, HOSTS, .more = more);
+    return FIXTURE_OBJECT(conf_store_schema(store), CONF_TYPE_HOST, dbid, revision, "srv\"1\"\n", 1, HOSTS,
+                          .more = more);
 }
 
 static ConfCommit *
@@ -58,7 +59,8 @@ assert_same_commit(const ConfCommit *a, const ConfCommit *b)
         g_assert_cmpint(a->changes[i].kind, ==, b->changes[i].kind);
         assert_same_object(a->changes[i].before, b->changes[i].before);
         assert_same_object(a->changes[i].after, b->changes[i].after);
-        g_assert_true(conf_slice_equal(conf_bytes_slice(a->changes[i].difference), conf_bytes_slice(b->changes[i].difference)));
+        g_assert_true(conf_slice_equal(conf_bytes_slice(a->changes[i].difference),
+                                       conf_bytes_slice(b->changes[i].difference)));
     }
 }
 
@@ -67,17 +69,21 @@ static ConfCommit *
 full_commit(ConfStore *store)
 {
     const ConfSchema *schema = conf_store_schema(store);
-    FixtureObject person = {CONF_TYPE_PERSON, 7, 1, "p", 1, PERSONS, .secrets = "{\"passwordHash\":\"hidden-one\"}"};
-    FixtureObject changed = {CONF_TYPE_PERSON, 7, 1, "p", 1, PERSONS, .secrets = "{\"passwordHash\":\"hidden-two\"}"};
+    FixtureObject person = {
+        CONF_TYPE_PERSON, 7, 1, "p", 1, PERSONS, .secrets = "{\"passwordHash\":\"hidden-one\"}"};
+    FixtureObject changed = {
+        CONF_TYPE_PERSON, 7, 1, "p", 1, PERSONS, .secrets = "{\"passwordHash\":\"hidden-two\"}"};
     ConfAcl *acl = fixture_acl(CONF_TYPE_PERSON, 7, CONF_RIGHT_READ | CONF_RIGHT_EXECUTE);
     ConfObject *plain = host(store, 3, 1, NULL);
     FixtureChange changes[] = {
         {CONF_CHANGE_CREATE, NULL, host(store, 1, 2, "\"lcaPort\":4999")},
-        {CONF_CHANGE_UPDATE, host(store, 2, 1, "\"lcaPort\":4999"), host(store, 2, 2, "\"lcaPort\":1,\"solutionControlServer\":9")},
+        {CONF_CHANGE_UPDATE, host(store, 2, 1, "\"lcaPort\":4999"),
+         host(store, 2, 2, "\"lcaPort\":1,\"solutionControlServer\":9")},
         {CONF_CHANGE_PERMISSION, plain, conf_object_with_acl(plain, acl, 2)},
         {CONF_CHANGE_PERMISSION, conf_object_with_acl(plain, acl, 2), conf_object_ref(plain)},
         {CONF_CHANGE_SECRET, fixture_object(schema, &person), fixture_object(schema, &changed)},
-        {CONF_CHANGE_DELETE, FIXTURE_OBJECT(schema, CONF_TYPE_HOST, 4, 1, "x", 1, HOSTS, .acl = acl, .acl_revision = 8), NULL},
+        {CONF_CHANGE_DELETE,
+         FIXTURE_OBJECT(schema, CONF_TYPE_HOST, 4, 1, "x", 1, HOSTS, .acl = acl, .acl_revision = 8), NULL},
     };
     ConfCommit *commit = fixture_commit(store, changes, G_N_ELEMENTS(changes));
     commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = 7};
@@ -102,7 +108,8 @@ test_record(void)
     g_assert_nonnull(conf_json_parse(arena, conf_buffer_slice(&record), NULL, NULL, NULL));
 
     GError *error = NULL;
-    g_autoptr(ConfCommit) read = conf_commit_from_record(schema, conf_buffer_slice(&record), commit->chain, &error);
+    g_autoptr(ConfCommit) read =
+        conf_commit_from_record(schema, conf_buffer_slice(&record), commit->chain, &error);
     g_assert_no_error(error);
     assert_same_commit(read, commit);
     g_assert_cmpstr(read->chain, ==, commit->chain);
@@ -114,7 +121,8 @@ test_record(void)
     nobody->from = 3;
     conf_buffer_truncate(&record, 0);
     conf_commit_write_record(nobody, schema, &record);
-    g_autoptr(ConfCommit) read_nobody = conf_commit_from_record(schema, conf_buffer_slice(&record), NULL, &error);
+    g_autoptr(ConfCommit) read_nobody =
+        conf_commit_from_record(schema, conf_buffer_slice(&record), NULL, &error);
     g_assert_no_error(error);
     assert_same_commit(read_nobody, nobody);
     conf_commit_unref(nobody);
@@ -157,7 +165,8 @@ test_broken_records(void)
         g_autofree char *copy = g_memdup2(record.data, record.size);
         copy[g_test_rand_int_range(0, (int)record.size)] = (char)g_test_rand_int_range(0, 256);
         g_autoptr(GError) error = NULL;
-        g_autoptr(ConfCommit) read = conf_commit_from_record(schema, (ConfSlice){copy, record.size}, NULL, &error);
+        g_autoptr(ConfCommit) read =
+            conf_commit_from_record(schema, (ConfSlice){copy, record.size}, NULL, &error);
         g_assert_cmpint(read == NULL, ==, error != NULL);
     }
     conf_store_free(store);
@@ -189,7 +198,9 @@ test_ring(void)
     g_assert_null(conf_store_recent_after(store, start - 1));
     for (int64_t revision = 1; revision <= 12; revision++) {
         fixture_chain(revision, chain);
-        ConfHistoryVerdict expected = revision < start ? CONF_HISTORY_GONE : revision <= 11 ? CONF_HISTORY_SAME : CONF_HISTORY_OTHER;
+        ConfHistoryVerdict expected = revision < start ? CONF_HISTORY_GONE
+                                      : revision <= 11 ? CONF_HISTORY_SAME
+                                                       : CONF_HISTORY_OTHER;
         g_assert_cmpint(conf_store_check_history(store, revision, chain), ==, expected);
         /* Not told: the revision alone is judged. */
         g_assert_cmpint(conf_store_check_history(store, revision, NULL), ==, expected);
@@ -197,7 +208,8 @@ test_ring(void)
         expected = revision < start ? CONF_HISTORY_GONE : CONF_HISTORY_OTHER;
         g_assert_cmpint(conf_store_check_history(store, revision, chain), ==, expected);
     }
-    /* One larger than all that is allowed leaves none; the next is held again, and the chain before it known. */
+    /* One larger than all that is allowed leaves none; the next is held again, and the chain before it
+     * known. */
     conf_store_set_recent_limit(store, 10);
     g_assert_cmpint(conf_store_recent_start(store), ==, 11);
     conf_store_set_recent_limit(store, 1 << 20);
@@ -225,7 +237,8 @@ test_refill(void)
     }
     ConfStore *again = fixture_store();
     for (int64_t dbid = 1; dbid <= 2; dbid++)
-        fixture_load(again, conf_object_ref(conf_store_lookup(store, (ConfKey){.type = CONF_TYPE_HOST, .dbid = dbid})));
+        fixture_load(again, conf_object_ref(
+                                conf_store_lookup(store, (ConfKey){.type = CONF_TYPE_HOST, .dbid = dbid})));
     conf_store_set_position(again, conf_store_position(store));
     for (unsigned i = 0; i < records->len; i++) {
         /* The third is missing: what comes before it leads nowhere. */
@@ -234,14 +247,15 @@ test_refill(void)
         char chain[17];
         fixture_chain(i + 2, chain);
         GError *error = NULL;
-        g_autoptr(ConfCommit) commit =
-            conf_commit_from_record(conf_store_schema(again), conf_slice_from_string(records->pdata[i]), chain, &error);
+        g_autoptr(ConfCommit) commit = conf_commit_from_record(
+            conf_store_schema(again), conf_slice_from_string(records->pdata[i]), chain, &error);
         g_assert_no_error(error);
         conf_store_add_recent(again, commit);
     }
     g_assert_cmpint(conf_store_recent_start(again), ==, 4);
     for (int64_t revision = 4; revision < 7; revision++) {
-        const ConfCommit *then = conf_store_recent_after(store, revision), *now = conf_store_recent_after(again, revision);
+        const ConfCommit *then = conf_store_recent_after(store, revision),
+                         *now = conf_store_recent_after(again, revision);
         assert_same_commit(now, then);
         g_assert_nonnull(now->changes[0].place_after);
     }
@@ -252,7 +266,8 @@ test_refill(void)
     g_assert_cmpint(conf_store_check_history(again, 7, chain), ==, CONF_HISTORY_SAME);
     /* The last version is the one that stands, once in memory. */
     const ConfCommit *last = conf_store_recent_after(again, 6);
-    g_assert_true(last->changes[0].after == conf_store_lookup(again, conf_object_key(last->changes[0].after)));
+    g_assert_true(last->changes[0].after ==
+                  conf_store_lookup(again, conf_object_key(last->changes[0].after)));
     /* A new epoch keeps them, another history does not. */
     ConfStorePosition position = *conf_store_position(again);
     position.epoch++;
