@@ -1,5 +1,5 @@
-/* addp.c - the keep-alive: asks the server when nothing came for the time agreed on, and gives the connection up when
- * nothing comes for that time again (protocol.md 8). */
+/* addp.c - the keep-alive: asks the server when nothing came for the time agreed on, and gives the
+ * connection up when nothing comes for that time again (protocol.md 8). */
 #include "client-private.h"
 
 static void schedule(ConfcClient *client, gint64 milliseconds);
@@ -40,8 +40,9 @@ due(void *data)
         return G_SOURCE_REMOVE;
     }
     if (client->addp_asked) {
-        g_autoptr(GError) error = g_error_new(CONFC_ERROR, CONFC_ERROR_LOST,
-                                              "Nothing came from the server for %" G_GINT64_FORMAT " ms", quiet_ms);
+        g_autoptr(GError) error =
+            g_error_new(CONFC_ERROR, CONFC_ERROR_LOST,
+                        "Nothing came from the server for %" G_GINT64_FORMAT " ms", quiet_ms);
         confc_client_lose(client, error);
         return G_SOURCE_REMOVE;
     }

@@ -37,7 +37,8 @@ parse_one(const char *text, GError **error)
     bool fine = colon != NULL && end > host && *colon == ':' && strchr(colon + 1, ':') == NULL;
     guint64 port = 0;
     if (!fine || !g_ascii_string_to_unsigned(colon + 1, 10, 1, G_MAXUINT16, &port, NULL)) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT, "\"%s\" is no address: HOST:PORT or [IPV6]:PORT is meant", text);
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
+                    "\"%s\" is no address: HOST:PORT or [IPV6]:PORT is meant", text);
         return NULL;
     }
     ConfcAddress *address = g_new0(ConfcAddress, 1);

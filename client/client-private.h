@@ -1,8 +1,8 @@
 /* client-private.h - the parts of libconfclient among themselves.
  *
- * client.c owns the object, its properties and signals; connect.c finds a server and logs in; request.c sends calls and
- * matches answers; notification.c takes what the server says by itself; link.c is the socket; subscription.c and mirror.c
- * keep what was subscribed to. */
+ * client.c owns the object, its properties and signals; connect.c finds a server and logs in; request.c
+ * sends calls and matches answers; notification.c takes what the server says by itself; link.c is the
+ * socket; subscription.c and mirror.c keep what was subscribed to. */
 #pragma once
 
 #include "confclient.h"
@@ -45,9 +45,10 @@ GPtrArray *confc_addresses_parse(const char *text, GError **error);
 typedef struct ConfcLink ConfcLink;
 typedef void (*ConfcLinkLineFunc)(ConfcLink *link, const char *line, gsize size, void *data);
 typedef void (*ConfcLinkClosedFunc)(ConfcLink *link, const GError *error, void *data);
-/* Takes a reference to the connection.  `closed` is called at most once, never from within the functions below. */
-ConfcLink *confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line, ConfcLinkClosedFunc closed,
-                          void *data);
+/* Takes a reference to the connection.  `closed` is called at most once, never from within the functions
+ * below. */
+ConfcLink *confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line,
+                          ConfcLinkClosedFunc closed, void *data);
 bool confc_link_send(ConfcLink *link, GBytes *line, GError **error);
 /* No further callbacks; frees the link once none of them is running. */
 void confc_link_close(ConfcLink *link);
@@ -58,13 +59,13 @@ typedef struct ConfcCall ConfcCall;
 typedef void (*ConfcCallFunc)(ConfcClient *client, JsonNode *result, const GError *error, void *data);
 struct ConfcCall {
     gint64 id;
-    GBytes *line;      /* waiting to be sent; NULL afterwards */
-    GTask *task;       /* either a task ... */
+    GBytes *line;       /* waiting to be sent; NULL afterwards */
+    GTask *task;        /* either a task ... */
     ConfcCallFunc func; /* ... or a function */
     void *data;
-    gint64 deadline;   /* monotonic microseconds; 0: none */
+    gint64 deadline; /* monotonic microseconds; 0: none */
     ConfcClient *client;
-    GSource *cancel;   /* of the task's cancellable */
+    GSource *cancel;     /* of the task's cancellable */
     bool shows_position; /* its answer's revision and chain are the present ones */
 };
 
@@ -92,27 +93,27 @@ struct _ConfcClient {
     GTask *connect_task, *disconnect_task;
     GSource *connect_cancel; /* of the task's cancellable */
     GCancellable *dialing;
-    GSource *timer;      /* of the attempt, or until the next one */
-    GSource *tick;       /* deadlines of calls */
+    GSource *timer; /* of the attempt, or until the next one */
+    GSource *tick;  /* deadlines of calls */
     GSource *addp;
-    GError *last_error;  /* of this round of attempts */
-    GError *said;        /* an error that the server sent without naming a request */
+    GError *last_error; /* of this round of attempts */
+    GError *said;       /* an error that the server sent without naming a request */
     gint64 retry_after_ms;
-    gint64 ready_at;     /* monotonic microseconds */
+    gint64 ready_at; /* monotonic microseconds */
 
     ConfcLink *link;
     char *peer;
     gint64 next_id;
-    GHashTable *calls;   /* id → ConfcCall, sent */
-    GQueue waiting;      /* ConfcCall, until the session stands */
+    GHashTable *calls; /* id → ConfcCall, sent */
+    GQueue waiting;    /* ConfcCall, until the session stands */
     gsize waiting_size;
     char *challenge;
 
     /* the session */
     char *token, *environment, *chain, *ending;
     gint64 revision;
-    bool ever_ready;     /* a first log-in succeeded: breaks are mended */
-    bool resume_bare;    /* take the session up without subscriptions: they are opened anew */
+    bool ever_ready;  /* a first log-in succeeded: breaks are mended */
+    bool resume_bare; /* take the session up without subscriptions: they are opened anew */
     guint bare_attempts;
     JsonObject *server, *account;
     gint64 addp_quiet_ms; /* in force; 0: off */
@@ -151,7 +152,8 @@ void confc_client_clear_source(GSource **source);
 void confc_client_lose(ConfcClient *client, const GError *error);
 /* For good.  `error` NULL: as asked. */
 void confc_client_stop(ConfcClient *client, const GError *error);
-/* The session stands.  `reason`: why all subscriptions are opened anew; NULL: only those that the server does not have. */
+/* The session stands.  `reason`: why all subscriptions are opened anew; NULL: only those that the server
+ * does not have. */
 void confc_client_ready(ConfcClient *client, bool resumed, const char *reason);
 /* This server gave no session. */
 void confc_client_attempt_failed(ConfcClient *client, const GError *error);
@@ -170,10 +172,11 @@ void confc_addp_start(ConfcClient *client);
 void confc_addp_stop(ConfcClient *client);
 
 /* ---- request.c ---- */
-void confc_client_call(ConfcClient *client, const char *method, JsonNode *params, bool shows_position, ConfcCallFunc func,
-                       void *data);
+void confc_client_call(ConfcClient *client, const char *method, JsonNode *params, bool shows_position,
+                       ConfcCallFunc func, void *data);
 /* Before the session stands. */
-void confc_client_call_now(ConfcClient *client, const char *method, JsonNode *params, ConfcCallFunc func, void *data);
+void confc_client_call_now(ConfcClient *client, const char *method, JsonNode *params, ConfcCallFunc func,
+                           void *data);
 void confc_client_fail_calls(ConfcClient *client, bool waiting_too, const GError *error);
 void confc_client_send_waiting(ConfcClient *client);
 void confc_client_take_response(ConfcClient *client, JsonObject *response);
@@ -190,7 +193,8 @@ ConfcSubscription *confc_client_find_subscription(ConfcClient *client, gint64 id
 JsonArray *confc_subscriptions_describe(ConfcClient *client);
 /* Its answer: the numbers of those that were given, in their order. */
 void confc_subscriptions_resumed(ConfcClient *client, JsonArray *answered);
-/* Opens anew those that the server does not have; `all`: forgets the numbers and states of all before, and says so. */
+/* Opens anew those that the server does not have; `all`: forgets the numbers and states of all before, and
+ * says so. */
 void confc_subscriptions_reopen(ConfcClient *client, const char *reason, bool all);
 void confc_subscriptions_reset(ConfcClient *client, gint64 revision, const char *reason);
 void confc_subscriptions_apply(ConfcClient *client, JsonObject *changes);

@@ -114,10 +114,14 @@ add_properties(GObjectClass *class)
         const char *name, *fallback;
         bool write_only;
     } texts[] = {
-        {PROP_ADDRESSES, "addresses", NULL, false},     {PROP_USER, "user", NULL, false},
-        {PROP_PASSWORD, "password", NULL, true},        {PROP_APPLICATION, "application", NULL, false},
-        {PROP_SECRET, "secret", NULL, true},            {PROP_CLIENT_NAME, "client-name", "confclient", false},
-        {PROP_CLIENT_VERSION, "client-version", CONFC_VERSION, false}, {PROP_TLS_CA, "tls-ca", NULL, false},
+        {PROP_ADDRESSES, "addresses", NULL, false},
+        {PROP_USER, "user", NULL, false},
+        {PROP_PASSWORD, "password", NULL, true},
+        {PROP_APPLICATION, "application", NULL, false},
+        {PROP_SECRET, "secret", NULL, true},
+        {PROP_CLIENT_NAME, "client-name", "confclient", false},
+        {PROP_CLIENT_VERSION, "client-version", CONFC_VERSION, false},
+        {PROP_TLS_CA, "tls-ca", NULL, false},
     };
     static const struct {
         guint id;
@@ -132,41 +136,48 @@ add_properties(GObjectClass *class)
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
         GParamFlags flags = texts[i].write_only ? G_PARAM_WRITABLE : G_PARAM_READWRITE;
-        g_object_class_install_property(class, texts[i].id,
-            g_param_spec_string(texts[i].name, NULL, NULL, texts[i].fallback, flags | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
+        g_object_class_install_property(
+            class, texts[i].id,
+            g_param_spec_string(texts[i].name, NULL, NULL, texts[i].fallback,
+                                flags | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
-        g_object_class_install_property(class, numbers[i].id,
+        g_object_class_install_property(
+            class, numbers[i].id,
             g_param_spec_uint(numbers[i].name, NULL, NULL, 0, numbers[i].maximum, numbers[i].fallback,
                               G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
-    g_object_class_install_property(class, PROP_REPLACE,
-        g_param_spec_boolean("replace", NULL, NULL, FALSE, G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
-    g_object_class_install_property(class, PROP_RECONNECT,
-        g_param_spec_boolean("reconnect", NULL, NULL, TRUE, G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
+    g_object_class_install_property(
+        class, PROP_REPLACE,
+        g_param_spec_boolean("replace", NULL, NULL, FALSE,
+                             G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
+    g_object_class_install_property(
+        class, PROP_RECONNECT,
+        g_param_spec_boolean("reconnect", NULL, NULL, TRUE,
+                             G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
 }
 
 static void
 add_signals(GType type)
 {
     guint *signals = confc_client_signals;
-    signals[CONFC_SIGNAL_CHANGES] =
-        g_signal_new("changes", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, JSON_TYPE_OBJECT);
-    signals[CONFC_SIGNAL_OBJECTS] =
-        g_signal_new("objects", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_INT64, JSON_TYPE_ARRAY);
-    signals[CONFC_SIGNAL_LOADED] =
-        g_signal_new("loaded", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_INT64, G_TYPE_INT64);
-    signals[CONFC_SIGNAL_RESET] =
-        g_signal_new("reset", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_INT64, G_TYPE_STRING);
-    signals[CONFC_SIGNAL_STATUS] =
-        g_signal_new("status", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, JSON_TYPE_OBJECT);
+    signals[CONFC_SIGNAL_CHANGES] = g_signal_new("changes", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                 G_TYPE_NONE, 1, JSON_TYPE_OBJECT);
+    signals[CONFC_SIGNAL_OBJECTS] = g_signal_new("objects", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                 G_TYPE_NONE, 2, G_TYPE_INT64, JSON_TYPE_ARRAY);
+    signals[CONFC_SIGNAL_LOADED] = g_signal_new("loaded", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                G_TYPE_NONE, 2, G_TYPE_INT64, G_TYPE_INT64);
+    signals[CONFC_SIGNAL_RESET] = g_signal_new("reset", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                               G_TYPE_NONE, 2, G_TYPE_INT64, G_TYPE_STRING);
+    signals[CONFC_SIGNAL_STATUS] = g_signal_new("status", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                G_TYPE_NONE, 1, JSON_TYPE_OBJECT);
     signals[CONFC_SIGNAL_ENDING] =
         g_signal_new("ending", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
-    signals[CONFC_SIGNAL_CONNECTED] =
-        g_signal_new("connected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_BOOLEAN);
-    signals[CONFC_SIGNAL_DISCONNECTED] =
-        g_signal_new("disconnected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_ERROR, G_TYPE_BOOLEAN);
-    signals[CONFC_SIGNAL_CHALLENGE] =
-        g_signal_new("challenge", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+    signals[CONFC_SIGNAL_CONNECTED] = g_signal_new("connected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                   G_TYPE_NONE, 1, G_TYPE_BOOLEAN);
+    signals[CONFC_SIGNAL_DISCONNECTED] = g_signal_new("disconnected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                                      NULL, G_TYPE_NONE, 2, G_TYPE_ERROR, G_TYPE_BOOLEAN);
+    signals[CONFC_SIGNAL_CHALLENGE] = g_signal_new("challenge", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                   G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -182,7 +193,8 @@ static void
 dispose(GObject *object)
 {
     ConfcClient *client = CONFC_CLIENT(object);
-    /* Pending calls, the connecting and the disconnecting hold a reference each, so none of them stands here. */
+    /* Pending calls, the connecting and the disconnecting hold a reference each, so none of them stands
+     * here. */
     confc_client_stop(client, NULL);
     confc_subscriptions_release(client);
     G_OBJECT_CLASS(confc_client_parent_class)->dispose(object);

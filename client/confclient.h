@@ -1,7 +1,8 @@
-/* confclient.h - the client library of confserv: log in, ask, be told of changes, keep a mirror, come back after a break.
+/* confclient.h - the client library of confserv: log in, ask, be told of changes, keep a mirror, come back
+ * after a break.
  *
- * Everything happens in the main context that was the thread's default when the client was made; signals are emitted
- * there, in the order of the server's lines.  The wire contract is docs/protocol.md. */
+ * Everything happens in the main context that was the thread's default when the client was made; signals
+ * are emitted there, in the order of the server's lines.  The wire contract is docs/protocol.md. */
 #pragma once
 
 #include <gio/gio.h>
@@ -48,7 +49,8 @@ G_BEGIN_DECLS
  * @CONFC_ERROR_QUEUE_FULL: too much is waiting to be sent
  * @CONFC_ERROR_UNSUPPORTED: not available in this release
  *
- * Codes below zero are the protocol's, those above the client's own.  confc_error_get_data() gives the protocol's data.
+ * Codes below zero are the protocol's, those above the client's own.  confc_error_get_data() gives the
+ * protocol's data.
  */
 typedef enum {
     CONFC_ERROR_PARSE = -32700,
@@ -121,13 +123,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfcSubscription, g_object_unref)
  * confc_client_new:
  * @addresses: "host:port,host:port"; an IPv6 address stands in brackets
  *
- * Properties, to be set before connecting: addresses, user, password, application, secret, client-name, client-version,
- * replace, tls-ca, reconnect, connect-timeout, request-timeout, addp-timeout, addp-remote-timeout (seconds).
+ * Properties, to be set before connecting: addresses, user, password, application, secret, client-name,
+ * client-version, replace, tls-ca, reconnect, connect-timeout, request-timeout, addp-timeout,
+ * addp-remote-timeout (seconds).
  *
- * Signals: `changes` (JsonObject), one complete transaction; `objects` (subscription id, JsonArray), `loaded`
- * (subscription id, revision); `reset` (revision, reason): forget everything and read anew; `status` (JsonObject);
- * `ending` (reason); `connected` (resumed); `disconnected` (GError, will-reconnect); `challenge` (prompt): answer with
- * confc_client_answer_challenge().
+ * Signals: `changes` (JsonObject), one complete transaction; `objects` (subscription id, JsonArray),
+ * `loaded` (subscription id, revision); `reset` (revision, reason): forget everything and read anew;
+ * `status` (JsonObject); `ending` (reason); `connected` (resumed); `disconnected` (GError, will-reconnect);
+ * `challenge` (prompt): answer with confc_client_answer_challenge().
  *
  * Returns: (transfer full): a client that is not connected yet
  */
@@ -140,10 +143,11 @@ CONFC_API ConfcClient *confc_client_new(const char *addresses);
  * @callback: (scope async): called when the session stands or no address gave one
  * @user_data: for @callback
  *
- * Tries each address once, in order, and logs in.  Later breaks are mended by themselves (property reconnect).
+ * Tries each address once, in order, and logs in.  Later breaks are mended by themselves (property
+ * reconnect).
  */
-CONFC_API void confc_client_connect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback,
-                                          gpointer user_data);
+CONFC_API void confc_client_connect_async(ConfcClient *client, GCancellable *cancellable,
+                                          GAsyncReadyCallback callback, gpointer user_data);
 CONFC_API gboolean confc_client_connect_finish(ConfcClient *client, GAsyncResult *result, GError **error);
 /**
  * confc_client_connect:
@@ -164,8 +168,8 @@ CONFC_API gboolean confc_client_connect(ConfcClient *client, GCancellable *cance
  *
  * Ends the session for good; pending requests end with CONFC_ERROR_LOST.
  */
-CONFC_API void confc_client_disconnect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback,
-                                             gpointer user_data);
+CONFC_API void confc_client_disconnect_async(ConfcClient *client, GCancellable *cancellable,
+                                             GAsyncReadyCallback callback, gpointer user_data);
 CONFC_API gboolean confc_client_disconnect_finish(ConfcClient *client, GAsyncResult *result, GError **error);
 /* The same, running the main context until it is over. */
 CONFC_API void confc_client_disconnect(ConfcClient *client);
@@ -179,11 +183,12 @@ CONFC_API void confc_client_disconnect(ConfcClient *client);
  * @callback: (scope async): called with the answer
  * @user_data: for @callback
  *
- * Requests may be made without waiting for earlier ones; they are sent in order.  While the client is reconnecting they
- * wait for the session.
+ * Requests may be made without waiting for earlier ones; they are sent in order.  While the client is
+ * reconnecting they wait for the session.
  */
-CONFC_API void confc_client_request_async(ConfcClient *client, const char *method, JsonNode *params, GCancellable *cancellable,
-                                          GAsyncReadyCallback callback, gpointer user_data);
+CONFC_API void confc_client_request_async(ConfcClient *client, const char *method, JsonNode *params,
+                                          GCancellable *cancellable, GAsyncReadyCallback callback,
+                                          gpointer user_data);
 /**
  * confc_client_request_finish:
  * @client: a client
@@ -205,8 +210,8 @@ CONFC_API JsonNode *confc_client_request_finish(ConfcClient *client, GAsyncResul
  *
  * Returns: (transfer full): the result
  */
-CONFC_API JsonNode *confc_client_request(ConfcClient *client, const char *method, JsonNode *params, GCancellable *cancellable,
-                                         GError **error);
+CONFC_API JsonNode *confc_client_request(ConfcClient *client, const char *method, JsonNode *params,
+                                         GCancellable *cancellable, GError **error);
 
 /* The answer to what signal `challenge` asked; false: nothing was asked. */
 CONFC_API gboolean confc_client_answer_challenge(ConfcClient *client, const char *response);
@@ -244,7 +249,7 @@ CONFC_API const char *confc_client_get_chain(ConfcClient *client);
  * @CONFC_SUBSCRIPTION_INITIAL: the present objects first (signals `objects`, `loaded`)
  * @CONFC_SUBSCRIPTION_MIRROR: as INITIAL, and the subscription keeps the objects up to date
  */
-typedef enum { /*< flags >*/
+typedef enum {
     CONFC_SUBSCRIPTION_NONE = 0,
     CONFC_SUBSCRIPTION_INITIAL = 1 << 0,
     CONFC_SUBSCRIPTION_MIRROR = 1 << 1,
@@ -252,25 +257,28 @@ typedef enum { /*< flags >*/
 
 #define CONFC_TYPE_SUBSCRIPTION (confc_subscription_get_type())
 CONFC_API GType confc_subscription_get_type(void);
-#define CONFC_SUBSCRIPTION(object) (G_TYPE_CHECK_INSTANCE_CAST((object), CONFC_TYPE_SUBSCRIPTION, ConfcSubscription))
+#define CONFC_SUBSCRIPTION(object) \
+    (G_TYPE_CHECK_INSTANCE_CAST((object), CONFC_TYPE_SUBSCRIPTION, ConfcSubscription))
 
 /**
  * confc_client_subscribe_async:
  * @client: a client
- * @scope: (nullable) (transfer none): types, objects, tenant, folder, since, as protocol.md 6 has them; %NULL: everything
+ * @scope: (nullable) (transfer none): types, objects, tenant, folder, since, as protocol.md 6 has them;
+ * %NULL: everything
  * @flags: what is wanted
  * @cancellable: (nullable): stops waiting
  * @callback: (scope async): called when the subscription stands
  * @user_data: for @callback
  *
- * The server tells a change once, however many subscriptions it matches.  A mirror therefore picks its changes by type
- * and dbid; one whose scope has a tenant or a folder must be the client's only subscription.
+ * The server tells a change once, however many subscriptions it matches.  A mirror therefore picks its
+ * changes by type and dbid; one whose scope has a tenant or a folder must be the client's only subscription.
  *
- * Signals of the subscription: `objects` (JsonArray), `loaded` (revision), `reset` (revision, reason): the mirror is
- * empty now and fills again; `closed` (GError): it could not be opened anew.
+ * Signals of the subscription: `objects` (JsonArray), `loaded` (revision), `reset` (revision, reason): the
+ * mirror is empty now and fills again; `closed` (GError): it could not be opened anew.
  */
-CONFC_API void confc_client_subscribe_async(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags,
-                                            GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+CONFC_API void confc_client_subscribe_async(ConfcClient *client, JsonObject *scope,
+                                            ConfcSubscriptionFlags flags, GCancellable *cancellable,
+                                            GAsyncReadyCallback callback, gpointer user_data);
 /**
  * confc_client_subscribe_finish:
  * @client: a client
@@ -279,7 +287,8 @@ CONFC_API void confc_client_subscribe_async(ConfcClient *client, JsonObject *sco
  *
  * Returns: (transfer full): the subscription; the client holds it too until it is closed
  */
-CONFC_API ConfcSubscription *confc_client_subscribe_finish(ConfcClient *client, GAsyncResult *result, GError **error);
+CONFC_API ConfcSubscription *confc_client_subscribe_finish(ConfcClient *client, GAsyncResult *result,
+                                                           GError **error);
 /**
  * confc_client_subscribe:
  * @client: a client
@@ -292,8 +301,9 @@ CONFC_API ConfcSubscription *confc_client_subscribe_finish(ConfcClient *client, 
  *
  * Returns: (transfer full): the subscription
  */
-CONFC_API ConfcSubscription *confc_client_subscribe(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags,
-                                                    GCancellable *cancellable, GError **error);
+CONFC_API ConfcSubscription *confc_client_subscribe(ConfcClient *client, JsonObject *scope,
+                                                    ConfcSubscriptionFlags flags, GCancellable *cancellable,
+                                                    GError **error);
 
 CONFC_API gint64 confc_subscription_get_id(ConfcSubscription *subscription);
 /* The revision at which it was opened. */
@@ -308,7 +318,8 @@ CONFC_API guint confc_subscription_get_count(ConfcSubscription *subscription);
  *
  * Returns: (transfer none) (nullable): the object as it is now, until the next turn of the main loop
  */
-CONFC_API JsonObject *confc_subscription_lookup(ConfcSubscription *subscription, const char *type, gint64 dbid);
+CONFC_API JsonObject *confc_subscription_lookup(ConfcSubscription *subscription, const char *type,
+                                                gint64 dbid);
 /**
  * confc_subscription_get_objects:
  * @subscription: one with a mirror
@@ -325,6 +336,7 @@ CONFC_API GPtrArray *confc_subscription_get_objects(ConfcSubscription *subscript
  */
 CONFC_API void confc_subscription_close_async(ConfcSubscription *subscription, GCancellable *cancellable,
                                               GAsyncReadyCallback callback, gpointer user_data);
-CONFC_API gboolean confc_subscription_close_finish(ConfcSubscription *subscription, GAsyncResult *result, GError **error);
+CONFC_API gboolean confc_subscription_close_finish(ConfcSubscription *subscription, GAsyncResult *result,
+                                                   GError **error);
 
 G_END_DECLS

@@ -1,8 +1,15 @@
-/* connect.c - finds a server that gives a session, and finds one again after a break: round after round through the
- * addresses, with a growing pause and jitter between rounds, so that a thousand clients do not come back in one instant. */
+/* connect.c - finds a server that gives a session, and finds one again after a break: round after round
+ * through the addresses, with a growing pause and jitter between rounds, so that a thousand clients do not
+ * come back in one instant. */
 #include "client-private.h"
 
-enum { LOGIN_EXTRA_S = 30, PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 30000, CLOSE_TIMEOUT_MS = 5000, STEADY_S = 10 };
+enum {
+    LOGIN_EXTRA_S = 30,
+    PAUSE_FIRST_MS = 500,
+    PAUSE_MAX_MS = 30000,
+    CLOSE_TIMEOUT_MS = 5000,
+    STEADY_S = 10
+};
 
 typedef struct {
     ConfcClient *client; /* a reference */
@@ -27,7 +34,8 @@ static gboolean close_timed_out(void *data);
 static void store_result(GObject *source, GAsyncResult *result, void *data);
 
 void
-confc_client_connect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+confc_client_connect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
 {
     g_return_if_fail(CONFC_IS_CLIENT(client));
     GTask *task = g_task_new(client, cancellable, callback, user_data);
@@ -67,7 +75,8 @@ confc_client_connect(ConfcClient *client, GCancellable *cancellable, GError **er
 }
 
 void
-confc_client_disconnect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+confc_client_disconnect_async(ConfcClient *client, GCancellable *cancellable, GAsyncReadyCallback callback,
+                              gpointer user_data)
 {
     g_return_if_fail(CONFC_IS_CLIENT(client));
     GTask *task = g_task_new(client, cancellable, callback, user_data);
@@ -142,7 +151,8 @@ confc_client_stop(ConfcClient *client, const GError *error)
 {
     bool is_told = client->ever_ready && client->state != CONFC_STATE_IDLE;
     g_autoptr(GError) why = error != NULL ? g_error_copy(error)
-        : g_error_new_literal(CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED, "The client was disconnected");
+                                          : g_error_new_literal(CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED,
+                                                                "The client was disconnected");
     g_object_ref(client);
     client->state = CONFC_STATE_IDLE;
     drop_attempt(client);
@@ -193,7 +203,8 @@ confc_client_attempt_failed(ConfcClient *client, const GError *error)
     }
     JsonNode *data = confc_error_get_data(why);
     if (data != NULL && JSON_NODE_HOLDS_OBJECT(data))
-        client->retry_after_ms = MAX(client->retry_after_ms, confc_json_integer(json_node_get_object(data), "retryAfter", 0) * 1000);
+        client->retry_after_ms = MAX(client->retry_after_ms,
+                                     confc_json_integer(json_node_get_object(data), "retryAfter", 0) * 1000);
     /* What a server said tells more than that another one could not be reached. */
     bool is_worse = client->last_error != NULL && why->code == CONFC_ERROR_CONNECT;
     if (!is_worse) {
@@ -217,7 +228,8 @@ confc_client_attempt_failed(ConfcClient *client, const GError *error)
 void
 confc_client_redial(ConfcClient *client)
 {
-    g_autoptr(GError) error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_LOST, "The connection is made anew");
+    g_autoptr(GError) error =
+        g_error_new_literal(CONFC_ERROR, CONFC_ERROR_LOST, "The connection is made anew");
     client->state = CONFC_STATE_CONNECTING;
     drop_attempt(client);
     confc_client_fail_calls(client, false, error);
@@ -235,16 +247,19 @@ static bool
 check_settings(ConfcClient *client, GError **error)
 {
     if (client->state != CONFC_STATE_IDLE || client->connect_task != NULL) {
-        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT, "The client is connected or connecting already");
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
+                            "The client is connected or connecting already");
         return false;
     }
     if (client->tls_ca != NULL) {
-        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED, "TLS is not available in this release");
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED,
+                            "TLS is not available in this release");
         return false;
     }
     if (client->application == NULL || (client->user == NULL) == (client->secret == NULL)) {
-        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
-                            "To log in, an application and either a user with password or a secret are needed");
+        g_set_error_literal(
+            error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
+            "To log in, an application and either a user with password or a secret are needed");
         return false;
     }
     g_clear_pointer(&client->addresses, g_ptr_array_unref);
@@ -276,13 +291,15 @@ dial(ConfcClient *client)
     ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
     client->state = CONFC_STATE_CONNECTING;
     client->dialing = g_cancellable_new();
-    client->timer = confc_client_add_timeout(client, MAX(client->connect_timeout, 1) * 1000, attempt_timed_out);
+    client->timer =
+        confc_client_add_timeout(client, MAX(client->connect_timeout, 1) * 1000, attempt_timed_out);
     g_autoptr(GSocketClient) dialer = g_socket_client_new();
     g_socket_client_set_enable_proxy(dialer, FALSE);
     Dial *data = g_new0(Dial, 1);
     data->client = g_object_ref(client);
     data->generation = client->generation;
-    g_socket_client_connect_to_host_async(dialer, address->host, address->port, client->dialing, dialed, data);
+    g_socket_client_connect_to_host_async(dialer, address->host, address->port, client->dialing, dialed,
+                                          data);
 }
 
 static void
@@ -291,13 +308,14 @@ dialed(GObject *source, GAsyncResult *result, void *data)
     g_autofree Dial *dialing = data;
     g_autoptr(ConfcClient) client = dialing->client;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GSocketConnection) connection = g_socket_client_connect_to_host_finish(G_SOCKET_CLIENT(source), result, &error);
+    g_autoptr(GSocketConnection) connection =
+        g_socket_client_connect_to_host_finish(G_SOCKET_CLIENT(source), result, &error);
     if (dialing->generation != client->generation)
         return;
     ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
     if (connection == NULL) {
-        g_autoptr(GError) why =
-            g_error_new(CONFC_ERROR, CONFC_ERROR_CONNECT, "Cannot connect to %s: %s", address->text, error->message);
+        g_autoptr(GError) why = g_error_new(CONFC_ERROR, CONFC_ERROR_CONNECT, "Cannot connect to %s: %s",
+                                            address->text, error->message);
         confc_client_attempt_failed(client, why);
         return;
     }
@@ -333,8 +351,8 @@ attempt_timed_out(void *data)
     ConfcClient *client = data;
     ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
     const char *what = client->state == CONFC_STATE_OPENING ? "no answer to the log-in" : "no connection";
-    g_autoptr(GError) error =
-        g_error_new(CONFC_ERROR, CONFC_ERROR_CONNECT, "Cannot connect to %s: %s in time", address->text, what);
+    g_autoptr(GError) error = g_error_new(CONFC_ERROR, CONFC_ERROR_CONNECT,
+                                          "Cannot connect to %s: %s in time", address->text, what);
     confc_client_attempt_failed(client, error);
     return G_SOURCE_REMOVE;
 }
@@ -350,7 +368,8 @@ pause_attempts(ConfcClient *client)
     guint least = client->attempt > 0 ? most / 2 : 0;
     guint pause = (guint)g_random_int_range((gint32)least, (gint32)most + 1);
     if (client->retry_after_ms > pause)
-        pause = (guint)MIN(client->retry_after_ms, PAUSE_MAX_MS) + (guint)g_random_int_range(0, PAUSE_FIRST_MS);
+        pause =
+            (guint)MIN(client->retry_after_ms, PAUSE_MAX_MS) + (guint)g_random_int_range(0, PAUSE_FIRST_MS);
     client->attempt++;
     client->timer = confc_client_add_timeout(client, pause, pause_is_over);
 }
@@ -364,12 +383,14 @@ pause_is_over(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Trying again would be answered the same, or do harm: a wrong password tried for ever makes the account pause. */
+/* Trying again would be answered the same, or do harm: a wrong password tried for ever makes the account
+ * pause. */
 static bool
 is_final(const GError *error)
 {
-    static const int codes[] = {CONFC_ERROR_LOGIN_REFUSED, CONFC_ERROR_NO_COMMON_PROTOCOL, CONFC_ERROR_INVALID_PARAMS,
-                                CONFC_ERROR_TLS_REQUIRED, CONFC_ERROR_CHALLENGE, CONFC_ERROR_UNSUPPORTED,
+    static const int codes[] = {CONFC_ERROR_LOGIN_REFUSED,   CONFC_ERROR_NO_COMMON_PROTOCOL,
+                                CONFC_ERROR_INVALID_PARAMS,  CONFC_ERROR_TLS_REQUIRED,
+                                CONFC_ERROR_CHALLENGE,       CONFC_ERROR_UNSUPPORTED,
                                 CONFC_ERROR_INVALID_REQUEST, CONFC_ERROR_NO_METHOD};
     for (unsigned i = 0; i < G_N_ELEMENTS(codes); i++) {
         if (g_error_matches(error, CONFC_ERROR, codes[i]))

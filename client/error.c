@@ -21,7 +21,9 @@ const char *
 confc_error_get_path(const GError *error)
 {
     JsonNode *data = confc_error_get_data(error);
-    return data != NULL && JSON_NODE_HOLDS_OBJECT(data) ? confc_json_string(json_node_get_object(data), "path") : NULL;
+    return data != NULL && JSON_NODE_HOLDS_OBJECT(data)
+               ? confc_json_string(json_node_get_object(data), "path")
+               : NULL;
 }
 
 GError *
@@ -31,7 +33,8 @@ confc_error_from_response(JsonObject *object)
     const char *message = confc_json_string(object, "message");
     if (code >= 0 || code < G_MININT)
         code = CONFC_ERROR_INTERNAL;
-    GError *error = g_error_new_literal(CONFC_ERROR, (int)code, message != NULL ? message : "The server gave no reason");
+    GError *error =
+        g_error_new_literal(CONFC_ERROR, (int)code, message != NULL ? message : "The server gave no reason");
     JsonNode *data = object != NULL ? json_object_get_member(object, "data") : NULL;
     if (data != NULL)
         confc_error_get_private(error)->data = json_node_ref(data);

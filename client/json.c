@@ -1,4 +1,5 @@
-/* json.c - JSON from the server: looked over before json-glib builds a tree of it, since that recurses with the nesting. */
+/* json.c - JSON from the server: looked over before json-glib builds a tree of it, since that recurses
+ * with the nesting. */
 #include "client-private.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@ JsonNode *
 confc_json_parse(const char *text, gsize size, GError **error)
 {
     if (size > CONFC_LINE_MAX) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is longer than %d bytes", CONFC_LINE_MAX);
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is longer than %d bytes",
+                    CONFC_LINE_MAX);
         return NULL;
     }
     if (!g_utf8_validate_len(text, size, NULL)) {
@@ -18,13 +20,15 @@ confc_json_parse(const char *text, gsize size, GError **error)
         return NULL;
     }
     if (!check_depth(text, size)) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is nested deeper than %d", CONFC_DEPTH_MAX);
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is nested deeper than %d",
+                    CONFC_DEPTH_MAX);
         return NULL;
     }
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     g_autoptr(GError) fault = NULL;
     if (!json_parser_load_from_data(parser, text, (gssize)size, &fault)) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid JSON: %s", fault->message);
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid JSON: %s",
+                    fault->message);
         return NULL;
     }
     JsonNode *root = json_parser_steal_root(parser);
@@ -37,14 +41,16 @@ const char *
 confc_json_string(JsonObject *object, const char *name)
 {
     JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : NULL;
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node)
+                                                                           : NULL;
 }
 
 gint64
 confc_json_integer(JsonObject *object, const char *name, gint64 fallback)
 {
     JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : fallback;
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node)
+                                                                          : fallback;
 }
 
 bool
@@ -68,8 +74,9 @@ confc_json_array(JsonObject *object, const char *name)
     return node != NULL ? json_node_get_array(node) : NULL;
 }
 
-/* json_node_copy() shares what is inside; a copy that may be changed needs one of each level.  Values from the parser are
- * immutable and may be shared, so only objects and arrays are rebuilt.  The depth is that of a line. */
+/* json_node_copy() shares what is inside; a copy that may be changed needs one of each level.  Values from
+ * the parser are immutable and may be shared, so only objects and arrays are rebuilt.  The depth is that
+ * of a line. */
 JsonNode *
 confc_json_copy(JsonNode *node)
 {
@@ -122,7 +129,8 @@ check_depth(const char *text, gsize size)
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
         } else if (c == '\'' || c == '/') {
-            /* json-glib takes 'strings' and comments, in which brackets would be miscounted; JSON has neither. */
+            /* json-glib takes 'strings' and comments, in which brackets would be miscounted; JSON has
+             * neither. */
             return false;
         }
     }

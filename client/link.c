@@ -1,7 +1,7 @@
 /* link.c - a connection that carries lines, one JSON text each.  Knows nothing of JSON-RPC.
  *
- * Reading goes by a pollable stream and stops while a line is being handled, so a slow user of the library slows the
- * server down and nothing piles up here.  What waits to be written has a bound. */
+ * Reading goes by a pollable stream and stops while a line is being handled, so a slow user of the library
+ * slows the server down and nothing piles up here.  What waits to be written has a bound. */
 #include "client-private.h"
 
 #include <netinet/in.h>
@@ -41,7 +41,8 @@ static void drop_sources(ConfcLink *link);
 static void link_unref(ConfcLink *link);
 
 ConfcLink *
-confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line, ConfcLinkClosedFunc closed, void *data)
+confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line,
+               ConfcLinkClosedFunc closed, void *data)
 {
     ConfcLink *link = g_new0(ConfcLink, 1);
     link->refs = 1;
@@ -72,7 +73,8 @@ confc_link_send(ConfcLink *link, GBytes *line, GError **error)
 {
     gsize size = g_bytes_get_size(line);
     if (size > CONFC_OUTPUT_MAX - link->output_size) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_QUEUE_FULL, "More than %d bytes wait to be sent to the server", CONFC_OUTPUT_MAX);
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_QUEUE_FULL,
+                    "More than %d bytes wait to be sent to the server", CONFC_OUTPUT_MAX);
         return false;
     }
     g_queue_push_tail(&link->output, g_bytes_ref(line));
@@ -119,7 +121,8 @@ read_some(ConfcLink *link)
     g_autoptr(GError) error = NULL;
     gsize before = link->input->len;
     g_byte_array_set_size(link->input, (guint)(before + READ_SIZE));
-    gssize count = g_pollable_input_stream_read_nonblocking(link->input_stream, link->input->data + before, READ_SIZE, NULL, &error);
+    gssize count = g_pollable_input_stream_read_nonblocking(link->input_stream, link->input->data + before,
+                                                            READ_SIZE, NULL, &error);
     g_byte_array_set_size(link->input, (guint)(before + (gsize)MAX(count, 0)));
     if (count > 0) {
         link->received_at = g_get_monotonic_time();
@@ -127,8 +130,9 @@ read_some(ConfcLink *link)
     }
     if (count < 0 && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
         return false;
-    fail(link, count == 0 ? g_error_new_literal(CONFC_ERROR, CONFC_ERROR_LOST, "The server closed the connection")
-                          : g_error_new(CONFC_ERROR, CONFC_ERROR_LOST, "The connection broke: %s", error->message));
+    fail(link, count == 0
+                   ? g_error_new_literal(CONFC_ERROR, CONFC_ERROR_LOST, "The server closed the connection")
+                   : g_error_new(CONFC_ERROR, CONFC_ERROR_LOST, "The connection broke: %s", error->message));
     return false;
 }
 
@@ -156,7 +160,8 @@ take_lines(ConfcLink *link)
         g_byte_array_remove_range(link->input, 0, (guint)begin);
     link->scanned = link->input->len;
     if (link->input->len > CONFC_LINE_MAX) {
-        fail(link, g_error_new(CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server sent a line of more than %d bytes", CONFC_LINE_MAX));
+        fail(link, g_error_new(CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                               "The server sent a line of more than %d bytes", CONFC_LINE_MAX));
         return false;
     }
     if (link->input->len == 0 && begin > KEEP_SIZE) {
@@ -170,7 +175,8 @@ take_lines(ConfcLink *link)
 static void
 watch_output(ConfcLink *link)
 {
-    if (link->output_source != NULL || link->failed_source != NULL || link->is_closed || g_queue_is_empty(&link->output))
+    if (link->output_source != NULL || link->failed_source != NULL || link->is_closed ||
+        g_queue_is_empty(&link->output))
         return;
     link->output_source = g_pollable_output_stream_create_source(link->output_stream, NULL);
     g_source_set_callback(link->output_source, G_SOURCE_FUNC(writable), link, NULL);
@@ -205,8 +211,8 @@ write_some(ConfcLink *link, GError **error)
         gsize size;
         const char *text = g_bytes_get_data(line, &size);
         g_autoptr(GError) fault = NULL;
-        gssize count = g_pollable_output_stream_write_nonblocking(link->output_stream, text + link->output_offset,
-                                                                  size - link->output_offset, NULL, &fault);
+        gssize count = g_pollable_output_stream_write_nonblocking(
+            link->output_stream, text + link->output_offset, size - link->output_offset, NULL, &fault);
         if (count < 0 && g_error_matches(fault, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
             return true;
         if (count < 0) {

@@ -1,5 +1,5 @@
-/* mirror.c - objects as the server last told them, by type and dbid.  An object is never changed in place: an update makes
- * a new one that shares what stayed the same, so whoever holds the old one may keep it. */
+/* mirror.c - objects as the server last told them, by type and dbid.  An object is never changed in place:
+ * an update makes a new one that shares what stayed the same, so whoever holds the old one may keep it. */
 #include "client-private.h"
 
 #include <string.h>
@@ -55,7 +55,8 @@ confc_mirror_put(ConfcMirror *mirror, JsonObject *object)
     if (type == NULL || dbid <= 0)
         return;
     JsonObject *present = confc_mirror_lookup(mirror, type, dbid);
-    if (present != NULL && confc_json_integer(present, "revision", 0) > confc_json_integer(object, "revision", 0))
+    if (present != NULL &&
+        confc_json_integer(present, "revision", 0) > confc_json_integer(object, "revision", 0))
         return;
     Key *key = g_new(Key, 1);
     *key = (Key){.dbid = dbid, .type = g_strdup(type)};
@@ -130,8 +131,10 @@ confc_mirror_update(JsonObject *before, JsonObject *schema, gint64 revision, Jso
         json_object_iter_init_ordered(&iter, patch);
     while (patch != NULL && json_object_iter_next_ordered(&iter, &name, &value)) {
         g_autoptr(JsonNode) merged = merge(json_object_get_member(after, name), value);
-        bool is_empty = merged == NULL || (JSON_NODE_HOLDS_OBJECT(merged) && json_object_get_size(json_node_get_object(merged)) == 0)
-            || (JSON_NODE_HOLDS_ARRAY(merged) && json_array_get_length(json_node_get_array(merged)) == 0);
+        bool is_empty =
+            merged == NULL ||
+            (JSON_NODE_HOLDS_OBJECT(merged) && json_object_get_size(json_node_get_object(merged)) == 0) ||
+            (JSON_NODE_HOLDS_ARRAY(merged) && json_array_get_length(json_node_get_array(merged)) == 0);
         /* An empty list and an empty map of sections are unset. */
         if (is_empty)
             json_object_remove_member(after, name);
@@ -234,8 +237,10 @@ edit_lists(JsonObject *object, JsonObject *schema, JsonObject *lists, bool is_ad
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         if (!JSON_NODE_HOLDS_ARRAY(value))
             continue;
-        const char *key = confc_json_string(find_field(schema, confc_json_string(object, "type"), name), "key");
-        JsonArray *edited = edit_list(confc_json_array(object, name), json_node_get_array(value), key, is_add);
+        const char *key =
+            confc_json_string(find_field(schema, confc_json_string(object, "type"), name), "key");
+        JsonArray *edited =
+            edit_list(confc_json_array(object, name), json_node_get_array(value), key, is_add);
         if (json_array_get_length(edited) > 0) {
             json_object_set_array_member(object, name, edited);
         } else {
@@ -272,7 +277,8 @@ static int
 find_item(GPtrArray *list, JsonNode *item, const char *key)
 {
     JsonNode *wanted = item;
-    if (key != NULL && JSON_NODE_HOLDS_OBJECT(item) && json_object_has_member(json_node_get_object(item), key))
+    if (key != NULL && JSON_NODE_HOLDS_OBJECT(item) &&
+        json_object_has_member(json_node_get_object(item), key))
         wanted = json_object_get_member(json_node_get_object(item), key);
     for (guint i = 0; i < list->len; i++) {
         JsonNode *node = g_ptr_array_index(list, i);

@@ -1,7 +1,8 @@
-/* notification.c - lines from the server: answers go to request.c, the rest is taken here and told by signals.
+/* notification.c - lines from the server: answers go to request.c, the rest is taken here and told by
+ * signals.
  *
- * A transaction may come in several lines; it counts, and is told, when its last line is there.  A break in between leaves
- * the client at the last complete one, from where it resumes. */
+ * A transaction may come in several lines; it counts, and is told, when its last line is there.  A break
+ * in between leaves the client at the last complete one, from where it resumes. */
 #include "client-private.h"
 
 static void take_request(ConfcClient *client, const char *method, JsonNode *id);
@@ -49,7 +50,8 @@ static void
 take_request(ConfcClient *client, const char *method, JsonNode *id)
 {
     if (!g_str_equal(method, "addp.poll")) {
-        confc_client_answer(client, id, "error", "{\"code\":-32601,\"message\":\"The client has no such method.\"}");
+        confc_client_answer(client, id, "error",
+                            "{\"code\":-32601,\"message\":\"The client has no such method.\"}");
         return;
     }
     g_autofree char *result = g_strdup_printf("{\"revision\":%" G_GINT64_FORMAT "}", client->revision);
@@ -129,7 +131,8 @@ gather(ConfcClient *client, JsonObject *params, gsize size)
         json_object_set_array_member(client->gathered, "changes", json_array_new());
         return;
     }
-    JsonArray *from = confc_json_array(params, "changes"), *to = confc_json_array(client->gathered, "changes");
+    JsonArray *from = confc_json_array(params, "changes"),
+              *to = confc_json_array(client->gathered, "changes");
     for (guint i = 0; i < json_array_get_length(from); i++)
         json_array_add_element(to, json_node_ref(json_array_get_element(from, i)));
 }
@@ -137,7 +140,8 @@ gather(ConfcClient *client, JsonObject *params, gsize size)
 static void
 tell_changes(ConfcClient *client, JsonObject *changes)
 {
-    confc_session_set_position(client, confc_json_integer(changes, "revision", 0), confc_json_string(changes, "chain"));
+    confc_session_set_position(client, confc_json_integer(changes, "revision", 0),
+                               confc_json_string(changes, "chain"));
     guint64 generation = client->generation;
     confc_subscriptions_apply(client, changes);
     if (generation == client->generation)
@@ -159,7 +163,8 @@ take_objects(ConfcClient *client, JsonObject *params)
 static void
 take_loaded(ConfcClient *client, JsonObject *params)
 {
-    gint64 id = confc_json_integer(params, "subscription", 0), revision = confc_json_integer(params, "revision", 0);
+    gint64 id = confc_json_integer(params, "subscription", 0),
+           revision = confc_json_integer(params, "revision", 0);
     ConfcSubscription *subscription = confc_client_find_subscription(client, id);
     if (subscription == NULL)
         return;

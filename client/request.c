@@ -1,5 +1,6 @@
-/* request.c - calls: numbered, sent in order, matched with their answers by number.  While the session is being taken up
- * again calls wait; those that were sent before the break fail, since what became of them is not known. */
+/* request.c - calls: numbered, sent in order, matched with their answers by number.  While the session is
+ * being taken up again calls wait; those that were sent before the break fail, since what became of them
+ * is not known. */
 #include "client-private.h"
 
 #include <string.h>
@@ -19,14 +20,15 @@ static void note_position(ConfcClient *client, JsonNode *result);
 static void store_result(GObject *source, GAsyncResult *result, void *data);
 
 void
-confc_client_request_async(ConfcClient *client, const char *method, JsonNode *params, GCancellable *cancellable,
-                           GAsyncReadyCallback callback, gpointer user_data)
+confc_client_request_async(ConfcClient *client, const char *method, JsonNode *params,
+                           GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
     g_return_if_fail(CONFC_IS_CLIENT(client) && method != NULL);
     GTask *task = g_task_new(client, cancellable, callback, user_data);
     g_task_set_source_tag(task, confc_client_request_async);
     if (params != NULL && !JSON_NODE_HOLDS_OBJECT(params)) {
-        g_task_return_new_error(task, CONFC_ERROR, CONFC_ERROR_ARGUMENT, "The params of a request are an object");
+        g_task_return_new_error(task, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
+                                "The params of a request are an object");
         g_object_unref(task);
         return;
     }
@@ -49,7 +51,8 @@ confc_client_request_finish(ConfcClient *client, GAsyncResult *result, GError **
 }
 
 JsonNode *
-confc_client_request(ConfcClient *client, const char *method, JsonNode *params, GCancellable *cancellable, GError **error)
+confc_client_request(ConfcClient *client, const char *method, JsonNode *params, GCancellable *cancellable,
+                     GError **error)
 {
     g_autoptr(GAsyncResult) result = NULL;
     confc_client_request_async(client, method, params, cancellable, store_result, &result);
@@ -59,7 +62,8 @@ confc_client_request(ConfcClient *client, const char *method, JsonNode *params, 
 }
 
 void
-confc_client_call(ConfcClient *client, const char *method, JsonNode *params, bool shows_position, ConfcCallFunc func, void *data)
+confc_client_call(ConfcClient *client, const char *method, JsonNode *params, bool shows_position,
+                  ConfcCallFunc func, void *data)
 {
     ConfcCall *call = call_new(client, method, params);
     call->func = func;
@@ -69,7 +73,8 @@ confc_client_call(ConfcClient *client, const char *method, JsonNode *params, boo
 }
 
 void
-confc_client_call_now(ConfcClient *client, const char *method, JsonNode *params, ConfcCallFunc func, void *data)
+confc_client_call_now(ConfcClient *client, const char *method, JsonNode *params, ConfcCallFunc func,
+                      void *data)
 {
     ConfcCall *call = call_new(client, method, params);
     call->func = func;
@@ -126,7 +131,8 @@ confc_client_take_response(ConfcClient *client, JsonObject *response)
     g_autoptr(GError) error = fault != NULL ? confc_error_from_response(fault) : NULL;
     JsonNode *result = error == NULL ? json_object_get_member(response, "result") : NULL;
     if (result == NULL && error == NULL)
-        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's answer has neither result nor error");
+        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                                    "The server's answer has neither result nor error");
     if (result != NULL && call->shows_position)
         note_position(client, result);
     finish(client, call, result, error);
@@ -136,7 +142,8 @@ void
 confc_client_answer(ConfcClient *client, JsonNode *id, const char *member, const char *json)
 {
     g_autofree char *id_text = json_to_string(id, FALSE);
-    g_autofree char *text = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"%s\":%s}\n", id_text, member, json);
+    g_autofree char *text =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"%s\":%s}\n", id_text, member, json);
     g_autoptr(GBytes) line = g_bytes_new(text, strlen(text));
     g_autoptr(GError) error = NULL;
     if (!confc_link_send(client->link, line, &error))
@@ -152,8 +159,9 @@ call_new(ConfcClient *client, const char *method, JsonNode *params)
     ConfcCall *call = g_new0(ConfcCall, 1);
     call->client = client;
     call->id = ++client->next_id;
-    char *text = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":%s,\"params\":%s}\n", call->id,
-                                 name_text, params_text);
+    char *text =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":%s,\"params\":%s}\n",
+                        call->id, name_text, params_text);
     call->line = g_bytes_new_take(text, strlen(text));
     if (client->request_timeout > 0)
         call->deadline = g_get_monotonic_time() + (gint64)client->request_timeout * G_USEC_PER_SEC;
@@ -174,7 +182,8 @@ submit(ConfcClient *client, ConfcCall *call)
     if (client->state == CONFC_STATE_IDLE || client->state == CONFC_STATE_CLOSING)
         error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED, "The client is not connected");
     else if (client->waiting.length >= CONFC_CALLS_MAX || size > CONFC_OUTPUT_MAX - client->waiting_size)
-        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_QUEUE_FULL, "Too many requests wait for the connection");
+        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_QUEUE_FULL,
+                                    "Too many requests wait for the connection");
     if (error != NULL) {
         finish(client, call, NULL, error);
         return;
@@ -189,7 +198,8 @@ send_call(ConfcClient *client, ConfcCall *call)
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) line = g_steal_pointer(&call->line);
     if (g_hash_table_size(client->calls) >= CONFC_CALLS_MAX)
-        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_QUEUE_FULL, "Too many requests are waiting for an answer");
+        error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_QUEUE_FULL,
+                                    "Too many requests are waiting for an answer");
     else
         confc_link_send(client->link, line, &error);
     if (error != NULL)
@@ -261,7 +271,8 @@ tick(void *data)
     }
     if (g_hash_table_size(client->calls) == 0 && g_queue_is_empty(&client->waiting))
         confc_client_clear_source(&client->tick);
-    g_autoptr(GError) error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_TIMEOUT, "The server did not answer in time");
+    g_autoptr(GError) error =
+        g_error_new_literal(CONFC_ERROR, CONFC_ERROR_TIMEOUT, "The server did not answer in time");
     for (unsigned i = 0; i < late->len; i++)
         finish(client, g_ptr_array_index(late, i), NULL, error);
     return client->tick != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;

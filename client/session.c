@@ -119,7 +119,8 @@ opened(ConfcClient *client, JsonNode *result, const GError *error, void *data)
     }
     if (!take_session(client, result))
         return;
-    confc_session_set_position(client, confc_json_integer(client->server, "revision", 0), confc_json_string(client->server, "chain"));
+    confc_session_set_position(client, confc_json_integer(client->server, "revision", 0),
+                               confc_json_string(client->server, "chain"));
     confc_client_ready(client, false, "session");
 }
 
@@ -151,7 +152,8 @@ resume(ConfcClient *client)
     if (client->chain != NULL)
         json_object_set_string_member(params, "chain", client->chain);
     json_object_set_array_member(params, "subscriptions",
-                                 client->resume_bare ? json_array_new() : confc_subscriptions_describe(client));
+                                 client->resume_bare ? json_array_new()
+                                                     : confc_subscriptions_describe(client));
     add_addp(client, params);
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), params);
     confc_client_call_now(client, "session.resume", node, resumed, NULL);
@@ -191,9 +193,9 @@ resumed(ConfcClient *client, JsonNode *result, const GError *error, void *data)
     confc_client_ready(client, true, is_bare ? "history" : NULL);
 }
 
-/* The session stands, but its subscriptions got numbers that nobody told.  It is taken up once more on another connection,
- * from the present revision and without subscriptions, which then are opened anew.  Where even that history is gone
- * (another database), the session is closed and a new one opened. */
+/* The session stands, but its subscriptions got numbers that nobody told.  It is taken up once more on
+ * another connection, from the present revision and without subscriptions, which then are opened anew.
+ * Where even that history is gone (another database), the session is closed and a new one opened. */
 static void
 history_is_gone(ConfcClient *client, const GError *error)
 {
@@ -224,10 +226,12 @@ take_session(ConfcClient *client, JsonNode *result)
 {
     JsonObject *object = JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
     JsonObject *server = confc_json_object(object, "server"), *account = confc_json_object(object, "account");
-    const char *token = confc_json_string(object, "session"), *environment = confc_json_string(server, "environment");
+    const char *token = confc_json_string(object, "session"),
+               *environment = confc_json_string(server, "environment");
     if (token == NULL || environment == NULL) {
-        g_autoptr(GError) error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_MALFORMED,
-                                                      "The server's answer to the log-in has no session or no environment");
+        g_autoptr(GError) error =
+            g_error_new_literal(CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                                "The server's answer to the log-in has no session or no environment");
         confc_client_attempt_failed(client, error);
         return false;
     }

@@ -1,7 +1,8 @@
-/* subscription.c - what the client listens to: opened by the user, carried over a break, opened anew where it cannot be.
+/* subscription.c - what the client listens to: opened by the user, carried over a break, opened anew where it
+ * cannot be.
  *
- * States: opening (its answer is awaited; a break ends it), open (has a number), unknown to the server (number 0: opened
- * anew as soon as the session stands), closed (not in the client's list). */
+ * States: opening (its answer is awaited; a break ends it), open (has a number), unknown to the server
+ * (number 0: opened anew as soon as the session stands), closed (not in the client's list). */
 #include "client-private.h"
 
 struct _ConfcSubscription {
@@ -26,8 +27,10 @@ enum { SIGNAL_OBJECTS, SIGNAL_LOADED, SIGNAL_RESET, SIGNAL_CLOSED, SIGNAL_COUNT 
 static guint signals[SIGNAL_COUNT];
 
 static GPtrArray *list_all(ConfcClient *client);
-static ConfcSubscription *subscription_new(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags);
-static bool check_combination(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags, GError **error);
+static ConfcSubscription *subscription_new(ConfcClient *client, JsonObject *scope,
+                                           ConfcSubscriptionFlags flags);
+static bool check_combination(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags,
+                              GError **error);
 static bool has_place(JsonObject *scope);
 static void open_at_server(ConfcSubscription *subscription, GTask *task, gint64 since);
 static void schema_came(ConfcClient *client, JsonNode *result, const GError *error, void *data);
@@ -47,8 +50,8 @@ static void finalize(GObject *object);
 G_DEFINE_TYPE(ConfcSubscription, confc_subscription, G_TYPE_OBJECT)
 
 void
-confc_client_subscribe_async(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags, GCancellable *cancellable,
-                             GAsyncReadyCallback callback, gpointer user_data)
+confc_client_subscribe_async(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags,
+                             GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
     g_return_if_fail(CONFC_IS_CLIENT(client));
     g_autoptr(GTask) task = g_task_new(client, cancellable, callback, user_data);
@@ -72,8 +75,8 @@ confc_client_subscribe_finish(ConfcClient *client, GAsyncResult *result, GError 
 }
 
 ConfcSubscription *
-confc_client_subscribe(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags, GCancellable *cancellable,
-                       GError **error)
+confc_client_subscribe(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags flags,
+                       GCancellable *cancellable, GError **error)
 {
     g_autoptr(GAsyncResult) result = NULL;
     confc_client_subscribe_async(client, scope, flags, cancellable, store_result, &result);
@@ -120,8 +123,8 @@ confc_subscription_get_objects(ConfcSubscription *subscription)
 }
 
 void
-confc_subscription_close_async(ConfcSubscription *subscription, GCancellable *cancellable, GAsyncReadyCallback callback,
-                               gpointer user_data)
+confc_subscription_close_async(ConfcSubscription *subscription, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data)
 {
     g_autoptr(GTask) task = g_task_new(subscription, cancellable, callback, user_data);
     g_task_set_source_tag(task, confc_subscription_close_async);
@@ -129,7 +132,8 @@ confc_subscription_close_async(ConfcSubscription *subscription, GCancellable *ca
     gint64 id = subscription->id;
     if (client != NULL)
         drop(subscription);
-    /* What the server does not have needs no closing; after a break it is not given to session.resume any more. */
+    /* What the server does not have needs no closing; after a break it is not given to session.resume any
+     * more. */
     if (client == NULL || id == 0 || client->state != CONFC_STATE_READY)
         g_task_return_boolean(task, TRUE);
     else
@@ -196,7 +200,8 @@ confc_subscriptions_reopen(ConfcClient *client, const char *reason, bool all)
     guint64 generation = client->generation;
     for (unsigned i = 0; i < list->len && generation == client->generation; i++) {
         ConfcSubscription *subscription = g_ptr_array_index(list, i);
-        if (subscription->is_opening || subscription->client == NULL || (!all && (subscription->id != 0 || subscription->is_reopening)))
+        if (subscription->is_opening || subscription->client == NULL ||
+            (!all && (subscription->id != 0 || subscription->is_reopening)))
             continue;
         gint64 old = subscription->id;
         subscription->id = 0;
@@ -270,12 +275,14 @@ confc_subscription_class_init(ConfcSubscriptionClass *class)
 {
     GType type = G_OBJECT_CLASS_TYPE(class);
     class->finalize = finalize;
-    signals[SIGNAL_OBJECTS] =
-        g_signal_new("objects", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, JSON_TYPE_ARRAY);
-    signals[SIGNAL_LOADED] = g_signal_new("loaded", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_INT64);
-    signals[SIGNAL_RESET] =
-        g_signal_new("reset", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_INT64, G_TYPE_STRING);
-    signals[SIGNAL_CLOSED] = g_signal_new("closed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
+    signals[SIGNAL_OBJECTS] = g_signal_new("objects", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                           G_TYPE_NONE, 1, JSON_TYPE_ARRAY);
+    signals[SIGNAL_LOADED] =
+        g_signal_new("loaded", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_INT64);
+    signals[SIGNAL_RESET] = g_signal_new("reset", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                                         2, G_TYPE_INT64, G_TYPE_STRING);
+    signals[SIGNAL_CLOSED] =
+        g_signal_new("closed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
 }
 
 static void
@@ -337,7 +344,8 @@ check_combination(ConfcClient *client, JsonObject *scope, ConfcSubscriptionFlags
 static bool
 has_place(JsonObject *scope)
 {
-    return scope != NULL && (json_object_has_member(scope, "tenant") || json_object_has_member(scope, "folder"));
+    return scope != NULL &&
+           (json_object_has_member(scope, "tenant") || json_object_has_member(scope, "folder"));
 }
 
 static void
@@ -361,7 +369,8 @@ static void
 schema_came(ConfcClient *client, JsonNode *result, const GError *error, void *data)
 {
     Opening *opening = data;
-    JsonObject *schema = result != NULL && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
+    JsonObject *schema =
+        result != NULL && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
     if (error != NULL) {
         open_failed(opening, error);
         return;
@@ -385,7 +394,8 @@ send_open(Opening *opening)
         json_object_set_boolean_member(params, "initial", TRUE);
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), params);
     if (subscription->client == NULL) {
-        g_autoptr(GError) error = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED, "The subscription was closed");
+        g_autoptr(GError) error =
+            g_error_new_literal(CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED, "The subscription was closed");
         open_failed(opening, error);
         return;
     }
@@ -397,8 +407,10 @@ opened(ConfcClient *client, JsonNode *result, const GError *error, void *data)
 {
     Opening *opening = data;
     ConfcSubscription *subscription = opening->subscription;
-    JsonObject *answer = result != NULL && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
-    gint64 id = confc_json_integer(answer, "subscription", 0), revision = confc_json_integer(answer, "revision", 0);
+    JsonObject *answer =
+        result != NULL && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
+    gint64 id = confc_json_integer(answer, "subscription", 0),
+           revision = confc_json_integer(answer, "revision", 0);
     if (error != NULL) {
         open_failed(opening, error);
         return;
@@ -427,7 +439,8 @@ open_failed(Opening *opening, const GError *error)
 {
     ConfcSubscription *subscription = opening->subscription;
     ConfcClient *client = subscription->client;
-    bool is_broken = client != NULL && client->state != CONFC_STATE_IDLE && opening->generation != client->generation;
+    bool is_broken =
+        client != NULL && client->state != CONFC_STATE_IDLE && opening->generation != client->generation;
     subscription->is_reopening = false;
     if (opening->task != NULL) {
         drop(subscription);
@@ -469,7 +482,8 @@ drop(ConfcSubscription *subscription)
 static bool
 belongs(ConfcSubscription *subscription, const char *type, gint64 dbid)
 {
-    JsonArray *types = confc_json_array(subscription->scope, "types"), *objects = confc_json_array(subscription->scope, "objects");
+    JsonArray *types = confc_json_array(subscription->scope, "types"),
+              *objects = confc_json_array(subscription->scope, "objects");
     bool fits = types == NULL;
     for (guint i = 0; !fits && i < json_array_get_length(types); i++)
         fits = g_strcmp0(json_array_get_string_element(types, i), type) == 0;
@@ -478,7 +492,8 @@ belongs(ConfcSubscription *subscription, const char *type, gint64 dbid)
     for (guint i = 0; i < json_array_get_length(objects); i++) {
         JsonNode *node = json_array_get_element(objects, i);
         JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-        if (confc_json_integer(object, "dbid", 0) == dbid && g_strcmp0(confc_json_string(object, "type"), type) == 0)
+        if (confc_json_integer(object, "dbid", 0) == dbid &&
+            g_strcmp0(confc_json_string(object, "type"), type) == 0)
             return true;
     }
     return false;
@@ -493,7 +508,8 @@ apply(ConfcSubscription *subscription, gint64 revision, JsonArray *changes)
         const char *type = confc_json_string(change, "type");
         if (type == NULL || !belongs(subscription, type, confc_json_integer(change, "dbid", 0)))
             continue;
-        bool is_known = confc_mirror_apply(subscription->mirror, subscription->client->schema, revision, change);
+        bool is_known =
+            confc_mirror_apply(subscription->mirror, subscription->client->schema, revision, change);
         if (is_known || subscription->is_loading)
             continue;
         /* The mirror lacks what the server thinks it has.  It is read anew rather than trusted. */
@@ -515,7 +531,8 @@ close_at_server(ConfcClient *client, gint64 id, GTask *task)
     g_autoptr(JsonObject) params = json_object_new();
     json_object_set_int_member(params, "subscription", id);
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), params);
-    confc_client_call(client, "subscription.close", node, false, closed, task != NULL ? g_object_ref(task) : NULL);
+    confc_client_call(client, "subscription.close", node, false, closed,
+                      task != NULL ? g_object_ref(task) : NULL);
 }
 
 static void

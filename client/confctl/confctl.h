@@ -1,9 +1,9 @@
 /* confctl.h - the parts of confctl among themselves.
  *
- * main.c reads the command line and finds the command; context.c holds the connection and asks the server; output.c
- * prints; schema.c knows types and fields; place.c turns paths into numbers and numbers into paths; value.c turns text
- * into values.  The commands are in *-commands.c, watch.c, export.c, apply.c and import.c; the latter two share file.c
- * (the file) and plan.c (what has to be done). */
+ * main.c reads the command line and finds the command; context.c holds the connection and asks the server;
+ * output.c prints; schema.c knows types and fields; place.c turns paths into numbers and numbers into
+ * paths; value.c turns text into values.  The commands are in *-commands.c, watch.c, export.c, apply.c and
+ * import.c; the latter two share file.c (the file) and plan.c (what has to be done). */
 #pragma once
 
 #include "confclient.h"
@@ -26,13 +26,13 @@ typedef struct {
 
 typedef struct {
     CtlOptions options;
-    bool json;    /* -o json */
-    bool colour;  /* standard output is a terminal that wants it */
+    bool json;   /* -o json */
+    bool colour; /* standard output is a terminal that wants it */
     ConfcClient *client;
     char *password;
-    JsonObject *schema;  /* {"types":[...]}; NULL: not asked yet */
-    GHashTable *types;   /* name → JsonObject of the schema */
-    GHashTable *places;  /* "type/dbid" → CtlPlace */
+    JsonObject *schema; /* {"types":[...]}; NULL: not asked yet */
+    GHashTable *types;  /* name → JsonObject of the schema */
+    GHashTable *places; /* "type/dbid" → CtlPlace */
 } Ctl;
 
 typedef struct {
@@ -63,15 +63,19 @@ char *ctl_prompt_secret(const char *prompt, GError **error);
 void ctl_wipe(char **secret);
 /* Takes params (NULL: none).  The result as an object. */
 JsonObject *ctl_request(Ctl *ctl, const char *method, JsonObject *params, GError **error);
-/* Many at once; `each` is called in order of the answers, with result or error.  False from it ends the rest. */
-typedef bool (*CtlAnswerFunc)(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error);
-bool ctl_request_many(Ctl *ctl, const char *method, GPtrArray *params, CtlAnswerFunc each, void *data, GError **error);
+/* Many at once; `each` is called in order of the answers, with result or error.  False from it ends the
+ * rest. */
+typedef bool (*CtlAnswerFunc)(unsigned index, JsonObject *result, const GError *failure, void *data,
+                              GError **error);
+bool ctl_request_many(Ctl *ctl, const char *method, GPtrArray *params, CtlAnswerFunc each, void *data,
+                      GError **error);
 /* Page by page; `each` may ask the server itself.  Takes filter; type, filter and fields may be NULL. */
 typedef bool (*CtlPageFunc)(JsonArray *objects, void *data, GError **error);
-bool ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields, CtlPageFunc each, void *data,
-              GError **error);
+bool ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields, CtlPageFunc each,
+              void *data, GError **error);
 /* All of them; for what fits in memory. */
-GPtrArray *ctl_list_all(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields, GError **error);
+GPtrArray *ctl_list_all(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields,
+                        GError **error);
 
 /* ---- json.c ---- */
 const char *ctl_string(JsonObject *object, const char *name);
@@ -137,7 +141,7 @@ JsonArray *ctl_field_targets(JsonObject *field);
 
 /* ---- place.c ---- */
 typedef struct {
-    char *name;        /* NULL: not there, or not readable */
+    char *name; /* NULL: not there, or not readable */
     char *type;
     gint64 dbid, tenant, folder;
 } CtlPlace;
@@ -172,7 +176,8 @@ JsonObject *ctl_reference(const char *type, gint64 dbid);
 /* Turns a reference as written into what the server takes.  `field`: of kind ref.  NULL: *error. */
 typedef JsonNode *(*CtlReferenceFunc)(JsonObject *field, const char *text, void *data, GError **error);
 /* A value as files have it (references as paths) to the wire, and back. */
-JsonNode *ctl_value_to_wire(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data, GError **error);
+JsonNode *ctl_value_to_wire(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data,
+                            GError **error);
 JsonNode *ctl_value_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value);
 /* Text of the command line, of this field, as files have it. */
 JsonNode *ctl_value_parse(JsonObject *field, const char *text, GError **error);
@@ -188,6 +193,7 @@ void ctl_edit_init(CtlEdit *edit);
 void ctl_edit_clear(CtlEdit *edit);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CtlEdit, ctl_edit_clear)
 /* Splits at the first '='; *operation is '=', '+', '-' or '!'. */
-bool ctl_assignment_split(const char *text, char **field, char *operation, const char **value, GError **error);
+bool ctl_assignment_split(const char *text, char **field, char *operation, const char **value,
+                          GError **error);
 /* Steps of a field path: `~1` is `/`, `~0` is `~`. */
 char **ctl_field_steps(const char *path);

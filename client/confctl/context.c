@@ -52,20 +52,23 @@ ctl_connect(Ctl *ctl, GError **error)
     if (options->profile == NULL && !load_profile(ctl, error))
         return false;
     if (options->tls_ca != NULL) {
-        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "--tls-ca needs TLS, which is not available in this release");
+        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
+                            "--tls-ca needs TLS, which is not available in this release");
         return false;
     }
     if (options->server == NULL || options->user == NULL) {
         g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "No %s was given: use %s, or a profile",
                     options->server == NULL ? "server" : "user",
-                    options->server == NULL ? "--server HOST:PORT or CONFCTL_SERVER" : "--user NAME or CONFCTL_USER");
+                    options->server == NULL ? "--server HOST:PORT or CONFCTL_SERVER"
+                                            : "--user NAME or CONFCTL_USER");
         return false;
     }
     if (!find_password(ctl, error))
         return false;
     ctl->client = confc_client_new(options->server);
     g_object_set(ctl->client, "user", options->user, "password", ctl->password, "application",
-                 options->application != NULL ? options->application : "confctl", "client-name", "confctl", NULL);
+                 options->application != NULL ? options->application : "confctl", "client-name", "confctl",
+                 NULL);
     if (isatty(STDIN_FILENO))
         g_signal_connect(ctl->client, "challenge", G_CALLBACK(answer_challenge), ctl);
     if (!confc_client_connect(ctl->client, NULL, error))
@@ -88,8 +91,9 @@ ctl_clear(Ctl *ctl)
     g_clear_pointer(&ctl->places, g_hash_table_unref);
     g_clear_pointer(&ctl->schema, json_object_unref);
     ctl_wipe(&ctl->password);
-    char **texts[] = {&ctl->options.server, &ctl->options.user, &ctl->options.password_file, &ctl->options.application,
-                      &ctl->options.tls_ca, &ctl->options.profile, &ctl->options.output};
+    char **texts[] = {&ctl->options.server,      &ctl->options.user,   &ctl->options.password_file,
+                      &ctl->options.application, &ctl->options.tls_ca, &ctl->options.profile,
+                      &ctl->options.output};
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         g_clear_pointer(texts[i], g_free);
 }
@@ -107,8 +111,8 @@ ctl_read_secret_file(const char *file, GError **error)
     fclose(stream);
     gsize size = is_read ? strcspn(line, "\r\n") : 0;
     if (size == 0 || size > SECRET_MAX) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "The first line of %s must hold the password, of at most %d bytes", file,
-                    SECRET_MAX);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE,
+                    "The first line of %s must hold the password, of at most %d bytes", file, SECRET_MAX);
         return NULL;
     }
     char *secret = g_strndup(line, size);
@@ -122,7 +126,8 @@ ctl_prompt_secret(const char *prompt, GError **error)
     struct termios shown, hidden;
     char line[SECRET_MAX + 2];
     if (tcgetattr(STDIN_FILENO, &shown) != 0) {
-        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "There is no terminal to ask for a password on");
+        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
+                            "There is no terminal to ask for a password on");
         return NULL;
     }
     fputs(prompt, stderr);
@@ -164,7 +169,8 @@ ctl_request(Ctl *ctl, const char *method, JsonObject *params, GError **error)
 }
 
 bool
-ctl_request_many(Ctl *ctl, const char *method, GPtrArray *params, CtlAnswerFunc each, void *data, GError **error)
+ctl_request_many(Ctl *ctl, const char *method, GPtrArray *params, CtlAnswerFunc each, void *data,
+                 GError **error)
 {
     Many many = {.ctl = ctl, .method = method, .params = params, .each = each, .data = data};
     send_more(&many);
@@ -177,7 +183,8 @@ ctl_request_many(Ctl *ctl, const char *method, GPtrArray *params, CtlAnswerFunc 
 }
 
 bool
-ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields, CtlPageFunc each, void *data, GError **error)
+ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fields, CtlPageFunc each,
+         void *data, GError **error)
 {
     g_autoptr(JsonNode) filter_node = filter != NULL ? ctl_node_object(filter) : NULL;
     g_autofree char *cursor = NULL;
@@ -273,7 +280,7 @@ find_password(Ctl *ctl, GError **error)
         ctl->password = ctl_prompt_secret(prompt, error);
     } else {
         g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
-                            "No password: use --password-file FILE or CONFCTL_PASSWORD_FILE, or call confctl from a terminal");
+                            "No password: use --password-file FILE or CONFCTL_PASSWORD_FILE, or a terminal");
     }
     return ctl->password != NULL;
 }
@@ -294,7 +301,8 @@ send_more(Many *many)
     while (many->error == NULL && many->sent < many->params->len && many->sent - many->answered < WINDOW) {
         One *one = g_new(One, 1);
         *one = (One){.many = many, .index = many->sent};
-        g_autoptr(JsonNode) node = ctl_node_object(json_object_ref(g_ptr_array_index(many->params, many->sent)));
+        g_autoptr(JsonNode) node =
+            ctl_node_object(json_object_ref(g_ptr_array_index(many->params, many->sent)));
         many->sent++;
         confc_client_request_async(many->ctl->client, many->method, node, NULL, one_answered, one);
     }

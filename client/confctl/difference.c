@@ -6,9 +6,9 @@ static JsonNode *merge_patch(JsonObject *present, JsonObject *wanted);
 static bool
 is_unset(JsonNode *node)
 {
-    return node == NULL || JSON_NODE_HOLDS_NULL(node)
-        || (JSON_NODE_HOLDS_ARRAY(node) && json_array_get_length(json_node_get_array(node)) == 0)
-        || (JSON_NODE_HOLDS_OBJECT(node) && json_object_get_size(json_node_get_object(node)) == 0);
+    return node == NULL || JSON_NODE_HOLDS_NULL(node) ||
+           (JSON_NODE_HOLDS_ARRAY(node) && json_array_get_length(json_node_get_array(node)) == 0) ||
+           (JSON_NODE_HOLDS_OBJECT(node) && json_object_get_size(json_node_get_object(node)) == 0);
 }
 
 JsonNode *
@@ -45,11 +45,14 @@ merge_patch(JsonObject *present, JsonObject *wanted)
         JsonNode *before = json_object_get_member(present, name);
         if (before != NULL && json_node_equal(before, value))
             continue;
-        bool are_sections = before != NULL && JSON_NODE_HOLDS_OBJECT(before) && JSON_NODE_HOLDS_OBJECT(value)
-            && !json_object_has_member(json_node_get_object(value), "dbid");
+        bool are_sections = before != NULL && JSON_NODE_HOLDS_OBJECT(before) &&
+                            JSON_NODE_HOLDS_OBJECT(value) &&
+                            !json_object_has_member(json_node_get_object(value), "dbid");
         /* Two levels at most: sections, keys. */
-        json_object_set_member(patch, name, are_sections ? merge_patch(json_node_get_object(before), json_node_get_object(value))
-                                                         : json_node_copy(value));
+        json_object_set_member(patch, name,
+                               are_sections
+                                   ? merge_patch(json_node_get_object(before), json_node_get_object(value))
+                                   : json_node_copy(value));
     }
     return ctl_node_object(patch);
 }
@@ -57,8 +60,8 @@ merge_patch(JsonObject *present, JsonObject *wanted)
 void
 ctl_difference_print(const char *path, JsonNode *present, JsonNode *patch)
 {
-    if (JSON_NODE_HOLDS_OBJECT(patch) && present != NULL && JSON_NODE_HOLDS_OBJECT(present)
-        && !json_object_has_member(json_node_get_object(patch), "dbid")) {
+    if (JSON_NODE_HOLDS_OBJECT(patch) && present != NULL && JSON_NODE_HOLDS_OBJECT(present) &&
+        !json_object_has_member(json_node_get_object(patch), "dbid")) {
         JsonObjectIter iter;
         const char *name;
         JsonNode *value;

@@ -6,7 +6,7 @@
 
 typedef struct {
     Ctl *ctl;
-    gint64 revision;  /* at the first page */
+    gint64 revision; /* at the first page */
     gint64 done;
     CtlProgress progress;
     GPtrArray *lines; /* PathLine, while tenants or folders are gathered; NULL: written at once */
@@ -36,7 +36,8 @@ static void line_free(void *data);
 
 static gboolean with_permissions;
 const GOptionEntry ctl_export_options[] = {
-    {"permissions", 0, 0, G_OPTION_ARG_NONE, &with_permissions, "Own lists of rights too, where they may be read", NULL},
+    {"permissions", 0, 0, G_OPTION_ARG_NONE, &with_permissions,
+     "Own lists of rights too, where they may be read", NULL},
     {NULL},
 };
 
@@ -67,14 +68,16 @@ ctl_run_export(Ctl *ctl, char **arguments, unsigned count, GError **error)
         fine = export_page(one, &export, error);
     }
     bool is_single = root != NULL && json_object_get_size(scope) == 0;
-    fine = fine && (is_single || only != NULL || (export_containers(&export, "tenant", scope, error)
-                                                 && export_containers(&export, "folder", scope, error)));
+    fine = fine && (is_single || only != NULL ||
+                    (export_containers(&export, "tenant", scope, error) &&
+                     export_containers(&export, "folder", scope, error)));
     JsonArray *types = ctl_types(ctl);
     for (unsigned i = 0; fine && !is_single && i < json_array_get_length(types); i++) {
         const char *type = ctl_string(ctl_array_object(types, i), "type");
         bool is_container = strcmp(type, "tenant") == 0 || strcmp(type, "folder") == 0;
         if (only != NULL && strcmp(only, type) == 0)
-            fine = is_container ? export_containers(&export, type, scope, error) : export_type(&export, type, scope, error);
+            fine = is_container ? export_containers(&export, type, scope, error)
+                                : export_type(&export, type, scope, error);
         else if (only == NULL && !is_container)
             fine = export_type(&export, type, scope, error);
     }
@@ -83,12 +86,13 @@ ctl_run_export(Ctl *ctl, char **arguments, unsigned count, GError **error)
     gint64 revision = ctl_integer(after, "revision", export.revision);
     if (after != NULL && revision != export.revision)
         ctl_warn("there were changes meanwhile: the export shows some objects at revision %" G_GINT64_FORMAT
-                 ", others up to %" G_GINT64_FORMAT, export.revision, revision);
+                 ", others up to %" G_GINT64_FORMAT,
+                 export.revision, revision);
     return after != NULL;
 }
 
-/* A folder holds what is below it; a tenant all that belongs to it and to those below; anything else itself.  *root is
- * written first, unless the scope holds it. */
+/* A folder holds what is below it; a tenant all that belongs to it and to those below; anything else
+ * itself.  *root is written first, unless the scope holds it. */
 static bool
 find_scope(Ctl *ctl, const char *what, JsonObject **scope, JsonObject **root, GError **error)
 {
@@ -201,8 +205,8 @@ make_line(Ctl *ctl, JsonObject *object)
     return line;
 }
 
-/* A number in place of a path would be another object on another server; and a list without one of its members would take
- * that one away when it is applied. */
+/* A number in place of a path would be another object on another server; and a list without one of its
+ * members would take that one away when it is applied. */
 static bool
 is_readable(JsonObject *field, JsonNode *value)
 {
@@ -219,13 +223,14 @@ note_unreadable(JsonObject *field, const char *text, void *data, GError **error)
     return ctl_node_integer(0);
 }
 
-/* Where an object lies the path says; secrets and what the server works out by itself cannot be set.  When a password was
- * set is nothing without the password, and to set it back would end the person's sessions. */
+/* Where an object lies the path says; secrets and what the server works out by itself cannot be set.  When
+ * a password was set is nothing without the password, and to set it back would end the person's sessions. */
 static bool
 is_left_out(const char *type, const char *name, JsonObject *field)
 {
-    return field == NULL || ctl_member_is_head(name) || ctl_field_is(field, "secret") || json_object_has_member(field, "computed")
-        || (strcmp(type, "person") == 0 && strcmp(name, "passwordChanged") == 0);
+    return field == NULL || ctl_member_is_head(name) || ctl_field_is(field, "secret") ||
+           json_object_has_member(field, "computed") ||
+           (strcmp(type, "person") == 0 && strcmp(name, "passwordChanged") == 0);
 }
 
 static bool
@@ -243,7 +248,8 @@ add_permissions(Ctl *ctl, GPtrArray *lines, JsonArray *objects, GError **error)
         JsonArray *entries = ctl_array(g_ptr_array_index(lines, i), "permissions");
         for (unsigned e = 0; entries != NULL && e < json_array_get_length(entries); e++) {
             JsonObject *account = ctl_object(ctl_array_object(entries, e), "account");
-            g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"), ctl_integer(account, "dbid", 0)));
+            g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"),
+                                                  ctl_integer(account, "dbid", 0)));
         }
     }
     if (!ctl_place_want(ctl, keys, error))
@@ -252,8 +258,10 @@ add_permissions(Ctl *ctl, GPtrArray *lines, JsonArray *objects, GError **error)
         JsonArray *entries = ctl_array(g_ptr_array_index(lines, i), "permissions"), *named = json_array_new();
         bool is_whole = true;
         for (unsigned e = 0; entries != NULL && e < json_array_get_length(entries); e++) {
-            JsonObject *entry = ctl_array_object(entries, e), *account = ctl_object(entry, "account"), *shown = json_object_new();
-            g_autofree char *path = ctl_place_path(ctl, ctl_string(account, "type"), ctl_integer(account, "dbid", 0));
+            JsonObject *entry = ctl_array_object(entries, e), *account = ctl_object(entry, "account"),
+                       *shown = json_object_new();
+            g_autofree char *path =
+                ctl_place_path(ctl, ctl_string(account, "type"), ctl_integer(account, "dbid", 0));
             is_whole = is_whole && path[0] == '/';
             json_object_set_string_member(shown, "account", path);
             json_object_set_member(shown, "rights", json_object_dup_member(entry, "rights"));
@@ -277,8 +285,8 @@ take_list(unsigned index, JsonObject *result, const GError *failure, void *data,
 {
     JsonObject *line = g_ptr_array_index((GPtrArray *)data, index);
     JsonArray *entries = ctl_array(result, "entries");
-    bool is_hidden = g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_PERMITTED)
-        || g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_FOUND);
+    bool is_hidden = g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_PERMITTED) ||
+                     g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_FOUND);
     if (failure != NULL && !is_hidden) {
         g_propagate_error(error, g_error_copy(failure));
         return false;
@@ -309,7 +317,8 @@ static int
 compare_lines(const void *a, const void *b)
 {
     const PathLine *left = *(PathLine *const *)a, *right = *(PathLine *const *)b;
-    return left->steps != right->steps ? (left->steps < right->steps ? -1 : 1) : strcmp(left->path, right->path);
+    return left->steps != right->steps ? (left->steps < right->steps ? -1 : 1)
+                                       : strcmp(left->path, right->path);
 }
 
 static void

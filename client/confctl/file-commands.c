@@ -11,22 +11,24 @@ static bool send(CtlPlan *plan, GError **error);
 
 static gboolean dry_run;
 const GOptionEntry ctl_apply_options[] = {
-    {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, "Show the plan and ask the server about it, change nothing", NULL},
+    {"dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run,
+     "Show the plan and ask the server about it, change nothing", NULL},
     {NULL},
 };
 
 const CtlCommand ctl_file_commands[] = {
     {"export", "[PATH|TYPE]", "Writes objects as JSON Lines to standard output",
-     "All that you may read, or a type, or what lies at and below PATH; in an order in which import can take it.\n"
+     "All that you may read, or a type, or what lies at and below PATH; in an order that import can take.\n"
      "References are written as paths.  Passwords and secrets are not in it.",
      ctl_export_options, 0, 1, ctl_run_export},
     {"apply", "FILE", "Makes the server match a file, in one transaction",
-     "Each line is an object: {\"type\",\"path\",fields...}.  Fields that are not named stay as they are, null unsets.\n"
-     "\"permissions\":[{\"account\":PATH,\"rights\":[...]}] gives it an own list of rights, null lets it inherit.\n"
+     "Each line is an object: {\"type\",\"path\",fields...}.  Fields that are not named stay as they are,\n"
+     "null unsets.  \"permissions\":[{\"account\":PATH,\"rights\":[...]}] gives it an own list of rights, null\n"
+     "lets it inherit.  "
      "\"$delete\":true deletes.  Shows what it does: + new, ~ changed, - deleted.  FILE - is standard input.",
      ctl_apply_options, 1, 1, ctl_run_apply},
-    {"import", "FILE", "Takes a file of any size, in transactions of 1000 operations", "The file is that of apply and export.  FILE - is standard input.",
-     NULL, 1, 1, ctl_run_import},
+    {"import", "FILE", "Takes a file of any size, in transactions of 1000 operations",
+     "The file is that of apply and export.  FILE - is standard input.", NULL, 1, 1, ctl_run_import},
     {NULL},
 };
 
@@ -81,8 +83,8 @@ ctl_run_import(Ctl *ctl, char **arguments, unsigned count, GError **error)
         json_object_set_boolean_member(summary, "complete", fine);
         ctl_print_json(summary);
     } else if (fine) {
-        ctl_print("%u created, %u changed, %u deleted, %u lists of rights, %u as they were", counts->created, counts->updated,
-                  counts->deleted, counts->permissions, counts->unchanged);
+        ctl_print("%u created, %u changed, %u deleted, %u lists of rights, %u as they were", counts->created,
+                  counts->updated, counts->deleted, counts->permissions, counts->unchanged);
     } else {
         /* Earlier transactions stand; the same file can be given again. */
         g_prefix_error(error, "Not complete, the transactions before this one stand: ");
@@ -100,9 +102,10 @@ plan_all(CtlPlan *plan, CtlFile *file, GError **error)
         return false;
     if (!needs_send)
         return ctl_plan_rest(plan, G_MAXUINT, &more, error);
-    g_set_error_literal(error, CTL_ERROR, CTL_ERROR_REFUSED,
-                        "is placed in a folder of a tenant that this file makes: such folders have no number before the tenant is "
-                        "there, so apply the tenant by itself first, or use import");
+    g_set_error_literal(
+        error, CTL_ERROR, CTL_ERROR_REFUSED,
+        "is placed in a folder of a tenant that this file makes: it has no number before the tenant is "
+        "there, so apply the tenant by itself first, or use import");
     ctl_item_prefix_error(g_ptr_array_index(file->items, next), error);
     return false;
 }
@@ -110,8 +113,8 @@ plan_all(CtlPlan *plan, CtlFile *file, GError **error)
 static void
 print_summary(Ctl *ctl, const CtlPlanCounts *counts)
 {
-    ctl_print("%u to create, %u to change, %u to delete, %u lists of rights; %u as they are", counts->created, counts->updated,
-              counts->deleted, counts->permissions, counts->unchanged);
+    ctl_print("%u to create, %u to change, %u to delete, %u lists of rights; %u as they are", counts->created,
+              counts->updated, counts->deleted, counts->permissions, counts->unchanged);
 }
 
 static bool

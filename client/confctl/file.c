@@ -1,5 +1,6 @@
-/* file.c - reads the file of apply and import: JSON Lines, one object a line, {"type","path", members...}; and puts the
- * lines into an order in which each comes after what it lies in and what it refers to, as far as that can be. */
+/* file.c - reads the file of apply and import: JSON Lines, one object a line, {"type","path", members...};
+ * and puts the lines into an order in which each comes after what it lies in and what it refers to, as far
+ * as that can be. */
 #include "plan.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@ static bool check_head(Ctl *ctl, JsonObject *object, const char *what, GError **
 static char *key_of(const char *type, const char *path);
 static void sort_items(CtlFile *file);
 static bool order_items(Ctl *ctl, CtlFile *file, GError **error);
-static bool visit_from(Ctl *ctl, CtlFile *file, CtlItem *root, GHashTable *seen, GPtrArray *ordered, GError **error);
+static bool visit_from(Ctl *ctl, CtlFile *file, CtlItem *root, GHashTable *seen, GPtrArray *ordered,
+                       GError **error);
 static void visit_clear(void *data);
 static GPtrArray *find_needs(Ctl *ctl, CtlFile *file, const CtlItem *item, GError **error);
 static void note_need(JsonObject *field, const char *text, void *data);
@@ -110,14 +112,16 @@ ctl_members_foreach_reference(JsonObject *type, JsonObject *members, CtlTextFunc
     json_object_iter_init_ordered(&iter, members);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         JsonObject *field = ctl_member_is_head(name) ? NULL : ctl_field(type, name);
-        g_autoptr(JsonNode) ignored = field != NULL ? ctl_value_to_wire(field, value, note_reference, &closure, NULL) : NULL;
+        g_autoptr(JsonNode) ignored =
+            field != NULL ? ctl_value_to_wire(field, value, note_reference, &closure, NULL) : NULL;
     }
 }
 
 bool
 ctl_member_is_head(const char *name)
 {
-    static const char *const heads[] = {"type", "path", "name", "dbid", "revision", "tenant", "folder", "permissions", "$delete", "holds"};
+    static const char *const heads[] = {"type",   "path",   "name",        "dbid",    "revision",
+                                        "tenant", "folder", "permissions", "$delete", "holds"};
     for (unsigned i = 0; i < G_N_ELEMENTS(heads); i++) {
         if (strcmp(heads[i], name) == 0)
             return true;
@@ -133,7 +137,8 @@ read_lines(Ctl *ctl, FILE *stream, CtlFile *file, GError **error)
     ssize_t size;
     for (unsigned number = 1; (size = getline(&line, &room, stream)) >= 0; number++) {
         if (size > LINE_MAX_SIZE || strlen(line) != (size_t)size) {
-            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Line %u is too long, or holds a NUL character", number);
+            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Line %u is too long, or holds a NUL character",
+                        number);
             return false;
         }
         g_strstrip(line);
@@ -166,8 +171,8 @@ take_line(Ctl *ctl, CtlFile *file, const char *text, unsigned number, GError **e
     g_ptr_array_add(file->items, item);
     CtlItem *other = ctl_file_lookup(file, item->type, item->path);
     if (other != NULL) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Line %u says of %s %s what line %u says already", number, item->type,
-                    item->path, other->line);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Line %u says of %s %s what line %u says already",
+                    number, item->type, item->path, other->line);
         return false;
     }
     g_hash_table_insert(file->index, key_of(item->type, item->path), item);
@@ -177,7 +182,8 @@ take_line(Ctl *ctl, CtlFile *file, const char *text, unsigned number, GError **e
 static bool
 check_head(Ctl *ctl, JsonObject *object, const char *what, GError **error)
 {
-    const char *type_name = ctl_string(object, "type"), *path = ctl_string(object, "path"), *name = ctl_string(object, "name");
+    const char *type_name = ctl_string(object, "type"), *path = ctl_string(object, "path"),
+               *name = ctl_string(object, "name");
     g_autofree char *parent = NULL, *step = NULL;
     if (type_name == NULL || path == NULL) {
         g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s lacks type or path", what);
@@ -198,7 +204,8 @@ check_head(Ctl *ctl, JsonObject *object, const char *what, GError **error)
     while (json_object_iter_next(&iter, &member, NULL)) {
         if (ctl_member_is_head(member) || ctl_field(type, member) != NULL || ctl_type_shows(type, member))
             continue;
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s: type %s has no field %s", what, type_name, member);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s: type %s has no field %s", what, type_name,
+                    member);
         return false;
     }
     return true;
@@ -232,7 +239,8 @@ compare_items(const void *a, const void *b)
     const CtlItem *items[2] = {*(CtlItem *const *)a, *(CtlItem *const *)b};
     int ranks[2], depths[2];
     for (unsigned i = 0; i < 2; i++) {
-        bool is_tenant = strcmp(items[i]->type, "tenant") == 0, is_folder = strcmp(items[i]->type, "folder") == 0;
+        bool is_tenant = strcmp(items[i]->type, "tenant") == 0,
+             is_folder = strcmp(items[i]->type, "folder") == 0;
         int rank = is_tenant ? 0 : is_folder ? 1 : 2;
         depths[i] = is_tenant || is_folder ? (int)count_steps(items[i]->path) : 0;
         ranks[i] = items[i]->is_delete ? 10 - rank : rank;
@@ -264,8 +272,8 @@ order_items(Ctl *ctl, CtlFile *file, GError **error)
     return true;
 }
 
-/* Depth first, without recursion: a chain of references may be as long as the file.  Where references go round in a
- * circle, one of them is set afterwards. */
+/* Depth first, without recursion: a chain of references may be as long as the file.  Where references go
+ * round in a circle, one of them is set afterwards. */
 static bool
 visit_from(Ctl *ctl, CtlFile *file, CtlItem *root, GHashTable *seen, GPtrArray *ordered, GError **error)
 {

@@ -18,14 +18,16 @@ const char *
 ctl_string(JsonObject *object, const char *name)
 {
     JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : NULL;
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node)
+                                                                           : NULL;
 }
 
 gint64
 ctl_integer(JsonObject *object, const char *name, gint64 fallback)
 {
     JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : fallback;
+    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node)
+                                                                          : fallback;
 }
 
 bool

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const CtlCommand *const tables[] = {ctl_read_commands, ctl_write_commands, ctl_permission_commands, ctl_watch_commands,
-                                           ctl_file_commands};
+static const CtlCommand *const tables[] = {ctl_read_commands, ctl_write_commands, ctl_permission_commands,
+                                           ctl_watch_commands, ctl_file_commands};
 /* Named in the manual, not there yet. */
 static const char *const later[] = {"edit", "history", "diff", "revert", "switchover", "shell"};
 
@@ -79,8 +79,8 @@ find_command(const char *name)
 static int
 find_word(int argc, char **argv)
 {
-    static const char *const with_value[] = {"--server", "--user", "--password-file", "--application", "--tls-ca", "--profile",
-                                             "--output", "-o"};
+    static const char *const with_value[] = {"--server", "--user",    "--password-file", "--application",
+                                             "--tls-ca", "--profile", "--output",        "-o"};
     for (int i = 1; i < argc; i++) {
         bool takes_value = false;
         for (unsigned w = 0; w < G_N_ELEMENTS(with_value); w++)
@@ -97,14 +97,19 @@ static GOptionContext *
 make_context(CtlOptions *options, const CtlCommand *command)
 {
     const GOptionEntry common[] = {
-        {"server", 0, 0, G_OPTION_ARG_STRING, &options->server, "Server to talk to, or several (CONFCTL_SERVER)", "HOST:PORT[,HOST:PORT]"},
+        {"server", 0, 0, G_OPTION_ARG_STRING, &options->server,
+         "Server to talk to, or several (CONFCTL_SERVER)", "HOST:PORT[,HOST:PORT]"},
         {"user", 0, 0, G_OPTION_ARG_STRING, &options->user, "Who you are (CONFCTL_USER)", "NAME"},
         {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &options->password_file,
          "File whose first line is the password (CONFCTL_PASSWORD_FILE); else it is asked for", "FILE"},
-        {"application", 0, 0, G_OPTION_ARG_STRING, &options->application, "Application to log in as (confctl)", "NAME"},
-        {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca, "Trusted certificates; not available in this release", "FILE"},
-        {"profile", 0, 0, G_OPTION_ARG_STRING, &options->profile, "Section of ~/.config/confctl/config (default)", "NAME"},
-        {"output", 'o', 0, G_OPTION_ARG_STRING, &options->output, "table, or json: JSON Lines for programs", "FORM"},
+        {"application", 0, 0, G_OPTION_ARG_STRING, &options->application,
+         "Application to log in as (confctl)", "NAME"},
+        {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca,
+         "Trusted certificates; not available in this release", "FILE"},
+        {"profile", 0, 0, G_OPTION_ARG_STRING, &options->profile,
+         "Section of ~/.config/confctl/config (default)", "NAME"},
+        {"output", 'o', 0, G_OPTION_ARG_STRING, &options->output, "table, or json: JSON Lines for programs",
+         "FORM"},
         {"no-color", 0, 0, G_OPTION_ARG_NONE, &options->no_color, "No colours, on a terminal too", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &show_version, "Print the release", NULL},
         {NULL},
@@ -116,8 +121,9 @@ make_context(CtlOptions *options, const CtlCommand *command)
     if (command == NULL) {
         g_autofree char *commands = list_commands();
         g_option_context_set_summary(context, commands);
-        g_option_context_set_description(context, "confctl COMMAND --help tells more of a command.  Exit status: 0 done, 1 refused "
-                                                  "by the server, 2 wrong usage,\n3 cannot connect.");
+        g_option_context_set_description(
+            context, "confctl COMMAND --help tells more of a command.  Exit status: 0 done, 1 refused "
+                     "by the server, 2 wrong usage,\n3 cannot connect.");
         return context;
     }
     g_autofree char *summary = g_strdup_printf("%s.%s%s", command->summary, command->help != NULL ? "\n" : "",
@@ -167,7 +173,8 @@ report(const GError *error)
         ctl_warn("Change the password first: confctl passwd");
     if (error->domain == CTL_ERROR)
         return error->code == CTL_ERROR_USAGE ? CTL_USAGE : CTL_REFUSED;
-    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT) || g_error_matches(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED))
+    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT) ||
+        g_error_matches(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED))
         return CTL_USAGE;
     return error->domain == CONFC_ERROR && error->code < 0 ? CTL_REFUSED : CTL_NOT_CONNECTED;
 }

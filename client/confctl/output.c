@@ -1,5 +1,5 @@
-/* output.c - tables, JSON Lines, colours, a progress bar.  Names and values come from others: what could steer a terminal
- * is shown, not sent. */
+/* output.c - tables, JSON Lines, colours, a progress bar.  Names and values come from others: what could
+ * steer a terminal is shown, not sent. */
 #include "confctl.h"
 
 #include <stdarg.h>
@@ -16,7 +16,8 @@ struct CtlTable {
 static GPtrArray *collect(const char *first, va_list arguments);
 static const char *get_cell(const GPtrArray *row, unsigned column);
 static unsigned text_width(const char *text);
-static void print_row(Ctl *ctl, const GPtrArray *row, const unsigned *widths, unsigned columns, bool is_heading);
+static void print_row(Ctl *ctl, const GPtrArray *row, const unsigned *widths, unsigned columns,
+                      bool is_heading);
 
 CtlTable *
 ctl_table_new(const char *first, ...)
@@ -60,7 +61,8 @@ ctl_table_print(Ctl *ctl, CtlTable *table)
     g_autofree unsigned *widths = g_new0(unsigned, columns);
     for (unsigned i = 0; i < table->rows->len; i++) {
         for (unsigned column = 0; column < columns; column++)
-            widths[column] = MAX(widths[column], text_width(get_cell(g_ptr_array_index(table->rows, i), column)));
+            widths[column] =
+                MAX(widths[column], text_width(get_cell(g_ptr_array_index(table->rows, i), column)));
     }
     for (unsigned i = get_cell(headings, 0)[0] == '\0' ? 1 : 0; i < table->rows->len; i++)
         print_row(ctl, g_ptr_array_index(table->rows, i), widths, columns, i == 0);
@@ -165,7 +167,8 @@ ctl_progress_show(CtlProgress *progress, gint64 done)
     fprintf(stderr, "\r%s [", progress->title);
     for (int i = 0; i < BAR_WIDTH; i++)
         fputc(i < filled ? '#' : ' ', stderr);
-    fprintf(stderr, "] %3d%% %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, (int)(done * 100 / total), done, progress->total);
+    fprintf(stderr, "] %3d%% %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, (int)(done * 100 / total), done,
+            progress->total);
     fflush(stderr);
 }
 

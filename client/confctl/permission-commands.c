@@ -23,24 +23,28 @@ static gboolean propagate;
 static gboolean must_change;
 static char *new_password_file;
 static const GOptionEntry list_options[] = {
-    {"propagate", 0, 0, G_OPTION_ARG_NONE, &propagate, "Remove the own lists of everything below, which inherits from then on", NULL},
+    {"propagate", 0, 0, G_OPTION_ARG_NONE, &propagate,
+     "Remove the own lists of everything below, which inherits from then on", NULL},
     {NULL},
 };
 static const GOptionEntry password_options[] = {
-    {"new-password-file", 0, 0, G_OPTION_ARG_FILENAME, &new_password_file, "File whose first line is the new password", "FILE"},
-    {"must-change", 0, 0, G_OPTION_ARG_NONE, &must_change, "The person has to choose another one at the next log-in", NULL},
+    {"new-password-file", 0, 0, G_OPTION_ARG_FILENAME, &new_password_file,
+     "File whose first line is the new password", "FILE"},
+    {"must-change", 0, 0, G_OPTION_ARG_NONE, &must_change,
+     "The person has to choose another one at the next log-in", NULL},
     {NULL},
 };
 
 const CtlCommand ctl_permission_commands[] = {
     {"acl", "PATH|TYPE/DBID", "Shows who may do what with an object", NULL, NULL, 1, 1, run_acl},
     {"grant", "PATH|TYPE/DBID ACCOUNT RIGHTS", "Gives rights on an object",
-     "ACCOUNT is a person or access group, by name, path or TYPE/DBID.  RIGHTS are joined by commas, or all: read, create,\n"
-     "change, execute, delete, readPermissions, changePermissions.",
+     "ACCOUNT is a person or access group, by name, path or TYPE/DBID.  RIGHTS are joined by commas,\n"
+     "or all: read, create, change, execute, delete, readPermissions, changePermissions.",
      list_options, 3, 3, run_grant},
-    {"revoke", "PATH|TYPE/DBID ACCOUNT [RIGHTS]", "Takes rights on an object away, all if none are named", NULL, list_options, 2, 3,
-     run_revoke},
-    {"passwd", "[PERSON]", "Changes your password, or sets that of another", NULL, password_options, 0, 1, run_passwd},
+    {"revoke", "PATH|TYPE/DBID ACCOUNT [RIGHTS]", "Takes rights on an object away, all if none are named",
+     NULL, list_options, 2, 3, run_revoke},
+    {"passwd", "[PERSON]", "Changes your password, or sets that of another", NULL, password_options, 0, 1,
+     run_passwd},
     {NULL},
 };
 
@@ -76,14 +80,16 @@ static bool
 run_passwd(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
     if (must_change && count == 0) {
-        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "--must-change is for the password of another person");
+        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
+                            "--must-change is for the password of another person");
         return false;
     }
     g_autofree char *password =
         new_password_file != NULL ? ctl_read_secret_file(new_password_file, error) : ask_new_password(error);
     if (password == NULL)
         return false;
-    bool is_done = count == 0 ? change_own(ctl, password, error) : change_other(ctl, arguments[0], password, error);
+    bool is_done =
+        count == 0 ? change_own(ctl, password, error) : change_other(ctl, arguments[0], password, error);
     explicit_bzero(password, strlen(password));
     return is_done;
 }
@@ -131,9 +137,11 @@ parse_rights(const char *text, GError **error)
         while (found < G_N_ELEMENTS(right_names) && strcmp(right_names[found], g_strstrip(names[i])) != 0)
             found++;
         if (found == G_N_ELEMENTS(right_names)) {
-            g_autofree char *all = g_strjoin(", ", right_names[0], right_names[1], right_names[2], right_names[3], right_names[4],
-                                             right_names[5], right_names[6], NULL);
-            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "There is no right \"%s\"; there are %s, or all", names[i], all);
+            g_autofree char *all =
+                g_strjoin(", ", right_names[0], right_names[1], right_names[2], right_names[3],
+                          right_names[4], right_names[5], right_names[6], NULL);
+            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "There is no right \"%s\"; there are %s, or all",
+                        names[i], all);
             return NULL;
         }
         json_array_add_string_element(rights, names[i]);
@@ -159,7 +167,8 @@ print_list(Ctl *ctl, JsonObject *list, GError **error)
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; entries != NULL && i < json_array_get_length(entries); i++) {
         JsonObject *account = ctl_object(ctl_array_object(entries, i), "account");
-        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"), ctl_integer(account, "dbid", 0)));
+        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"),
+                                              ctl_integer(account, "dbid", 0)));
     }
     if (!ctl_place_want(ctl, keys, error))
         return false;

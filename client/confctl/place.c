@@ -1,7 +1,7 @@
 /* place.c - paths (model.md 6) to numbers and back.
  *
- * The server turns a path into an object; the way back goes through tenant and folders, whose names are kept here so that
- * a thousand objects of one folder cost one question. */
+ * The server turns a path into an object; the way back goes through tenant and folders, whose names are
+ * kept here so that a thousand objects of one folder cost one question. */
 #include "confctl.h"
 
 #include <string.h>
@@ -37,12 +37,14 @@ bool
 ctl_resolve(Ctl *ctl, const char *text, JsonArray *types, char **type, gint64 *dbid, GError **error)
 {
     guint64 number;
-    const char *first = types != NULL && json_array_get_length(types) > 0 ? json_array_get_string_element(types, 0) : NULL;
+    const char *first =
+        types != NULL && json_array_get_length(types) > 0 ? json_array_get_string_element(types, 0) : NULL;
     g_autofree char *found = NULL;
     if (text[0] == '/') {
         /* Where only a folder or a tenant can be meant, an object of the same name is not. */
-        g_autoptr(JsonObject) object = types != NULL && json_array_get_length(types) == 1 ? ctl_find_at(ctl, first, text, error)
-                                                                                          : read_path(ctl, text, error);
+        g_autoptr(JsonObject) object = types != NULL && json_array_get_length(types) == 1
+                                           ? ctl_find_at(ctl, first, text, error)
+                                           : read_path(ctl, text, error);
         if (object == NULL)
             return false;
         found = g_strdup(ctl_string(object, "type"));
@@ -51,11 +53,13 @@ ctl_resolve(Ctl *ctl, const char *text, JsonArray *types, char **type, gint64 *d
         found = g_strdup(first);
         *dbid = (gint64)number;
     } else if (!parse_key(text, &found, dbid)) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\" is neither a path (/Environment/...) nor TYPE/DBID", text);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE,
+                    "\"%s\" is neither a path (/Environment/...) nor TYPE/DBID", text);
         return false;
     }
     if (types != NULL && !is_among(types, found)) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_REFUSED, "\"%s\" is of type %s, which is not meant here", text, found);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_REFUSED, "\"%s\" is of type %s, which is not meant here",
+                    text, found);
         return false;
     }
     *type = g_steal_pointer(&found);
@@ -71,7 +75,8 @@ ctl_resolve_object(Ctl *ctl, const char *text, GError **error)
         return read_path(ctl, text, error);
     if (parse_key(text, &type, &dbid))
         return read_key(ctl, type, dbid, error);
-    g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\" is neither a path (/Environment/...) nor TYPE/DBID", text);
+    g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE,
+                "\"%s\" is neither a path (/Environment/...) nor TYPE/DBID", text);
     return NULL;
 }
 
@@ -184,7 +189,8 @@ ctl_place_path(Ctl *ctl, const char *type, gint64 dbid)
         prepend_step(path, place->name);
         is_known = prepend_folders(ctl, path, place) && prepend_tenants(ctl, path, place->tenant);
     }
-    return is_known ? g_string_free(g_steal_pointer(&path), FALSE) : g_strdup_printf("%s/%" G_GINT64_FORMAT, type, dbid);
+    return is_known ? g_string_free(g_steal_pointer(&path), FALSE)
+                    : g_strdup_printf("%s/%" G_GINT64_FORMAT, type, dbid);
 }
 
 char *
@@ -264,7 +270,8 @@ parse_key(const char *text, char **type, gint64 *dbid)
 {
     const char *slash = strchr(text, '/');
     guint64 number;
-    if (slash == NULL || slash == text || !g_ascii_string_to_unsigned(slash + 1, 10, 1, G_MAXINT64, &number, NULL))
+    if (slash == NULL || slash == text ||
+        !g_ascii_string_to_unsigned(slash + 1, 10, 1, G_MAXINT64, &number, NULL))
         return false;
     *type = g_strndup(text, (gsize)(slash - text));
     *dbid = (gint64)number;
@@ -280,7 +287,8 @@ read_object(Ctl *ctl, JsonObject *params, const char *what, GError **error)
     if (fault != NULL && strstr(fault->message, what) == NULL)
         g_prefix_error(&fault, "%s: ", what);
     if (answer != NULL && object == NULL)
-        g_set_error_literal(&fault, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's answer to object.read has no object");
+        g_set_error_literal(&fault, CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                            "The server's answer to object.read has no object");
     if (object == NULL) {
         g_propagate_error(error, g_steal_pointer(&fault));
         return NULL;
@@ -345,7 +353,8 @@ is_among(JsonArray *types, const char *type)
 static bool
 fetch_places(Ctl *ctl, GHashTable *missing, GError **error)
 {
-    g_autoptr(GHashTable) types = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    g_autoptr(GHashTable) types =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
     GHashTableIter iter;
     void *key, *list;
     g_hash_table_iter_init(&iter, missing);
@@ -422,8 +431,9 @@ collect_references(JsonObject *field, JsonNode *value, GPtrArray *keys)
 {
     JsonArray *targets = ctl_field_targets(field);
     if (ctl_field_is(field, "ref") && targets != NULL && JSON_NODE_HOLDS_VALUE(value)) {
-        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, json_array_get_string_element(targets, 0),
-                                              json_node_get_int(value)));
+        g_ptr_array_add(keys,
+                        g_strdup_printf("%s/%" G_GINT64_FORMAT, json_array_get_string_element(targets, 0),
+                                        json_node_get_int(value)));
     } else if (ctl_field_is(field, "ref") && JSON_NODE_HOLDS_OBJECT(value)) {
         JsonObject *reference = json_node_get_object(value);
         g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(reference, "type"),

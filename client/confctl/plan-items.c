@@ -4,7 +4,8 @@
 #include <string.h>
 
 static bool plan_create(CtlPlan *plan, CtlItem *item, JsonObject *members, bool *needs_send, GError **error);
-static bool place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_send, GError **error);
+static bool place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_send,
+                       GError **error);
 static bool plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error);
 
 bool
@@ -29,7 +30,8 @@ ctl_plan_item(CtlPlan *plan, CtlItem *item, bool *needs_send, GError **error)
         return fine;
     g_clear_pointer(&item->present, json_object_unref);
     if (json_object_has_member(members, "permissions"))
-        ctl_plan_defer(&plan->permissions, item, "permissions", json_object_get_member(members, "permissions"));
+        ctl_plan_defer(&plan->permissions, item, "permissions",
+                       json_object_get_member(members, "permissions"));
     return true;
 }
 
@@ -66,8 +68,8 @@ plan_create(CtlPlan *plan, CtlItem *item, JsonObject *members, bool *needs_send,
     return true;
 }
 
-/* Name, and folder or tenant.  Root folders come with their tenant, and what lies in them can be placed only once they
- * have numbers; but an object directly in the root folder of its type needs none. */
+/* Name, and folder or tenant.  Root folders come with their tenant, and what lies in them can be placed
+ * only once they have numbers; but an object directly in the root folder of its type needs none. */
 static bool
 place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_send, GError **error)
 {
@@ -75,14 +77,17 @@ place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_s
     if (!ctl_path_split(item->path, &parent, &name, error))
         return false;
     json_object_set_string_member(object, "name", name);
-    CtlItem *folder = ctl_file_lookup(plan->file, "folder", parent), *tenant = ctl_file_lookup(plan->file, "tenant", parent);
+    CtlItem *folder = ctl_file_lookup(plan->file, "folder", parent),
+            *tenant = ctl_file_lookup(plan->file, "tenant", parent);
     CtlItem *container = folder != NULL ? folder : tenant;
-    if (container != NULL && container == tenant && container->operation >= 0 && strcmp(item->type, "folder") == 0) {
+    if (container != NULL && container == tenant && container->operation >= 0 &&
+        strcmp(item->type, "folder") == 0) {
         *needs_send = true; /* It will be there with its tenant. */
         return true;
     }
     if (container != NULL && (container->dbid != 0 || container->operation >= 0)) {
-        json_object_set_member(object, container == folder ? "folder" : "tenant", ctl_plan_number_of(container));
+        json_object_set_member(object, container == folder ? "folder" : "tenant",
+                               ctl_plan_number_of(container));
         return true;
     }
     bool has_above = strcmp(parent, "/") != 0 && ctl_path_split(parent, &above, &root, NULL);
@@ -126,7 +131,9 @@ plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error)
         g_autoptr(JsonNode) wire = ctl_plan_convert(plan, field, name, value, error);
         if (wire == NULL)
             return false;
-        JsonNode *change = plan->is_unresolved ? NULL : ctl_difference(field, json_object_get_member(item->present, name), wire);
+        JsonNode *change = plan->is_unresolved
+                               ? NULL
+                               : ctl_difference(field, json_object_get_member(item->present, name), wire);
         if (plan->is_unresolved)
             ctl_plan_defer(&plan->deferred, item, name, value);
         else if (change != NULL)
@@ -134,7 +141,8 @@ plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error)
         /* References are shown as the file has them. */
         bool has_references = change != NULL && !ctl_field_is(field, "sections");
         if (plan->is_unresolved || change != NULL)
-            json_object_set_member(shown, name, json_node_copy(has_references || change == NULL ? value : change));
+            json_object_set_member(shown, name,
+                                   json_node_copy(has_references || change == NULL ? value : change));
     }
     if (json_object_get_size(shown) == 0) {
         plan->counts.unchanged++;
@@ -144,6 +152,7 @@ plan_update(CtlPlan *plan, CtlItem *item, JsonObject *members, GError **error)
     if (!ctl_plan_show_update(plan, item, shown, error))
         return false;
     if (json_object_get_size(patch) > 0)
-        json_object_set_object_member(ctl_plan_add_operation(plan, item, "update"), "patch", g_steal_pointer(&patch));
+        json_object_set_object_member(ctl_plan_add_operation(plan, item, "update"), "patch",
+                                      g_steal_pointer(&patch));
     return true;
 }

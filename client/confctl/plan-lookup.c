@@ -16,9 +16,11 @@ typedef struct {
 
 static bool ask_items(Prefetch *batch, unsigned begin, GError **error);
 static bool ask_references(Prefetch *batch, GError **error);
-static bool take_present(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error);
+static bool take_present(unsigned index, JsonObject *result, const GError *failure, void *data,
+                         GError **error);
 static void note_text(JsonObject *field, const char *text, void *data);
-static bool take_referenced(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error);
+static bool take_referenced(unsigned index, JsonObject *result, const GError *failure, void *data,
+                            GError **error);
 static JsonNode *resolve(JsonObject *field, const char *text, void *data, GError **error);
 static JsonNode *reference_to_item(const CtlItem *item, bool is_plain);
 static JsonNode *ask_reference(CtlPlan *plan, JsonObject *field, const char *path, GError **error);
@@ -33,7 +35,8 @@ ctl_plan_references_new(void)
 bool
 ctl_plan_prefetch(CtlPlan *plan, unsigned begin, GError **error)
 {
-    Prefetch batch = {.plan = plan, .items = g_ptr_array_new(), .texts = g_ptr_array_new_with_free_func(g_free)};
+    Prefetch batch = {
+        .plan = plan, .items = g_ptr_array_new(), .texts = g_ptr_array_new_with_free_func(g_free)};
     bool fine = ask_items(&batch, begin, error) && ask_references(&batch, error);
     g_ptr_array_unref(batch.items);
     g_ptr_array_unref(batch.texts);
@@ -134,7 +137,8 @@ take_referenced(unsigned index, JsonObject *result, const GError *failure, void 
         g_prefix_error(error, "%s: ", (const char *)g_ptr_array_index(batch->texts, index));
         return false;
     }
-    Referenced *referenced = g_hash_table_lookup(batch->plan->references, g_ptr_array_index(batch->texts, index));
+    Referenced *referenced =
+        g_hash_table_lookup(batch->plan->references, g_ptr_array_index(batch->texts, index));
     referenced->type = g_strdup(ctl_string(object, "type"));
     referenced->dbid = ctl_integer(object, "dbid", 0);
     return true;
@@ -163,8 +167,9 @@ resolve(JsonObject *field, const char *text, void *data, GError **error)
     for (unsigned i = 0; referenced != NULL && i < json_array_get_length(targets); i++) {
         if (g_strcmp0(json_array_get_string_element(targets, i), referenced->type) != 0)
             continue;
-        return json_array_get_length(targets) > 1 ? ctl_node_object(ctl_reference(referenced->type, referenced->dbid))
-                                                  : ctl_node_integer(referenced->dbid);
+        return json_array_get_length(targets) > 1
+                   ? ctl_node_object(ctl_reference(referenced->type, referenced->dbid))
+                   : ctl_node_integer(referenced->dbid);
     }
     return ask_reference(plan, field, path, error);
 }
@@ -192,7 +197,8 @@ ask_reference(CtlPlan *plan, JsonObject *field, const char *path, GError **error
     Referenced *referenced = g_new0(Referenced, 1);
     *referenced = (Referenced){.type = g_strdup(type), .dbid = dbid};
     g_hash_table_replace(plan->references, g_strdup(path), referenced);
-    return json_array_get_length(targets) > 1 ? ctl_node_object(ctl_reference(type, dbid)) : ctl_node_integer(dbid);
+    return json_array_get_length(targets) > 1 ? ctl_node_object(ctl_reference(type, dbid))
+                                              : ctl_node_integer(dbid);
 }
 
 static void

@@ -1,5 +1,6 @@
-/* plan-private.h - the parts of the plan: plan.c keeps it and sends it; plan-lookup.c finds out what the server has;
- * plan-items.c turns lines into creations and updates; plan-rest.c does what has to come afterwards. */
+/* plan-private.h - the parts of the plan: plan.c keeps it and sends it; plan-lookup.c finds out what the
+ * server has; plan-items.c turns lines into creations and updates; plan-rest.c does what has to come
+ * afterwards. */
 #pragma once
 
 #include "plan.h"
@@ -21,8 +22,8 @@ struct CtlPlan {
     GQueue deferred;            /* CtlLeftover: references to be set at the end */
     GQueue permissions;         /* CtlLeftover */
     unsigned next_deletion;
-    bool is_unresolved;         /* the value converted last refers to what does not exist yet */
-    bool makes_tenant;          /* the transaction being made creates one */
+    bool is_unresolved; /* the value converted last refers to what does not exist yet */
+    bool makes_tenant;  /* the transaction being made creates one */
 };
 
 /* ---- plan.c ---- */
@@ -40,7 +41,8 @@ GHashTable *ctl_plan_references_new(void);
 /* Asks for the items from `begin` on, many at once, and for what they refer to. */
 bool ctl_plan_prefetch(CtlPlan *plan, unsigned begin, GError **error);
 /* A member's value for the wire; plan->is_unresolved says that it must wait.  NULL: *error. */
-JsonNode *ctl_plan_convert(CtlPlan *plan, JsonObject *field, const char *name, JsonNode *value, GError **error);
+JsonNode *ctl_plan_convert(CtlPlan *plan, JsonObject *field, const char *name, JsonNode *value,
+                           GError **error);
 bool ctl_plan_is_missing(const GError *failure);
 
 /* ---- plan-items.c ---- */

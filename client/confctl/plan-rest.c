@@ -61,7 +61,8 @@ ctl_plan_permissions(CtlPlan *plan, CtlLeftover *leftover, GError **error)
     if (!inherits && entries == NULL)
         return false;
     if (item->operation < 0) {
-        g_autoptr(JsonObject) list = ctl_request(plan->ctl, "permission.read", ctl_reference(item->type, item->dbid), error);
+        g_autoptr(JsonObject) list =
+            ctl_request(plan->ctl, "permission.read", ctl_reference(item->type, item->dbid), error);
         if (list == NULL)
             return false;
         if (inherits ? ctl_boolean(list, "inherited") : is_same_list(list, entries))
@@ -96,7 +97,8 @@ convert_entries(CtlPlan *plan, JsonNode *permissions, GError **error)
         if (wire == NULL)
             return NULL;
         if (plan->is_unresolved) {
-            g_set_error_literal(error, CTL_ERROR, CTL_ERROR_REFUSED, "permissions name an account that could not be made");
+            g_set_error_literal(error, CTL_ERROR, CTL_ERROR_REFUSED,
+                                "permissions name an account that could not be made");
             return NULL;
         }
         JsonObject *converted = json_object_new();
@@ -152,7 +154,8 @@ index_entries(JsonArray *entries)
         g_ptr_array_add(names, NULL);
         JsonNode *number = account != NULL ? json_object_get_member(account, "dbid") : NULL;
         g_autofree char *dbid = number != NULL ? json_to_string(number, FALSE) : g_strdup("");
-        g_hash_table_insert(index, g_strdup_printf("%s/%s", ctl_string(account, "type"), dbid), g_strjoinv(",", (char **)names->pdata));
+        g_hash_table_insert(index, g_strdup_printf("%s/%s", ctl_string(account, "type"), dbid),
+                            g_strjoinv(",", (char **)names->pdata));
     }
     return index;
 }

@@ -1,8 +1,8 @@
-/* plan.c - what has to be done so that the server matches the file: operations of one transaction (apply) or of several
- * (import).
+/* plan.c - what has to be done so that the server matches the file: operations of one transaction (apply) or
+ * of several (import).
  *
- * Objects that come into being in the same transaction are named {"$created":N}; references to what comes later in the
- * file are set by an update at the end.  Lists of rights follow, then deletions. */
+ * Objects that come into being in the same transaction are named {"$created":N}; references to what comes
+ * later in the file are set by an update at the end.  Lists of rights follow, then deletions. */
 #include "plan-private.h"
 
 #include <string.h>
@@ -28,7 +28,8 @@ ctl_plan_new(Ctl *ctl, CtlFile *file, bool is_shown)
     json_array_add_string_element(accounts, "accessGroup");
     json_object_set_string_member(plan->account_field, "kind", "ref");
     json_object_set_array_member(plan->account_field, "to", accounts);
-    while (plan->next_deletion < file->items->len && !((CtlItem *)g_ptr_array_index(file->items, plan->next_deletion))->is_delete)
+    while (plan->next_deletion < file->items->len &&
+           !((CtlItem *)g_ptr_array_index(file->items, plan->next_deletion))->is_delete)
         plan->next_deletion++;
     return plan;
 }
@@ -106,14 +107,16 @@ ctl_plan_rest(CtlPlan *plan, unsigned most, bool *more, GError **error)
             item = g_ptr_array_index(plan->file->items, plan->next_deletion++);
         if (item == NULL)
             break;
-        fine = is_deferred ? ctl_plan_deferred(plan, leftover, error)
-            : leftover != NULL ? ctl_plan_permissions(plan, leftover, error) : ctl_plan_deletion(plan, item, error);
+        fine = is_deferred        ? ctl_plan_deferred(plan, leftover, error)
+               : leftover != NULL ? ctl_plan_permissions(plan, leftover, error)
+                                  : ctl_plan_deletion(plan, item, error);
         if (!fine)
             ctl_item_prefix_error(item, error);
         if (leftover != NULL)
             leftover_free(leftover);
     }
-    *more = plan->deferred.length > 0 || plan->permissions.length > 0 || plan->next_deletion < plan->file->items->len;
+    *more = plan->deferred.length > 0 || plan->permissions.length > 0 ||
+            plan->next_deletion < plan->file->items->len;
     return fine;
 }
 
@@ -128,7 +131,9 @@ ctl_plan_send(CtlPlan *plan, bool dry_run, GError **error)
     g_autoptr(JsonObject) answer = ctl_request(plan->ctl, "transaction", params, &fault);
     if (answer == NULL) {
         JsonNode *data = confc_error_get_data(fault);
-        gint64 index = data != NULL && JSON_NODE_HOLDS_OBJECT(data) ? ctl_integer(json_node_get_object(data), "operation", -1) : -1;
+        gint64 index = data != NULL && JSON_NODE_HOLDS_OBJECT(data)
+                           ? ctl_integer(json_node_get_object(data), "operation", -1)
+                           : -1;
         if (index >= 0 && index < plan->operation_items->len)
             ctl_item_prefix_error(g_ptr_array_index(plan->operation_items, (guint)index), &fault);
         g_propagate_error(error, g_steal_pointer(&fault));
@@ -140,7 +145,9 @@ ctl_plan_send(CtlPlan *plan, bool dry_run, GError **error)
         if (item->operation != (int)i)
             continue;
         item->operation = -1;
-        item->dbid = results != NULL && i < json_array_get_length(results) ? ctl_integer(ctl_array_object(results, i), "dbid", 0) : 0;
+        item->dbid = results != NULL && i < json_array_get_length(results)
+                         ? ctl_integer(ctl_array_object(results, i), "dbid", 0)
+                         : 0;
     }
     json_array_unref(plan->operations);
     plan->operations = json_array_new();
@@ -193,14 +200,19 @@ ctl_plan_show(CtlPlan *plan, const CtlItem *item, char sign, const char *what)
         return;
     if (plan->ctl->json) {
         g_autoptr(JsonObject) step = json_object_new();
-        json_object_set_string_member(step, "action", what != NULL ? what : sign == '+' ? "create" : sign == '-' ? "delete" : "update");
+        json_object_set_string_member(step, "action",
+                                      what != NULL  ? what
+                                      : sign == '+' ? "create"
+                                      : sign == '-' ? "delete"
+                                                    : "update");
         json_object_set_string_member(step, "type", item->type);
         json_object_set_string_member(step, "path", item->path);
         ctl_print_json(step);
         return;
     }
     CtlStyle style = sign == '+' ? CTL_GREEN : sign == '-' ? CTL_RED : CTL_YELLOW;
-    ctl_print_styled(plan->ctl, style, "%c %s %s%s%s", sign, item->type, item->path, what != NULL ? " " : "", what != NULL ? what : "");
+    ctl_print_styled(plan->ctl, style, "%c %s %s%s%s", sign, item->type, item->path, what != NULL ? " " : "",
+                     what != NULL ? what : "");
 }
 
 bool
@@ -220,7 +232,8 @@ ctl_plan_show_update(CtlPlan *plan, const CtlItem *item, JsonObject *shown, GErr
     json_object_iter_init_ordered(&iter, shown);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         JsonNode *present = json_object_get_member(item->present, name);
-        g_autoptr(JsonNode) before = present != NULL ? ctl_value_from_wire(plan->ctl, ctl_field(type, name), present) : NULL;
+        g_autoptr(JsonNode) before =
+            present != NULL ? ctl_value_from_wire(plan->ctl, ctl_field(type, name), present) : NULL;
         ctl_difference_print(name, before, value);
     }
     return true;

@@ -11,15 +11,15 @@ typedef struct {
     char *text;
     bool is_delete;
     /* what planning finds out */
-    bool is_resolved;     /* asked the server whether it is there */
-    bool is_hidden;       /* something else of the same name stands before it at its path */
-    JsonObject *present;  /* as it is on the server; NULL: not there, or planned already */
-    gint64 dbid;          /* 0: not there */
-    int operation;        /* that creates it in the transaction being made; -1: none */
+    bool is_resolved;    /* asked the server whether it is there */
+    bool is_hidden;      /* something else of the same name stands before it at its path */
+    JsonObject *present; /* as it is on the server; NULL: not there, or planned already */
+    gint64 dbid;         /* 0: not there */
+    int operation;       /* that creates it in the transaction being made; -1: none */
 } CtlItem;
 
 typedef struct {
-    GPtrArray *items;  /* CtlItem, in the order in which they have to be made; deletions last, deepest first */
+    GPtrArray *items; /* CtlItem, in the order in which they have to be made; deletions last, deepest first */
     GHashTable *index; /* "type path" → CtlItem */
 } CtlFile;
 
@@ -49,11 +49,11 @@ CtlPlan *ctl_plan_new(Ctl *ctl, CtlFile *file, bool show);
 void ctl_plan_free(CtlPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CtlPlan, ctl_plan_free)
 const CtlPlanCounts *ctl_plan_counts(const CtlPlan *plan);
-/* Adds operations for items from *next on, until all are planned, there are `most` operations, or (then *needs_send) what
- * comes next needs something that only exists once these are sent. */
+/* Adds operations for items from *next on, until all are planned, there are `most` operations, or (then
+ * *needs_send) what comes next needs something that only exists once these are sent. */
 bool ctl_plan_items(CtlPlan *plan, unsigned *next, unsigned most, bool *needs_send, GError **error);
-/* References that could not be set when their object was made; then lists of rights; then deletions.  False in *more: all
- * are planned. */
+/* References that could not be set when their object was made; then lists of rights; then deletions.
+ * False in *more: all are planned. */
 bool ctl_plan_rest(CtlPlan *plan, unsigned most, bool *more, GError **error);
 unsigned ctl_plan_operation_count(const CtlPlan *plan);
 /* Sends what was planned as one transaction; the answer.  Nothing planned: an error of the caller. */

@@ -22,14 +22,16 @@ static void print_rows(Ctl *ctl, GPtrArray *rows);
 static bool print_field(Ctl *ctl, JsonObject *type, JsonObject *object, const char *path, GError **error);
 static JsonObject *with_paths(Ctl *ctl, JsonObject *type, JsonObject *object);
 static bool add_condition(Ctl *ctl, JsonObject *type, const char *text, JsonObject *filter, GError **error);
-static JsonNode *parse_condition(Ctl *ctl, JsonObject *field, bool is_option, const char *value, GError **error);
+static JsonNode *parse_condition(Ctl *ctl, JsonObject *field, bool is_option, const char *value,
+                                 GError **error);
 static bool print_found(JsonArray *objects, void *data, GError **error);
 
 static char *find_fields;
 static gboolean find_direct;
 static const GOptionEntry find_options[] = {
     {"fields", 'f', 0, G_OPTION_ARG_STRING, &find_fields, "More columns", "FIELD,FIELD"},
-    {"direct", 'd', 0, G_OPTION_ARG_NONE, &find_direct, "With folder=PATH: what lies directly in it only", NULL},
+    {"direct", 'd', 0, G_OPTION_ARG_NONE, &find_direct, "With folder=PATH: what lies directly in it only",
+     NULL},
     {NULL},
 };
 
@@ -38,12 +40,14 @@ const CtlCommand ctl_read_commands[] = {
     {"status", "", "Shows how the server is doing, and its counters", NULL, NULL, 0, 0, run_status},
     {"sessions", "", "Lists the sessions of the server (for administrators)", NULL, NULL, 0, 0, run_sessions},
     {"ls", "[PATH]", "Lists what lies in a tenant or folder", NULL, NULL, 0, 1, run_ls},
-    {"tree", "[PATH]", "Shows all that lies below a tenant or folder", NULL, ctl_tree_options, 0, 1, ctl_run_tree},
+    {"tree", "[PATH]", "Shows all that lies below a tenant or folder", NULL, ctl_tree_options, 0, 1,
+     ctl_run_tree},
     {"get", "PATH|TYPE/DBID [FIELD]", "Shows an object, or one field of it",
      "FIELD may be a path, as options/log/verbose; / in a name is written ~1, ~ is ~0.", NULL, 1, 2, run_get},
     {"find", "TYPE [FIELD=VALUE ...]", "Finds objects of a type",
-     "* and ? in VALUE stand for any text and any character; FIELD!=VALUE finds the others; FIELD= finds where it is unset.\n"
-     "folder=PATH means all below that folder.  References are given as PATH, TYPE/DBID or DBID.",
+     "* and ? in VALUE stand for any text and any character; FIELD!=VALUE finds the others; FIELD= finds\n"
+     "where it is unset.  folder=PATH means all below that folder.  References are given as PATH, TYPE/DBID\n"
+     "or DBID.",
      find_options, 1, G_MAXUINT, run_find},
     {NULL},
 };
@@ -71,9 +75,11 @@ run_info(Ctl *ctl, char **arguments, unsigned count, GError **error)
 static bool
 run_status(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
-    static const char *const heads[] = {"name", "role", "revision", "epoch", "uptime", "age", "diverged", "master"};
+    static const char *const heads[] = {"name",   "role", "revision", "epoch",
+                                        "uptime", "age",  "diverged", "master"};
     g_autoptr(JsonObject) info = ctl_request(ctl, "server.info", NULL, error);
-    g_autoptr(JsonObject) statistics = info != NULL ? ctl_request(ctl, "server.statistics", NULL, error) : NULL;
+    g_autoptr(JsonObject) statistics =
+        info != NULL ? ctl_request(ctl, "server.statistics", NULL, error) : NULL;
     if (statistics == NULL)
         return false;
     g_autoptr(JsonObject) status = json_object_new();
@@ -187,7 +193,8 @@ run_find(Ctl *ctl, char **arguments, unsigned count, GError **error)
         for (unsigned i = 0; fields[i] != NULL && fields[i][0] != '\0'; i++) {
             g_auto(GStrv) steps = ctl_field_steps(fields[i]);
             if (ctl_field(type, steps[0]) == NULL) {
-                g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", arguments[0], fields[i]);
+                g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", arguments[0],
+                            fields[i]);
                 return false;
             }
         }
@@ -294,7 +301,8 @@ print_rows(Ctl *ctl, GPtrArray *rows)
         if (ctl->json)
             ctl_print_json(object);
         else
-            ctl_table_add(table, ctl_string(object, "type"), dbid, state != NULL ? state : "", name != NULL ? name : "", NULL);
+            ctl_table_add(table, ctl_string(object, "type"), dbid, state != NULL ? state : "",
+                          name != NULL ? name : "", NULL);
     }
     if (rows->len > 0 && !ctl->json) {
         ctl_table_print(ctl, table);
@@ -309,7 +317,8 @@ walk(JsonObject *object, char **steps)
 {
     JsonNode *value = json_object_get_member(object, steps[0]);
     for (unsigned i = 1; value != NULL && steps[i] != NULL; i++)
-        value = JSON_NODE_HOLDS_OBJECT(value) ? json_object_get_member(json_node_get_object(value), steps[i]) : NULL;
+        value = JSON_NODE_HOLDS_OBJECT(value) ? json_object_get_member(json_node_get_object(value), steps[i])
+                                              : NULL;
     return value;
 }
 
@@ -321,7 +330,8 @@ print_field(Ctl *ctl, JsonObject *type, JsonObject *object, const char *path, GE
     JsonNode *value = steps[0] != NULL ? walk(shown, steps) : NULL;
     bool is_known = steps[0] != NULL && (ctl_field(type, steps[0]) != NULL || value != NULL);
     if (!is_known) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"), path);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
+                    path);
         return false;
     }
     if (value == NULL) {
@@ -352,7 +362,8 @@ with_paths(Ctl *ctl, JsonObject *type, JsonObject *object)
     json_object_iter_init_ordered(&iter, object);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         JsonObject *field = ctl_field(type, name);
-        json_object_set_member(shown, name, field != NULL ? ctl_value_from_wire(ctl, field, value) : json_node_copy(value));
+        json_object_set_member(
+            shown, name, field != NULL ? ctl_value_from_wire(ctl, field, value) : json_node_copy(value));
     }
     return shown;
 }
@@ -366,7 +377,8 @@ add_condition(Ctl *ctl, JsonObject *type, const char *text, JsonObject *filter, 
     if (!ctl_assignment_split(text, &name, &operation, &value, error))
         return false;
     if (operation == '+' || operation == '-') {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\": FIELD=VALUE or FIELD!=VALUE is meant here", text);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\": FIELD=VALUE or FIELD!=VALUE is meant here",
+                    text);
         return false;
     }
     g_auto(GStrv) steps = ctl_field_steps(name);
@@ -377,7 +389,8 @@ add_condition(Ctl *ctl, JsonObject *type, const char *text, JsonObject *filter, 
         field = ctl_field_member(inner, steps[i]);
     }
     if (field == NULL) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"), name);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
+                    name);
         return false;
     }
     JsonNode *condition = parse_condition(ctl, field, is_option, value, error);
@@ -401,7 +414,8 @@ parse_condition(Ctl *ctl, JsonObject *field, bool is_option, const char *value, 
     JsonObject *item = ctl_field_is(field, "list") ? ctl_object(field, "of") : field;
     if (ctl_field_is(item, "struct") && ctl_string(field, "key") != NULL)
         item = ctl_field_member(item, ctl_string(field, "key"));
-    bool is_text = is_option || ctl_field_is(item, "string") || ctl_field_is(item, "enum") || ctl_field_is(item, "time");
+    bool is_text =
+        is_option || ctl_field_is(item, "string") || ctl_field_is(item, "enum") || ctl_field_is(item, "time");
     if (is_text && strpbrk(value, "*?") != NULL) {
         JsonObject *like = json_object_new();
         json_object_set_string_member(like, "like", value);
@@ -422,7 +436,8 @@ print_found(JsonArray *objects, void *data, GError **error)
         return false;
     g_auto(GStrv) fields = g_strsplit(find_fields != NULL ? find_fields : "", ",", -1);
     /* Thousands come page by page; the headings stand on the first. */
-    CtlTable *table = finding->pages++ == 0 ? ctl_table_new("DBID", "STATE", "PATH", NULL) : ctl_table_new("", "", "", NULL);
+    CtlTable *table = finding->pages++ == 0 ? ctl_table_new("DBID", "STATE", "PATH", NULL)
+                                            : ctl_table_new("", "", "", NULL);
     for (unsigned f = 0; fields[f] != NULL; f++)
         ctl_table_add_column(table, fields[f]);
     for (unsigned i = 0; i < json_array_get_length(objects); i++) {
@@ -435,7 +450,8 @@ print_found(JsonArray *objects, void *data, GError **error)
         g_autofree char *dbid = g_strdup_printf("%" G_GINT64_FORMAT, ctl_integer(object, "dbid", 0));
         g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(object, "dbid", 0));
         ctl_table_add(table, dbid, state != NULL ? state : "", path, NULL);
-        g_autoptr(JsonObject) shown = fields[0] != NULL ? with_paths(ctl, ctl_type(ctl, type, NULL), object) : NULL;
+        g_autoptr(JsonObject) shown =
+            fields[0] != NULL ? with_paths(ctl, ctl_type(ctl, type, NULL), object) : NULL;
         for (unsigned f = 0; fields[f] != NULL; f++) {
             g_auto(GStrv) steps = ctl_field_steps(fields[f]);
             JsonNode *value = steps[0] != NULL ? walk(shown, steps) : NULL;

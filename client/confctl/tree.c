@@ -40,7 +40,8 @@ key_of(const char *type, gint64 dbid)
 bool
 ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
-    g_autoptr(GHashTable) children = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    g_autoptr(GHashTable) children =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
     Tree tree = {.ctl = ctl, .children = children, .in_utf8 = g_get_charset(NULL)};
     bool whole = count == 0 || strcmp(arguments[0], "/") == 0;
     g_autoptr(JsonObject) root = ctl_resolve_object(ctl, whole ? "tenant/1" : arguments[0], error);
@@ -102,7 +103,8 @@ gather(Tree *tree, const char *type, JsonObject *filter, GError **error)
 static void
 put(Tree *tree, JsonObject *object)
 {
-    gint64 dbid = ctl_integer(object, "dbid", 0), tenant = ctl_integer(object, "tenant", 0), folder = ctl_integer(object, "folder", 0);
+    gint64 dbid = ctl_integer(object, "dbid", 0), tenant = ctl_integer(object, "tenant", 0),
+           folder = ctl_integer(object, "folder", 0);
     bool is_tenant = g_strcmp0(ctl_string(object, "type"), "tenant") == 0;
     /* Environment is its own tenant; tenants stand below the one that they belong to, as in paths. */
     if (is_tenant && dbid == tenant)
@@ -147,7 +149,9 @@ draw(Tree *tree, JsonObject *root)
 static void
 draw_line(Tree *tree, const Level *levels, unsigned depth, JsonObject *object)
 {
-    static const char *const marks[2][4] = {{"    ", "|   ", "`-- ", "|-- "}, {"    ", "\u2502   ", "\u2514\u2500\u2500 ", "\u251c\u2500\u2500 "}};
+    static const char *const marks[2][4] = {
+        {"    ", "|   ", "`-- ", "|-- "},
+        {"    ", "\u2502   ", "\u2514\u2500\u2500 ", "\u251c\u2500\u2500 "}};
     const char *const *mark = marks[tree->in_utf8 ? 1 : 0];
     if (tree->ctl->json) {
         ctl_print_json(object);
@@ -179,5 +183,6 @@ compare(const void *a, const void *b)
         const char *type = ctl_string(objects[i], "type");
         ranks[i] = g_strcmp0(type, "tenant") == 0 ? 0 : g_strcmp0(type, "folder") == 0 ? 1 : 2;
     }
-    return ranks[0] != ranks[1] ? ranks[0] - ranks[1] : g_strcmp0(ctl_string(objects[0], "name"), ctl_string(objects[1], "name"));
+    return ranks[0] != ranks[1] ? ranks[0] - ranks[1]
+                                : g_strcmp0(ctl_string(objects[0], "name"), ctl_string(objects[1], "name"));
 }

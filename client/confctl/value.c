@@ -1,15 +1,20 @@
-/* value.c - values by the schema: text of the command line, members of files (references as paths), members of the wire
- * (references as numbers). */
+/* value.c - values by the schema: text of the command line, members of files (references as paths),
+ * members of the wire (references as numbers). */
 #include "confctl.h"
 
 #include <string.h>
 
-static JsonNode *reference_to_wire(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data, GError **error);
+static JsonNode *reference_to_wire(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data,
+                                   GError **error);
 static JsonNode *reference_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value);
-static JsonNode *map_list(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data, GError **error);
-static JsonNode *map_struct(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data, GError **error);
-static bool edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool is_add, CtlEdit *edit, GError **error);
-static JsonNode *parse_item(JsonObject *field, const char *value, bool is_add, JsonObject **as, GError **error);
+static JsonNode *map_list(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data,
+                          GError **error);
+static JsonNode *map_struct(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *data,
+                            GError **error);
+static bool edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool is_add,
+                      CtlEdit *edit, GError **error);
+static JsonNode *parse_item(JsonObject *field, const char *value, bool is_add, JsonObject **as,
+                            GError **error);
 static JsonObject *descend(JsonObject *type, char **steps, GError **error);
 static void set_nested(JsonObject *patch, char **steps, JsonNode *value);
 
@@ -37,7 +42,8 @@ ctl_value_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
     if (ctl_field_is(field, "list") && JSON_NODE_HOLDS_ARRAY(value)) {
         JsonArray *from = json_node_get_array(value), *to = json_array_new();
         for (unsigned i = 0; i < json_array_get_length(from); i++)
-            json_array_add_element(to, ctl_value_from_wire(ctl, ctl_object(field, "of"), json_array_get_element(from, i)));
+            json_array_add_element(
+                to, ctl_value_from_wire(ctl, ctl_object(field, "of"), json_array_get_element(from, i)));
         return ctl_node_array(to);
     }
     if (!ctl_field_is(field, "struct") || !JSON_NODE_HOLDS_OBJECT(value))
@@ -49,7 +55,8 @@ ctl_value_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
     json_object_iter_init_ordered(&iter, json_node_get_object(value));
     while (json_object_iter_next_ordered(&iter, &name, &member)) {
         JsonObject *inner = ctl_field_member(field, name);
-        json_object_set_member(to, name, inner != NULL ? ctl_value_from_wire(ctl, inner, member) : json_node_copy(member));
+        json_object_set_member(
+            to, name, inner != NULL ? ctl_value_from_wire(ctl, inner, member) : json_node_copy(member));
     }
     return ctl_node_object(to);
 }
@@ -86,7 +93,8 @@ ctl_value_reference(JsonObject *field, const char *text, void *data, GError **er
     JsonArray *targets = ctl_field_targets(field);
     if (!ctl_resolve(data, text, targets, &type, &dbid, error))
         return NULL;
-    return json_array_get_length(targets) > 1 ? ctl_node_object(ctl_reference(type, dbid)) : ctl_node_integer(dbid);
+    return json_array_get_length(targets) > 1 ? ctl_node_object(ctl_reference(type, dbid))
+                                              : ctl_node_integer(dbid);
 }
 
 void
@@ -120,7 +128,8 @@ ctl_edit_parse(Ctl *ctl, JsonObject *type, const char *assignment, CtlEdit *edit
     if (operation == '+' || operation == '-')
         return edit_item(ctl, field, name, text, operation == '+', edit, error);
     if (operation == '!') {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\": != compares; nothing can be set by it", assignment);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "\"%s\": != compares; nothing can be set by it",
+                    assignment);
         return false;
     }
     /* Below a map of sections everything is text. */
@@ -128,7 +137,8 @@ ctl_edit_parse(Ctl *ctl, JsonObject *type, const char *assignment, CtlEdit *edit
     g_autoptr(JsonNode) given = is_option ? ctl_node_string(text) : ctl_value_parse(field, text, error);
     if (given == NULL)
         return false;
-    JsonNode *wire = is_option ? json_node_copy(given) : ctl_value_to_wire(field, given, ctl_value_reference, ctl, error);
+    JsonNode *wire =
+        is_option ? json_node_copy(given) : ctl_value_to_wire(field, given, ctl_value_reference, ctl, error);
     if (wire == NULL) {
         g_prefix_error(error, "%s: ", name);
         return false;
@@ -190,7 +200,8 @@ reference_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
     JsonArray *targets = ctl_field_targets(field);
     JsonObject *reference = JSON_NODE_HOLDS_OBJECT(value) ? json_node_get_object(value) : NULL;
     const char *type = reference != NULL ? ctl_string(reference, "type")
-        : targets != NULL ? json_array_get_string_element(targets, 0) : NULL;
+                       : targets != NULL ? json_array_get_string_element(targets, 0)
+                                         : NULL;
     gint64 dbid = reference != NULL ? ctl_integer(reference, "dbid", 0) : json_node_get_int(value);
     if (type == NULL)
         return json_node_copy(value);
@@ -204,7 +215,8 @@ map_list(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *dat
     JsonArray *from = json_node_get_array(value);
     g_autoptr(JsonArray) to = json_array_new();
     for (unsigned i = 0; i < json_array_get_length(from); i++) {
-        JsonNode *item = ctl_value_to_wire(ctl_object(field, "of"), json_array_get_element(from, i), resolve, data, error);
+        JsonNode *item =
+            ctl_value_to_wire(ctl_object(field, "of"), json_array_get_element(from, i), resolve, data, error);
         if (item == NULL)
             return NULL;
         json_array_add_element(to, item);
@@ -222,7 +234,8 @@ map_struct(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *d
     json_object_iter_init_ordered(&iter, json_node_get_object(value));
     while (json_object_iter_next_ordered(&iter, &name, &member)) {
         JsonObject *inner = ctl_field_member(field, name);
-        JsonNode *wire = inner != NULL ? ctl_value_to_wire(inner, member, resolve, data, error) : json_node_copy(member);
+        JsonNode *wire =
+            inner != NULL ? ctl_value_to_wire(inner, member, resolve, data, error) : json_node_copy(member);
         if (wire == NULL)
             return NULL;
         json_object_set_member(to, name, wire);
@@ -231,10 +244,12 @@ map_struct(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *d
 }
 
 static bool
-edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool is_add, CtlEdit *edit, GError **error)
+edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool is_add, CtlEdit *edit,
+          GError **error)
 {
     if (!ctl_field_is(field, "list")) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is no list: nothing can be added or removed", name);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is no list: nothing can be added or removed",
+                    name);
         return false;
     }
     JsonObject *as = NULL;
@@ -277,7 +292,8 @@ descend(JsonObject *type, char **steps, GError **error)
         field = ctl_field_is(field, "struct") ? ctl_field_member(field, steps[i]) : NULL;
     }
     if (field == NULL)
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"), path);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
+                    path);
     return field;
 }
 

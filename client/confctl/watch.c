@@ -1,7 +1,7 @@
 /* watch.c - the command watch: changes as they happen, until interrupted.
  *
- * Changes are queued by the client's signal and printed from the outer loop, since names may have to be asked for, and
- * asking runs the main loop, in which further changes come. */
+ * Changes are queued by the client's signal and printed from the outer loop, since names may have to be
+ * asked for, and asking runs the main loop, in which further changes come. */
 #include "confctl.h"
 
 #include <glib-unix.h>
@@ -26,7 +26,8 @@ static void print_members(Ctl *ctl, const char *prefix, JsonObject *members);
 static char *describe_author(Ctl *ctl, JsonObject *by);
 static void note_changes(ConfcClient *client, JsonObject *changes, Watch *watch);
 static void note_reset(ConfcClient *client, gint64 revision, const char *reason, Watch *watch);
-static void note_disconnected(ConfcClient *client, const GError *error, gboolean will_reconnect, Watch *watch);
+static void note_disconnected(ConfcClient *client, const GError *error, gboolean will_reconnect,
+                              Watch *watch);
 static void note_connected(ConfcClient *client, gboolean resumed, Watch *watch);
 static gboolean interrupted(void *data);
 
@@ -38,8 +39,8 @@ static const GOptionEntry watch_options[] = {
 
 const CtlCommand ctl_watch_commands[] = {
     {"watch", "[PATH|TYPE/DBID|TYPE]", "Shows changes as they happen",
-     "Of an object, of all in a folder or tenant, of a type, or of everything.  A broken connection is taken up again, and\n"
-     "what happened meanwhile is shown.",
+     "Of an object, of all in a folder or tenant, of a type, or of everything.  A broken connection is\n"
+     "taken up again, and what happened meanwhile is shown.",
      watch_options, 0, 1, run_watch},
     {NULL},
 };
@@ -59,7 +60,8 @@ run_watch(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_signal_connect(ctl->client, "reset", G_CALLBACK(note_reset), &watch);
     g_signal_connect(ctl->client, "disconnected", G_CALLBACK(note_disconnected), &watch);
     g_signal_connect(ctl->client, "connected", G_CALLBACK(note_connected), &watch);
-    guint interrupt = g_unix_signal_add(SIGINT, interrupted, &watch), terminate = g_unix_signal_add(SIGTERM, interrupted, &watch);
+    guint interrupt = g_unix_signal_add(SIGINT, interrupted, &watch),
+          terminate = g_unix_signal_add(SIGTERM, interrupted, &watch);
     bool fine = subscribe(ctl, count > 0 ? arguments[0] : NULL, error);
     if (fine)
         ctl_warn("watching from revision %" G_GINT64_FORMAT, confc_client_get_revision(ctl->client));
@@ -139,8 +141,9 @@ print_changes(Ctl *ctl, JsonObject *changes, GError **error)
         return false;
     g_autofree char *author = describe_author(ctl, ctl_object(changes, "by"));
     const char *time = ctl_string(changes, "time"), *reason = ctl_string(changes, "reason");
-    ctl_print_styled(ctl, CTL_BOLD, "%" G_GINT64_FORMAT "  %s%s%s%s", ctl_integer(changes, "revision", 0), time != NULL ? time : "",
-                     author, reason != NULL ? "  " : "", reason != NULL ? reason : "");
+    ctl_print_styled(ctl, CTL_BOLD, "%" G_GINT64_FORMAT "  %s%s%s%s", ctl_integer(changes, "revision", 0),
+                     time != NULL ? time : "", author, reason != NULL ? "  " : "",
+                     reason != NULL ? reason : "");
     JsonArray *list = ctl_array(changes, "changes");
     for (unsigned i = 0; i < json_array_get_length(list); i++)
         print_change(ctl, ctl_array_object(list, i));
@@ -160,10 +163,12 @@ want_places(Ctl *ctl, JsonObject *changes, GError **error)
     if (application != 0)
         g_ptr_array_add(keys, g_strdup_printf("application/%" G_GINT64_FORMAT, application));
     for (unsigned i = 0; i < json_array_get_length(list); i++) {
-        JsonObject *change = ctl_array_object(list, i), *object = ctl_object(change, "object"), *patch = ctl_object(change, "patch");
+        JsonObject *change = ctl_array_object(list, i), *object = ctl_object(change, "object"),
+                   *patch = ctl_object(change, "patch");
         const char *type = ctl_string(change, "type");
         gint64 dbid = ctl_integer(change, "dbid", 0);
-        bool moves = patch != NULL && (json_object_has_member(patch, "name") || json_object_has_member(patch, "folder"));
+        bool moves = patch != NULL &&
+                     (json_object_has_member(patch, "name") || json_object_has_member(patch, "folder"));
         if (moves)
             ctl_place_forget(ctl, type, dbid);
         else if (object != NULL || json_object_has_member(change, "name"))
@@ -176,13 +181,22 @@ want_places(Ctl *ctl, JsonObject *changes, GError **error)
 static void
 print_change(Ctl *ctl, JsonObject *change)
 {
-    const char *op = ctl_string(change, "op"), *type = ctl_string(change, "type"), *reason = ctl_string(change, "reason");
+    const char *op = ctl_string(change, "op"), *type = ctl_string(change, "type"),
+               *reason = ctl_string(change, "reason");
     g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(change, "dbid", 0));
     bool is_create = g_strcmp0(op, "create") == 0, is_delete = g_strcmp0(op, "delete") == 0;
-    ctl_print_styled(ctl, is_create ? CTL_GREEN : is_delete ? CTL_RED : CTL_YELLOW, "  %c %s %s%s%s%s",
-                     is_create ? '+' : is_delete ? '-' : '~', type, path, reason != NULL ? " (" : "", reason != NULL ? reason : "",
+    ctl_print_styled(ctl,
+                     is_create   ? CTL_GREEN
+                     : is_delete ? CTL_RED
+                                 : CTL_YELLOW,
+                     "  %c %s %s%s%s%s",
+                     is_create   ? '+'
+                     : is_delete ? '-'
+                                 : '~',
+                     type, path, reason != NULL ? " (" : "", reason != NULL ? reason : "",
                      reason != NULL ? ")" : "");
-    JsonObject *patch = ctl_object(change, "patch"), *add = ctl_object(change, "add"), *remove = ctl_object(change, "remove");
+    JsonObject *patch = ctl_object(change, "patch"), *add = ctl_object(change, "add"),
+               *remove = ctl_object(change, "remove");
     if (patch != NULL)
         print_members(ctl, "", patch);
     if (add != NULL)

@@ -32,16 +32,19 @@ static const GOptionEntry rm_options[] = {
 
 const CtlCommand ctl_write_commands[] = {
     {"set", "PATH|TYPE/DBID FIELD=VALUE ...", "Changes fields of an object",
-     "FIELD may be a path, as options/log/verbose.  FIELD+=VALUE puts an item into a list, FIELD-=VALUE takes one out (of\n"
-     "structs by their key).  References are given as PATH, TYPE/DBID or DBID; whole lists and maps as JSON.",
+     "FIELD may be a path, as options/log/verbose.  FIELD+=VALUE puts an item into a list, FIELD-=VALUE\n"
+     "takes one out (of structs by their key).  References are given as PATH, TYPE/DBID or DBID; whole lists\n"
+     "and maps as JSON.",
      NULL, 2, G_MAXUINT, run_set},
-    {"unset", "PATH|TYPE/DBID FIELD ...", "Empties fields, options or sections of an object", NULL, NULL, 2, G_MAXUINT, run_unset},
+    {"unset", "PATH|TYPE/DBID FIELD ...", "Empties fields, options or sections of an object", NULL, NULL, 2,
+     G_MAXUINT, run_unset},
     {"new", "TYPE NAME|PATH|- [FIELD=VALUE ...]", "Makes an object",
-     "With a name it goes to your tenant's folder of that type, with a path to where the path says.  With - members come as\n"
-     "one JSON object from standard input; a member \"path\" says where.",
+     "With a name it goes to your tenant's folder of that type, with a path to where the path says.  With -\n"
+     "members come as one JSON object from standard input; a member \"path\" says where.",
      NULL, 2, G_MAXUINT, run_new},
     {"rm", "PATH|TYPE/DBID ...", "Deletes objects, all or none", NULL, rm_options, 1, G_MAXUINT, run_rm},
-    {"mv", "PATH|TYPE/DBID FOLDER|PATH", "Moves an object into a folder, or gives it the new path", NULL, NULL, 2, 2, run_mv},
+    {"mv", "PATH|TYPE/DBID FOLDER|PATH", "Moves an object into a folder, or gives it the new path", NULL,
+     NULL, 2, 2, run_mv},
     {NULL},
 };
 
@@ -91,7 +94,8 @@ run_new(Ctl *ctl, char **arguments, unsigned count, GError **error)
         if (node == NULL)
             return false;
         if (!JSON_NODE_HOLDS_OBJECT(node)) {
-            g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "Standard input must hold one JSON object");
+            g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
+                                "Standard input must hold one JSON object");
             return false;
         }
         if (!take_members(ctl, type, json_node_get_object(node), object, error))
@@ -144,7 +148,8 @@ run_rm(Ctl *ctl, char **arguments, unsigned count, GError **error)
     }
     JsonObject *params = json_object_new();
     json_object_set_array_member(params, "operations", json_array_ref(operations));
-    g_autofree char *what = g_strdup_printf("%u object%s deleted", g_hash_table_size(seen), g_hash_table_size(seen) == 1 ? "" : "s");
+    g_autofree char *what = g_strdup_printf("%u object%s deleted", g_hash_table_size(seen),
+                                            g_hash_table_size(seen) == 1 ? "" : "s");
     g_autoptr(GError) fault = NULL;
     g_autoptr(JsonObject) answer = ctl_request(ctl, "transaction", params, &fault);
     if (answer != NULL) {
@@ -168,8 +173,9 @@ run_mv(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_auto(CtlEdit) edit;
     ctl_edit_init(&edit);
     bool is_folder = target != NULL && g_strcmp0(ctl_string(target, "type"), "folder") == 0;
-    bool is_itself = target != NULL && g_strcmp0(ctl_string(target, "type"), ctl_string(object, "type")) == 0
-        && ctl_integer(target, "dbid", 0) == ctl_integer(object, "dbid", 0);
+    bool is_itself = target != NULL &&
+                     g_strcmp0(ctl_string(target, "type"), ctl_string(object, "type")) == 0 &&
+                     ctl_integer(target, "dbid", 0) == ctl_integer(object, "dbid", 0);
     if (is_folder && !is_itself) {
         json_object_set_int_member(edit.patch, "folder", ctl_integer(target, "dbid", 0));
         return send_edit(ctl, arguments[0], object, &edit, error);
@@ -214,10 +220,15 @@ static void
 prefix_with_operation(Ctl *ctl, JsonArray *operations, GError **error)
 {
     JsonNode *node = confc_error_get_data(*error);
-    gint64 index = node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? ctl_integer(json_node_get_object(node), "operation", -1) : -1;
-    JsonObject *operation = index >= 0 && index < json_array_get_length(operations) ? ctl_array_object(operations, (guint)index) : NULL;
-    g_autofree char *path =
-        operation != NULL ? ctl_path(ctl, ctl_string(operation, "type"), ctl_integer(operation, "dbid", 0), NULL) : NULL;
+    gint64 index = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+                       ? ctl_integer(json_node_get_object(node), "operation", -1)
+                       : -1;
+    JsonObject *operation = index >= 0 && index < json_array_get_length(operations)
+                                ? ctl_array_object(operations, (guint)index)
+                                : NULL;
+    g_autofree char *path = operation != NULL ? ctl_path(ctl, ctl_string(operation, "type"),
+                                                         ctl_integer(operation, "dbid", 0), NULL)
+                                              : NULL;
     if (path != NULL)
         g_prefix_error(error, "%s: ", path);
 }
@@ -291,7 +302,8 @@ read_standard_input(GError **error)
     while ((count = fread(buffer, 1, sizeof buffer, stdin)) > 0) {
         g_string_append_len(text, buffer, (gssize)count);
         if (text->len > STDIN_MAX) {
-            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Standard input holds more than %d bytes", STDIN_MAX);
+            g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Standard input holds more than %d bytes",
+                        STDIN_MAX);
             return NULL;
         }
     }
@@ -307,12 +319,14 @@ take_members(Ctl *ctl, JsonObject *type, JsonObject *given, JsonObject *object, 
     json_object_iter_init_ordered(&iter, given);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         if (strcmp(name, "path") == 0) {
-            if (!place_new(ctl, ctl_string(given, "path") != NULL ? ctl_string(given, "path") : "", object, error))
+            if (!place_new(ctl, ctl_string(given, "path") != NULL ? ctl_string(given, "path") : "", object,
+                           error))
                 return false;
             continue;
         }
         JsonObject *field = ctl_field(type, name);
-        JsonNode *wire = field != NULL ? ctl_value_to_wire(field, value, ctl_value_reference, ctl, error) : json_node_copy(value);
+        JsonNode *wire = field != NULL ? ctl_value_to_wire(field, value, ctl_value_reference, ctl, error)
+                                       : json_node_copy(value);
         if (wire == NULL) {
             g_prefix_error(error, "%s: ", name);
             return false;
@@ -384,7 +398,8 @@ append(Ctl *ctl, const char *type, JsonObject *filter, GPtrArray *doomed, GError
         return false;
     for (unsigned i = 0; i < list->len; i++) {
         JsonObject *object = g_ptr_array_index(list, i);
-        bool is_root_folder = g_strcmp0(ctl_string(object, "type"), "folder") == 0 && ctl_integer(object, "folder", 0) == 0;
+        bool is_root_folder =
+            g_strcmp0(ctl_string(object, "type"), "folder") == 0 && ctl_integer(object, "folder", 0) == 0;
         if (!is_root_folder)
             g_ptr_array_add(doomed, json_object_ref(object));
     }

@@ -40,9 +40,11 @@ double_new(DoubleFunc func, void *data)
     g_autoptr(GSocketAddress) any = g_inet_socket_address_new(loopback, 0);
     g_autoptr(GSocketAddress) real = NULL;
     g_autoptr(GError) error = NULL;
-    g_socket_listener_add_address(server->listener, any, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &real, &error);
+    g_socket_listener_add_address(server->listener, any, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL,
+                                  &real, &error);
     g_assert_no_error(error);
-    server->address = g_strdup_printf("127.0.0.1:%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(real)));
+    server->address =
+        g_strdup_printf("127.0.0.1:%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(real)));
     accept_next(server);
     return server;
 }
@@ -73,7 +75,8 @@ double_address(Double *server)
 DoublePeer *
 double_last_peer(Double *server)
 {
-    DoublePeer *peer = server->peers->len > 0 ? g_ptr_array_index(server->peers, server->peers->len - 1) : NULL;
+    DoublePeer *peer =
+        server->peers->len > 0 ? g_ptr_array_index(server->peers, server->peers->len - 1) : NULL;
     return peer != NULL && !peer->is_gone ? peer : NULL;
 }
 
@@ -95,8 +98,9 @@ void
 double_refuse(DoublePeer *peer, JsonObject *request, int code, const char *data)
 {
     g_autofree char *id = json_to_string(json_object_get_member(request, "id"), FALSE);
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":\"Refused.\",\"data\":%s}}",
-                                            id, code, data != NULL ? data : "{}");
+    g_autofree char *line = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":\"Refused.\",\"data\":%s}}", id,
+        code, data != NULL ? data : "{}");
     double_say(peer, line);
 }
 
@@ -156,7 +160,8 @@ accept_next(Double *server)
 static void
 accepted(GObject *source, GAsyncResult *result, void *data)
 {
-    g_autoptr(GSocketConnection) connection = g_socket_listener_accept_finish(G_SOCKET_LISTENER(source), result, NULL, NULL);
+    g_autoptr(GSocketConnection) connection =
+        g_socket_listener_accept_finish(G_SOCKET_LISTENER(source), result, NULL, NULL);
     if (connection == NULL)
         return;
     Double *server = data;
@@ -172,13 +177,15 @@ accepted(GObject *source, GAsyncResult *result, void *data)
 static void
 read_next(DoublePeer *peer)
 {
-    g_data_input_stream_read_line_async(peer->input, G_PRIORITY_DEFAULT, peer->server->cancellable, line_read, peer);
+    g_data_input_stream_read_line_async(peer->input, G_PRIORITY_DEFAULT, peer->server->cancellable, line_read,
+                                        peer);
 }
 
 static void
 line_read(GObject *source, GAsyncResult *result, void *data)
 {
-    g_autofree char *line = g_data_input_stream_read_line_finish(G_DATA_INPUT_STREAM(source), result, NULL, NULL);
+    g_autofree char *line =
+        g_data_input_stream_read_line_finish(G_DATA_INPUT_STREAM(source), result, NULL, NULL);
     if (line == NULL)
         return;
     DoublePeer *peer = data;
@@ -196,15 +203,18 @@ take_line(DoublePeer *peer, const char *line)
     g_assert_no_error(error);
     JsonObject *request = json_node_get_object(json_parser_get_root(parser));
     const char *method = json_object_get_string_member_with_default(request, "method", "");
-    if (peer->server->func != NULL && peer->server->func(peer->server, peer, method, request, peer->server->data))
+    if (peer->server->func != NULL &&
+        peer->server->func(peer->server, peer, method, request, peer->server->data))
         return;
     if (g_str_equal(method, "session.open"))
         double_answer(peer, request, "{" DOUBLE_SESSION "}");
     else if (g_str_equal(method, "session.close"))
         double_answer(peer, request, "{}");
     else if (g_str_equal(method, "server.schema"))
-        double_answer(peer, request, "{\"types\":[{\"type\":\"application\",\"fields\":[{\"name\":\"ports\",\"kind\":\"list\","
-                                     "\"key\":\"id\",\"of\":{\"kind\":\"struct\"}}]}]}");
+        double_answer(
+            peer, request,
+            "{\"types\":[{\"type\":\"application\",\"fields\":[{\"name\":\"ports\",\"kind\":\"list\","
+            "\"key\":\"id\",\"of\":{\"kind\":\"struct\"}}]}]}");
     else if (method[0] != '\0')
         double_refuse(peer, request, -32601, NULL);
 }

@@ -1,5 +1,5 @@
-/* double.h - a line server that does as a test says: for what a real server does not do on request (break in the middle,
- * answer nonsense, lose its history).  Lives in the test's own main context. */
+/* double.h - a line server that does as a test says: for what a real server does not do on request (break
+ * in the middle, answer nonsense, lose its history).  Lives in the test's own main context. */
 #pragma once
 
 #include <gio/gio.h>
@@ -10,7 +10,8 @@
 typedef struct Double Double;
 typedef struct DoublePeer DoublePeer;
 /* True: handled.  False: session.open, session.close and server.schema get a usual answer, others -32601. */
-typedef bool (*DoubleFunc)(Double *server, DoublePeer *peer, const char *method, JsonObject *request, void *data);
+typedef bool (*DoubleFunc)(Double *server, DoublePeer *peer, const char *method, JsonObject *request,
+                           void *data);
 
 Double *double_new(DoubleFunc func, void *data);
 void double_free(Double *server);
@@ -30,8 +31,10 @@ void double_hang_up(DoublePeer *peer);
 JsonObject *double_params(JsonObject *request);
 /* The usual answer to a log-in: session "t1", environment "e1", revision 10, chain "c10". */
 #define DOUBLE_SESSION \
-    "\"protocol\":1,\"features\":[],\"session\":\"t1\",\"resumable\":3600,\"server\":{\"name\":\"double\",\"role\":\"primary\"," \
-    "\"release\":\"0\",\"environment\":\"e1\",\"epoch\":1,\"revision\":10,\"chain\":\"c10\",\"writable\":true}," \
+    "\"protocol\":1,\"features\":[],\"session\":\"t1\",\"resumable\":3600," \
+    "\"server\":{\"name\":\"double\",\"role\":\"primary\"," \
+    "\"release\":\"0\",\"environment\":\"e1\",\"epoch\":1,\"revision\":10,\"chain\":\"c10\"," \
+    "\"writable\":true}," \
     "\"account\":{\"dbid\":100,\"name\":\"admin\",\"tenant\":1}"
 
 /* Iterates the main context until *condition, at most ten seconds. */

@@ -22,8 +22,9 @@ test_addresses(void)
 static void
 test_refused(void)
 {
-    static const char *const wrong[] = {"", "srv1", "srv1:", ":2020", "srv1:0", "srv1:65536", "srv1:20x", "2001:db8::1:2020",
-                                        "[::1]", "[::1:2020", "a:1,,b:2", "a:1,", "[]:1"};
+    static const char *const wrong[] = {
+        "",      "srv1",      "srv1:",    ":2020", "srv1:0", "srv1:65536", "srv1:20x", "2001:db8::1:2020",
+        "[::1]", "[::1:2020", "a:1,,b:2", "a:1,",  "[]:1"};
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
         g_test_message("%s", wrong[i]);

@@ -5,7 +5,8 @@
 #include <string.h>
 
 typedef struct {
-    unsigned opens, resumes, closes, connected, disconnected, will_reconnect, resets, challenges, wanted_refusals;
+    unsigned opens, resumes, closes, connected, disconnected, will_reconnect, resets, challenges,
+        wanted_refusals;
     int refuse_resume;
     char *resume_params;
     char *open_params;
@@ -104,10 +105,12 @@ static void
 test_next_address(void)
 {
     Record record = {0}, other = {.hang_up_on_open = true};
-    Double *dead = double_new(NULL, NULL), *broken = double_new(serve, &other), *server = double_new(serve, &record);
+    Double *dead = double_new(NULL, NULL), *broken = double_new(serve, &other),
+           *server = double_new(serve, &record);
     g_autofree char *gone = g_strdup(double_address(dead));
     double_free(dead);
-    g_autofree char *addresses = g_strdup_printf("%s,%s,%s", gone, double_address(broken), double_address(server));
+    g_autofree char *addresses =
+        g_strdup_printf("%s,%s,%s", gone, double_address(broken), double_address(server));
     g_autoptr(ConfcClient) client = client_new(addresses, &record);
     g_autoptr(GError) error = NULL;
     g_assert_true(confc_client_connect(client, NULL, &error));
@@ -190,7 +193,8 @@ test_resume(void)
     g_assert_cmpuint(record.resumes, ==, 1);
     g_assert_cmpuint(record.will_reconnect, ==, 1);
     g_assert_cmpuint(record.resets, ==, 0);
-    g_assert_nonnull(strstr(record.resume_params, "\"session\":\"t1\",\"environment\":\"e1\",\"revision\":10,\"chain\":\"c10\""));
+    g_assert_nonnull(strstr(record.resume_params,
+                            "\"session\":\"t1\",\"environment\":\"e1\",\"revision\":10,\"chain\":\"c10\""));
     confc_client_disconnect(client);
     double_free(server);
     record_clear(&record);
@@ -239,7 +243,8 @@ test_replaced(void)
     Double *server = double_new(serve, &record);
     g_autoptr(ConfcClient) client = client_new(double_address(server), &record);
     g_assert_true(confc_client_connect(client, NULL, NULL));
-    double_say(double_last_peer(server), "{\"jsonrpc\":\"2.0\",\"method\":\"session.ending\",\"params\":{\"reason\":\"replaced\"}}");
+    double_say(double_last_peer(server),
+               "{\"jsonrpc\":\"2.0\",\"method\":\"session.ending\",\"params\":{\"reason\":\"replaced\"}}");
     double_hang_up(double_last_peer(server));
     double_wait(&record.disconnected, 1);
     g_assert_cmpuint(record.will_reconnect, ==, 0);

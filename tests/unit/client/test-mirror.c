@@ -5,7 +5,8 @@
 
 static const char schema_text[] =
     "{\"types\":[{\"type\":\"application\",\"fields\":[{\"name\":\"ports\",\"kind\":\"list\",\"key\":\"id\"},"
-    "{\"name\":\"connections\",\"kind\":\"list\",\"key\":\"server\"},{\"name\":\"tenants\",\"kind\":\"list\"}]}]}";
+    "{\"name\":\"connections\",\"kind\":\"list\",\"key\":\"server\"},"
+    "{\"name\":\"tenants\",\"kind\":\"list\"}]}]}";
 
 static JsonObject *
 parse(const char *text)
@@ -19,8 +20,10 @@ parse(const char *text)
 static void
 check(const char *before_text, const char *change_text, const char *after_text)
 {
-    g_autoptr(JsonObject) schema = parse(schema_text), before = parse(before_text), change = parse(change_text);
-    g_autoptr(JsonObject) after = confc_mirror_update(before, schema, 9, change), wanted = parse(after_text), same = parse(before_text);
+    g_autoptr(JsonObject) schema = parse(schema_text), before = parse(before_text),
+                          change = parse(change_text);
+    g_autoptr(JsonObject) after = confc_mirror_update(before, schema, 9, change), wanted = parse(after_text),
+                          same = parse(before_text);
     g_autoptr(JsonNode) left = json_node_init_object(json_node_alloc(), after);
     g_autoptr(JsonNode) right = json_node_init_object(json_node_alloc(), wanted);
     g_autoptr(JsonNode) old = json_node_init_object(json_node_alloc(), before);
@@ -36,25 +39,31 @@ check(const char *before_text, const char *change_text, const char *after_text)
 static void
 test_patch(void)
 {
-    check("{" HEAD "\"revision\":3,\"name\":\"a\",\"version\":\"1\"}", "{\"patch\":{\"name\":\"b\",\"version\":null,\"arguments\":\"-x\"}}",
+    check("{" HEAD "\"revision\":3,\"name\":\"a\",\"version\":\"1\"}",
+          "{\"patch\":{\"name\":\"b\",\"version\":null,\"arguments\":\"-x\"}}",
           "{" HEAD "\"revision\":9,\"name\":\"b\",\"arguments\":\"-x\"}");
-    check("{" HEAD "\"revision\":3,\"options\":{\"log\":{\"verbose\":\"all\",\"all\":\"stderr\"},\"x\":{\"k\":\"v\"}}}",
-          "{\"patch\":{\"options\":{\"log\":{\"verbose\":null},\"x\":null,\"new\":{}}}}",
-          "{" HEAD "\"revision\":9,\"options\":{\"log\":{\"all\":\"stderr\"},\"new\":{}}}");
+    check(
+        "{" HEAD
+        "\"revision\":3,\"options\":{\"log\":{\"verbose\":\"all\",\"all\":\"stderr\"},\"x\":{\"k\":\"v\"}}}",
+        "{\"patch\":{\"options\":{\"log\":{\"verbose\":null},\"x\":null,\"new\":{}}}}",
+        "{" HEAD "\"revision\":9,\"options\":{\"log\":{\"all\":\"stderr\"},\"new\":{}}}");
     /* An empty map is unset, an empty list too. */
-    check("{" HEAD "\"revision\":3,\"options\":{\"x\":{}},\"tenants\":[1]}", "{\"patch\":{\"options\":{\"x\":null}},\"remove\":{\"tenants\":[1]}}",
-          "{" HEAD "\"revision\":9}");
+    check("{" HEAD "\"revision\":3,\"options\":{\"x\":{}},\"tenants\":[1]}",
+          "{\"patch\":{\"options\":{\"x\":null}},\"remove\":{\"tenants\":[1]}}", "{" HEAD "\"revision\":9}");
 }
 
 static void
 test_lists(void)
 {
-    check("{" HEAD "\"revision\":3,\"tenants\":[1,2,3]}", "{\"add\":{\"tenants\":[2,4]},\"remove\":{\"tenants\":[1,7]}}",
+    check("{" HEAD "\"revision\":3,\"tenants\":[1,2,3]}",
+          "{\"add\":{\"tenants\":[2,4]},\"remove\":{\"tenants\":[1,7]}}",
           "{" HEAD "\"revision\":9,\"tenants\":[2,3,4]}");
     check("{" HEAD "\"revision\":3,\"ports\":[{\"id\":\"default\",\"port\":1},{\"id\":\"x\",\"port\":2}]}",
-          "{\"add\":{\"ports\":[{\"id\":\"default\",\"port\":7},{\"id\":\"y\",\"port\":3}]},\"remove\":{\"ports\":[\"x\"]}}",
+          "{\"add\":{\"ports\":[{\"id\":\"default\",\"port\":7},{\"id\":\"y\",\"port\":3}]},"
+          "\"remove\":{\"ports\":[\"x\"]}}",
           "{" HEAD "\"revision\":9,\"ports\":[{\"id\":\"default\",\"port\":7},{\"id\":\"y\",\"port\":3}]}");
-    check("{" HEAD "\"revision\":3,\"connections\":[{\"server\":5},{\"server\":6}]}", "{\"remove\":{\"connections\":[{\"server\":5}]}}",
+    check("{" HEAD "\"revision\":3,\"connections\":[{\"server\":5},{\"server\":6}]}",
+          "{\"remove\":{\"connections\":[{\"server\":5}]}}",
           "{" HEAD "\"revision\":9,\"connections\":[{\"server\":6}]}");
 }
 
@@ -63,9 +72,12 @@ test_order(void)
 {
     ConfcMirror *mirror = confc_mirror_new();
     g_autoptr(JsonObject) schema = parse(schema_text);
-    g_autoptr(JsonObject) old = parse("{" HEAD "\"revision\":3,\"name\":\"a\"}"), new = parse("{" HEAD "\"revision\":5,\"name\":\"b\"}");
-    g_autoptr(JsonObject) update = parse("{\"op\":\"update\",\"type\":\"application\",\"dbid\":1,\"patch\":{\"name\":\"c\"}}");
-    g_autoptr(JsonObject) removal = parse("{\"op\":\"delete\",\"type\":\"application\",\"dbid\":1,\"name\":\"c\",\"tenant\":1}");
+    g_autoptr(JsonObject) old = parse("{" HEAD "\"revision\":3,\"name\":\"a\"}"),
+                          new = parse("{" HEAD "\"revision\":5,\"name\":\"b\"}");
+    g_autoptr(JsonObject) update =
+        parse("{\"op\":\"update\",\"type\":\"application\",\"dbid\":1,\"patch\":{\"name\":\"c\"}}");
+    g_autoptr(JsonObject) removal =
+        parse("{\"op\":\"delete\",\"type\":\"application\",\"dbid\":1,\"name\":\"c\",\"tenant\":1}");
     /* A change of an object that has not been streamed yet. */
     g_assert_false(confc_mirror_apply(mirror, schema, 4, update));
     confc_mirror_put(mirror, new);

@@ -221,7 +221,7 @@ test_unnamed_error(Fixture *fixture, const void *data)
     confc_client_request_async(fixture->client, "test.hold", NULL, NULL, note_result, &held);
     wait_held(fixture, 1);
     double_say(double_last_peer(fixture->server),
-               "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"The line is too long.\"}}");
+               "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"Too long.\"}}");
     wait_result(&held);
     g_assert_null(confc_client_request_finish(fixture->client, held, &error));
     g_assert_error(error, CONFC_ERROR, CONFC_ERROR_TOO_LARGE);
@@ -261,7 +261,8 @@ test_torn_lines(Fixture *fixture, const void *data)
     wait_held(fixture, 1);
     g_autofree char *id = json_to_string(json_object_get_member(fixture->script.held[0], "id"), FALSE);
     g_autofree char *fill = g_strnfill(300000, 'x');
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"%s\"}\r\n\n", id, fill);
+    g_autofree char *line =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"%s\"}\r\n\n", id, fill);
     DoublePeer *peer = double_last_peer(fixture->server);
     for (gsize sent = 0, size = strlen(line); sent < size; sent += 50001) {
         double_write(peer, line + sent, MIN(50001, size - sent));

@@ -21,15 +21,20 @@ typedef struct {
 } Fixture;
 
 #define HOST(dbid, revision, name) \
-    "{\"type\":\"host\",\"dbid\":" #dbid ",\"revision\":" #revision ",\"name\":\"" name "\",\"tenant\":1,\"state\":\"enabled\"}"
+    "{\"type\":\"host\",\"dbid\":" #dbid ",\"revision\":" #revision ",\"name\":\"" name \
+    "\",\"tenant\":1,\"state\":\"enabled\"}"
 
 static void
 walk(DoublePeer *peer, unsigned id)
 {
-    g_autofree char *objects = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"subscription.objects\",\"params\":{\"subscription\":%u,"
-                                               "\"objects\":[" HOST(1, 3, "h1") "," HOST(2, 4, "h2") "]}}", id);
-    g_autofree char *loaded = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"subscription.loaded\",\"params\":{\"subscription\":%u,"
-                                              "\"revision\":10}}", id);
+    g_autofree char *objects = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"method\":\"subscription.objects\",\"params\":{\"subscription\":%u,"
+        "\"objects\":[" HOST(1, 3, "h1") "," HOST(2, 4, "h2") "]}}",
+        id);
+    g_autofree char *loaded = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"method\":\"subscription.loaded\",\"params\":{\"subscription\":%u,"
+        "\"revision\":10}}",
+        id);
     double_say(peer, objects);
     double_say(peer, loaded);
 }
@@ -41,7 +46,8 @@ serve(Double *server, DoublePeer *peer, const char *method, JsonObject *request,
     g_autofree char *params = json_to_string(json_object_get_member(request, "params"), FALSE);
     if (g_str_equal(method, "subscription.open")) {
         script->opens++;
-        g_autofree char *answer = g_strdup_printf("{\"subscription\":%u,\"revision\":10,\"chain\":\"c10\"}", ++script->next_id);
+        g_autofree char *answer =
+            g_strdup_printf("{\"subscription\":%u,\"revision\":10,\"chain\":\"c10\"}", ++script->next_id);
         double_answer(peer, request, answer);
         if (strstr(params, "\"initial\":true") != NULL && !script->no_walk)
             walk(peer, script->next_id);
@@ -65,7 +71,9 @@ serve(Double *server, DoublePeer *peer, const char *method, JsonObject *request,
     else if (is_bare)
         double_answer(peer, request, "{" DOUBLE_SESSION ",\"missed\":0,\"subscriptions\":[]}");
     else
-        double_answer(peer, request, "{" DOUBLE_SESSION ",\"missed\":1,\"subscriptions\":[{\"subscription\":71,\"types\":[\"host\"]}]}");
+        double_answer(peer, request,
+                      "{" DOUBLE_SESSION
+                      ",\"missed\":1,\"subscriptions\":[{\"subscription\":71,\"types\":[\"host\"]}]}");
     return true;
 }
 
@@ -74,8 +82,8 @@ note_changes(ConfcClient *client, JsonObject *changes, Fixture *fixture)
 {
     JsonArray *list = json_object_get_array_member(changes, "changes");
     g_assert_false(json_object_has_member(changes, "more"));
-    g_string_append_printf(fixture->told, "changes %d:%u;", (int)json_object_get_int_member(changes, "revision"),
-                           json_array_get_length(list));
+    g_string_append_printf(fixture->told, "changes %d:%u;",
+                           (int)json_object_get_int_member(changes, "revision"), json_array_get_length(list));
     fixture->changes++;
 }
 
@@ -129,8 +137,8 @@ subscribe(Fixture *fixture, const char *scope_text, ConfcSubscriptionFlags flags
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) scope = scope_text != NULL ? json_from_string(scope_text, NULL) : NULL;
-    ConfcSubscription *subscription =
-        confc_client_subscribe(fixture->client, scope != NULL ? json_node_get_object(scope) : NULL, flags, NULL, &error);
+    ConfcSubscription *subscription = confc_client_subscribe(
+        fixture->client, scope != NULL ? json_node_get_object(scope) : NULL, flags, NULL, &error);
     g_assert_no_error(error);
     return subscription;
 }
@@ -138,7 +146,8 @@ subscribe(Fixture *fixture, const char *scope_text, ConfcSubscriptionFlags flags
 static void
 say_changes(Fixture *fixture, const char *params)
 {
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"changes\",\"params\":%s}", params);
+    g_autofree char *line =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"changes\",\"params\":%s}", params);
     double_say(double_last_peer(fixture->server), line);
 }
 
@@ -149,19 +158,24 @@ name_of(ConfcSubscription *subscription, gint64 dbid)
     return object != NULL ? json_object_get_string_member(object, "name") : NULL;
 }
 
-#define RENAME(dbid, name) "{\"op\":\"update\",\"type\":\"host\",\"dbid\":" #dbid ",\"patch\":{\"name\":\"" name "\"}}"
+#define RENAME(dbid, name) \
+    "{\"op\":\"update\",\"type\":\"host\",\"dbid\":" #dbid ",\"patch\":{\"name\":\"" name "\"}}"
 
 static void
 test_mirror(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
     g_assert_true(confc_subscription_is_loaded(hosts));
     g_assert_cmpuint(confc_subscription_get_count(hosts), ==, 2);
-    say_changes(fixture, "{\"revision\":11,\"chain\":\"c11\",\"time\":\"t\",\"changes\":["
-                         "{\"op\":\"create\",\"type\":\"host\",\"dbid\":3,\"object\":" HOST(3, 11, "h3") "}," RENAME(1, "x1") ","
-                         "{\"op\":\"update\",\"type\":\"application\",\"dbid\":1,\"patch\":{\"name\":\"other\"}},"
-                         "{\"op\":\"delete\",\"type\":\"host\",\"dbid\":2,\"name\":\"h2\",\"tenant\":1}]}");
+    say_changes(
+        fixture,
+        "{\"revision\":11,\"chain\":\"c11\",\"time\":\"t\",\"changes\":["
+        "{\"op\":\"create\",\"type\":\"host\",\"dbid\":3,\"object\":" HOST(3, 11, "h3") "}," RENAME(
+            1, "x1") ","
+                     "{\"op\":\"update\",\"type\":\"application\",\"dbid\":1,\"patch\":{\"name\":\"other\"}},"
+                     "{\"op\":\"delete\",\"type\":\"host\",\"dbid\":2,\"name\":\"h2\",\"tenant\":1}]}");
     double_wait(&fixture->changes, 1);
     g_assert_cmpstr(name_of(hosts, 1), ==, "x1");
     g_assert_null(name_of(hosts, 2));
@@ -177,9 +191,11 @@ test_mirror(Fixture *fixture, const void *data)
 static void
 test_more(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
-    say_changes(fixture, "{\"revision\":12,\"chain\":\"c12\",\"changes\":[" RENAME(1, "y1") "],\"more\":true}");
+    say_changes(fixture,
+                "{\"revision\":12,\"chain\":\"c12\",\"changes\":[" RENAME(1, "y1") "],\"more\":true}");
     /* Another answer in between does not make it complete. */
     g_autoptr(JsonNode) ignored = confc_client_request(fixture->client, "server.schema", NULL, NULL, NULL);
     g_assert_cmpuint(fixture->changes, ==, 0);
@@ -197,15 +213,18 @@ test_more(Fixture *fixture, const void *data)
 static void
 test_resume(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
     say_changes(fixture, "{\"revision\":11,\"chain\":\"c11\",\"changes\":[" RENAME(1, "z1") "]}");
-    say_changes(fixture, "{\"revision\":12,\"chain\":\"c12\",\"changes\":[" RENAME(2, "half") "],\"more\":true}");
+    say_changes(fixture,
+                "{\"revision\":12,\"chain\":\"c12\",\"changes\":[" RENAME(2, "half") "],\"more\":true}");
     double_wait(&fixture->changes, 1);
     double_hang_up(double_last_peer(fixture->server));
     double_wait(&fixture->connected, 2);
     g_assert_nonnull(strstr(fixture->script.resume_params, "\"revision\":11,\"chain\":\"c11\""));
-    g_assert_nonnull(strstr(fixture->script.resume_params, "\"subscriptions\":[{\"types\":[\"host\"],\"initial\":true}]"));
+    g_assert_nonnull(
+        strstr(fixture->script.resume_params, "\"subscriptions\":[{\"types\":[\"host\"],\"initial\":true}]"));
     g_assert_cmpint(confc_subscription_get_id(hosts), ==, 71);
     g_assert_cmpstr(name_of(hosts, 1), ==, "z1");
     g_assert_cmpstr(name_of(hosts, 2), ==, "h2");
@@ -221,7 +240,8 @@ static void
 test_resume_while_loading(Fixture *fixture, const void *data)
 {
     fixture->script.no_walk = true;
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     g_assert_false(confc_subscription_is_loaded(hosts));
     fixture->script.no_walk = false;
     double_hang_up(double_last_peer(fixture->server));
@@ -234,7 +254,8 @@ test_resume_while_loading(Fixture *fixture, const void *data)
 static void
 test_history_gone(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
     say_changes(fixture, "{\"revision\":11,\"chain\":\"c11\",\"changes\":[" RENAME(1, "z1") "]}");
     double_wait(&fixture->changes, 1);
@@ -250,7 +271,8 @@ test_history_gone(Fixture *fixture, const void *data)
 static void
 test_login_anew(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
     fixture->script.refuse_resume = -32003;
     double_hang_up(double_last_peer(fixture->server));
@@ -261,10 +283,11 @@ test_login_anew(Fixture *fixture, const void *data)
 static void
 test_reset(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
-    double_say(double_last_peer(fixture->server),
-               "{\"jsonrpc\":\"2.0\",\"method\":\"subscription.reset\",\"params\":{\"revision\":30,\"reason\":\"permission\"}}");
+    double_say(double_last_peer(fixture->server), "{\"jsonrpc\":\"2.0\",\"method\":\"subscription.reset\","
+                                                  "\"params\":{\"revision\":30,\"reason\":\"permission\"}}");
     double_wait(&fixture->resets, 1);
     g_assert_cmpuint(confc_subscription_get_count(hosts), ==, 0);
     g_assert_false(confc_subscription_is_loaded(hosts));
@@ -280,7 +303,8 @@ test_reset(Fixture *fixture, const void *data)
 static void
 test_inconsistent(Fixture *fixture, const void *data)
 {
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_MIRROR);
     double_wait(&fixture->loaded, 1);
     say_changes(fixture, "{\"revision\":11,\"chain\":\"c11\",\"changes\":[" RENAME(9, "x") "]}");
     double_wait(&fixture->loaded, 2);
@@ -292,9 +316,11 @@ static void
 test_place(Fixture *fixture, const void *data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(ConfcSubscription) hosts = subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_NONE);
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_NONE);
     g_autoptr(JsonNode) scope = json_from_string("{\"folder\":112}", NULL);
-    g_assert_null(confc_client_subscribe(fixture->client, json_node_get_object(scope), CONFC_SUBSCRIPTION_MIRROR, NULL, &error));
+    g_assert_null(confc_client_subscribe(fixture->client, json_node_get_object(scope),
+                                         CONFC_SUBSCRIPTION_MIRROR, NULL, &error));
     g_assert_error(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT);
     g_autoptr(ConfcSubscription) folder = subscribe(fixture, "{\"folder\":112}", CONFC_SUBSCRIPTION_NONE);
     g_assert_cmpint(confc_subscription_get_id(folder), ==, 2);
