@@ -43,7 +43,12 @@ main(int argc, char **argv)
         conf_command_line_print_help();
     } else {
         g_autoptr(ConfSettings) settings = load_settings(&line, &error);
-        status = settings != NULL ? run(&line, settings) : fail(error);
+        if (settings != NULL) {
+            status = run(&line, settings);
+        } else {
+            fail(error);
+            status = STATUS_BAD_CONFIGURATION; /* a file that cannot be read, too */
+        }
     }
     conf_log_flush(2000);
     conf_command_line_clear(&line);
