@@ -1,6 +1,11 @@
 /* commit.c - the committed transaction as a thing: references, memory. */
 #include "store/commit.h"
 
+#include "net/poller.h"
+
+enum { FREED_AT_ONCE_MAX = 20000, CHANGES_A_LOOK = 64 };
+
+static bool free_slice(void *data);
 static void clear_change(ConfChange *change);
 
 ConfPlace *
@@ -52,11 +57,29 @@ conf_commit_unref(ConfCommit *commit)
 {
     if (commit == NULL || --commit->refs > 0)
         return;
-    for (unsigned i = 0; i < commit->change_count; i++)
-        clear_change(&commit->changes[i]);
+    /* The fold of a whole database would hold up the turn. */
+    if (commit->change_count > FREED_AT_ONCE_MAX) {
+        conf_work_start(conf_poller_default(), "freeing a large commit", free_slice, commit);
+        return;
+    }
+    while (free_slice(commit))
+        ;
+}
+
+/* From the end; false: done. */
+static bool
+free_slice(void *data)
+{
+    ConfCommit *commit = data;
+    while (commit->change_count > 0) {
+        clear_change(&commit->changes[--commit->change_count]);
+        if (commit->change_count % CHANGES_A_LOOK == 0 && conf_work_is_due())
+            return true;
+    }
     g_free(commit->changes);
     g_free(commit->address);
     g_free(commit);
+    return false;
 }
 
 static void
@@ -65,10 +88,8 @@ clear_change(ConfChange *change)
     conf_object_unref(change->before);
     conf_object_unref(change->after);
     conf_bytes_unref(change->difference);
-    if (change->acl_before != NULL)
-        conf_acl_unref(change->acl_before);
-    if (change->acl_after != NULL)
-        conf_acl_unref(change->acl_after);
+    conf_acl_unref(change->acl_before);
+    conf_acl_unref(change->acl_after);
     conf_place_unref(change->place_before);
     conf_place_unref(change->place_after);
 }

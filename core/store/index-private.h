@@ -71,7 +71,8 @@ ConfNode *conf_index_find(const ConfIndex *index, ConfKey key);
 void conf_index_put(ConfIndex *index, ConfObject *object);
 /* `leave_mark`: of a working set, see is_removed. */
 void conf_index_remove(ConfIndex *index, ConfKey key, bool leave_mark);
-/* Would putting `after` (NULL: removing) in place of `before` (NULL: creating) change what others may see? */
+/* Would putting `after` (NULL: removing) in place of `before` (NULL: creating) change what others may see?
+ * `index` NULL: by the two alone, where what lies in a folder that comes or goes is not known. */
 bool conf_index_is_structural(const ConfIndex *index, const ConfObject *before, const ConfObject *after);
 /* A number never given before, in any index. */
 uint64_t conf_index_new_generation(void);

@@ -180,7 +180,7 @@ conf_index_is_structural(const ConfIndex *index, const ConfObject *before, const
     case CONF_TYPE_TENANT:
         if (before != NULL && after != NULL)
             return before->folder != after->folder || before->tenant != after->tenant;
-        return has_children(index, conf_object_key(any));
+        return index != NULL && has_children(index, conf_object_key(any));
     case CONF_TYPE_PERSON:
         return before != NULL && (after == NULL || before->enabled != after->enabled);
     case CONF_TYPE_ACCESS_GROUP:

@@ -11,8 +11,10 @@
 
 enum { LIMIT_FIRST = 64 * 1024 * 1024 };
 
+static void fill_side(ConfStore *store, const ConfObject *object, const ConfAcl **acl, ConfPlace **place);
 static ConfCommit *get_commit(const ConfStore *store, unsigned index);
 static unsigned get_count(const ConfStore *store);
+static bool leads_here(const ConfStore *store);
 static int64_t get_base(const ConfCommit *commit);
 static bool find_base(const ConfStore *store, int64_t revision, unsigned *index);
 static void add(ConfStore *store, ConfCommit *commit);
@@ -71,7 +73,8 @@ conf_store_add_recent(ConfStore *store, ConfCommit *commit)
         share_present(store, &change->after);
         conf_change_fill_before(store, change);
         conf_change_fill_after(store, change);
-        commit->structural |= conf_index_is_structural(&store->index, change->before, change->after);
+        /* By itself: what lies in a folder now did not when it was made. */
+        commit->structural |= conf_index_is_structural(NULL, change->before, change->after);
     }
     commit->memory = conf_commit_measure(commit);
     add(store, conf_commit_ref(commit));
@@ -81,13 +84,13 @@ ConfCommit *
 conf_store_recent_after(const ConfStore *store, int64_t revision)
 {
     unsigned index;
-    return find_base(store, revision, &index) ? get_commit(store, index) : NULL;
+    return leads_here(store) && find_base(store, revision, &index) ? get_commit(store, index) : NULL;
 }
 
 int64_t
 conf_store_recent_start(const ConfStore *store)
 {
-    return get_count(store) > 0 ? get_base(get_commit(store, 0)) : store->position.revision;
+    return leads_here(store) ? get_base(get_commit(store, 0)) : store->position.revision;
 }
 
 ConfHistoryVerdict
@@ -99,7 +102,7 @@ conf_store_check_history(const ConfStore *store, int64_t revision, const char *c
     if (revision == position->revision)
         return is_chain(position->chain, chain) ? CONF_HISTORY_SAME : CONF_HISTORY_OTHER;
     unsigned index;
-    if (!find_base(store, revision, &index))
+    if (!leads_here(store) || !find_base(store, revision, &index))
         return CONF_HISTORY_GONE;
     const char *known = index > 0 ? get_commit(store, index - 1)->chain : store->start_chain;
     if (known[0] == '\0' && chain != NULL && chain[0] != '\0')
@@ -144,21 +147,25 @@ conf_commit_measure(const ConfCommit *commit)
 void
 conf_change_fill_before(ConfStore *store, ConfChange *change)
 {
-    if (change->before == NULL)
-        return;
-    const ConfAcl *acl = conf_store_acl(store, change->before);
-    change->acl_before = acl != NULL ? conf_acl_ref(acl) : NULL;
-    change->place_before = conf_store_place(store, change->before);
+    if (change->before != NULL)
+        fill_side(store, change->before, &change->acl_before, &change->place_before);
 }
 
 void
 conf_change_fill_after(ConfStore *store, ConfChange *change)
 {
-    if (change->after == NULL)
-        return;
-    const ConfAcl *acl = conf_store_acl(store, change->after);
-    change->acl_after = acl != NULL ? conf_acl_ref(acl) : NULL;
-    change->place_after = conf_store_place(store, change->after);
+    if (change->after != NULL)
+        fill_side(store, change->after, &change->acl_after, &change->place_after);
+}
+
+static void
+fill_side(ConfStore *store, const ConfObject *object, const ConfAcl **acl, ConfPlace **place)
+{
+    const ConfAcl *in_force = conf_acl_ref(conf_store_acl(store, object));
+    conf_acl_unref(*acl);
+    conf_place_unref(*place);
+    *acl = in_force;
+    *place = conf_store_place(store, object);
 }
 
 static ConfCommit *
@@ -171,6 +178,14 @@ static unsigned
 get_count(const ConfStore *store)
 {
     return store->recent->len - store->recent_first;
+}
+
+/* Records that end before the present position, as a broken one may make them, are of no use. */
+static bool
+leads_here(const ConfStore *store)
+{
+    unsigned count = get_count(store);
+    return count > 0 && get_commit(store, count - 1)->revision == store->position.revision;
 }
 
 /* The revision that it leads away from. */

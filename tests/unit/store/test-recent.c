@@ -280,6 +280,59 @@ test_refill(void)
     conf_store_free(store);
 }
 
+/* A folder was empty when it was made, whatever lies in it by now: no session needs a reset for it. */
+static void
+test_refill_folder(void)
+{
+    ConfStore *store = fixture_store();
+    const ConfSchema *schema = conf_store_schema(store);
+    FixtureChange change = {
+        CONF_CHANGE_CREATE, NULL,
+        FIXTURE_OBJECT(schema, CONF_TYPE_FOLDER, 200, 2, "f", 1, HOSTS, .more = "\"holds\":\"host\"")};
+    g_autoptr(ConfCommit) commit = fixture_commit(store, &change, 1);
+    conf_store_apply(store, commit, NULL, NULL);
+    g_assert_false(commit->structural);
+    fixture_load(store, FIXTURE_OBJECT(schema, CONF_TYPE_HOST, 5, 2, "srv", 1, 200));
+    g_auto(ConfBuffer) record = CONF_BUFFER_INIT;
+    conf_commit_write_record(commit, schema, &record);
+    GError *error = NULL;
+    g_autoptr(ConfCommit) read =
+        conf_commit_from_record(schema, conf_buffer_slice(&record), commit->chain, &error);
+    g_assert_no_error(error);
+    conf_store_forget_recent(store);
+    conf_store_add_recent(store, read);
+    g_assert_false(read->structural);
+    g_assert_cmpint(conf_store_recent_start(store), ==, 1);
+    /* Records that do not reach the present position are as good as none. */
+    ConfStorePosition position = *conf_store_position(store);
+    conf_store_forget_recent(store);
+    position.revision = 9;
+    conf_store_set_position(store, &position);
+    conf_store_add_recent(store, read);
+    g_assert_cmpint(conf_store_recent_start(store), ==, 9);
+    g_assert_null(conf_store_recent_after(store, 1));
+    g_assert_cmpint(conf_store_check_history(store, 1, NULL), ==, CONF_HISTORY_GONE);
+    conf_store_free(store);
+}
+
+/* Freed a piece at a time, and wholly. */
+static void
+test_large_commit(void)
+{
+    enum { CHANGES = 30000 };
+    ConfStore *store = fixture_store();
+    ConfObject *object = host(store, 1, 1, NULL);
+    unsigned refs = object->refs;
+    ConfCommit *commit = conf_commit_new(CHANGES);
+    for (unsigned i = 0; i < CHANGES; i++)
+        commit->changes[i].before = conf_object_ref(object);
+    conf_commit_unref(commit);
+    while (object->refs > refs)
+        g_main_context_iteration(NULL, TRUE);
+    conf_object_unref(object);
+    conf_store_free(store);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -288,5 +341,7 @@ main(int argc, char **argv)
     g_test_add_func("/store/record/broken", test_broken_records);
     g_test_add_func("/store/recent/ring", test_ring);
     g_test_add_func("/store/recent/refill", test_refill);
+    g_test_add_func("/store/recent/refill-folder", test_refill_folder);
+    g_test_add_func("/store/recent/large-commit", test_large_commit);
     return g_test_run();
 }
