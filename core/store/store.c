@@ -91,6 +91,8 @@ conf_store_apply(ConfStore *store, ConfCommit *commit, void (*about)(ConfCommit 
 {
     /* The fold of a reload comes with all this filled in, and as a whole. */
     bool is_fold = commit == store->fold_commit;
+    if (!is_fold)
+        conf_store_drop_fold(store); /* It was made for the store as it was. */
     ConfStorePosition before = store->position;
     for (unsigned i = 0; i < commit->change_count && !is_fold; i++) {
         ConfChange *change = &commit->changes[i];
