@@ -112,8 +112,10 @@ struct _ConfcClient {
     /* the session */
     char *token, *environment, *chain, *ending;
     gint64 revision;
-    bool ever_ready;  /* a first log-in succeeded: breaks are mended */
-    bool resume_bare; /* take the session up without subscriptions: they are opened anew */
+    char *former_environment; /* of the session before, and how far that one had come */
+    gint64 former_revision;   /* -1: not known */
+    bool ever_ready;          /* a first log-in succeeded: breaks are mended */
+    bool resume_bare;         /* take the session up without subscriptions: they are opened anew */
     guint bare_attempts;
     JsonObject *server, *account;
     gint64 addp_quiet_ms; /* in force; 0: off */

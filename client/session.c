@@ -53,6 +53,8 @@ confc_session_forget(ConfcClient *client)
 {
     g_clear_pointer(&client->token, g_free);
     g_clear_pointer(&client->environment, g_free);
+    g_clear_pointer(&client->former_environment, g_free);
+    client->former_revision = -1;
     g_clear_pointer(&client->server, json_object_unref);
     g_clear_pointer(&client->account, json_object_unref);
     confc_session_set_position(client, 0, NULL);
@@ -119,6 +121,8 @@ opened(ConfcClient *client, JsonNode *result, const GError *error, void *data)
     }
     if (!take_session(client, result))
         return;
+    if (g_strcmp0(client->former_environment, client->environment) != 0)
+        client->former_revision = -1;
     confc_session_set_position(client, confc_json_integer(client->server, "revision", 0),
                                confc_json_string(client->server, "chain"));
     confc_client_ready(client, false, "session");
@@ -165,7 +169,11 @@ resumed(ConfcClient *client, JsonNode *result, const GError *error, void *data)
     if (client->state != CONFC_STATE_OPENING)
         return;
     if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_SESSION_UNKNOWN)) {
+        g_autofree char *environment = g_strdup(client->environment);
+        gint64 revision = client->revision;
         confc_session_forget(client);
+        client->former_environment = g_steal_pointer(&environment);
+        client->former_revision = revision;
         open_new(client);
         return;
     }

@@ -38,6 +38,7 @@ static void send_open(Opening *opening);
 static void opened(ConfcClient *client, JsonNode *result, const GError *error, void *data);
 static void open_failed(Opening *opening, const GError *error);
 static void opening_free(Opening *opening);
+static bool reopen_from(ConfcClient *client, GPtrArray *list);
 static void forget_state(ConfcSubscription *subscription, gint64 revision, const char *reason);
 static void drop(ConfcSubscription *subscription);
 static bool belongs(ConfcSubscription *subscription, const char *type, gint64 dbid);
@@ -198,6 +199,8 @@ confc_subscriptions_reopen(ConfcClient *client, const char *reason, bool all)
     g_autoptr(ConfcClient) held = g_object_ref(client);
     g_autoptr(GPtrArray) list = list_all(client);
     guint64 generation = client->generation;
+    if (all && reopen_from(client, list))
+        return;
     for (unsigned i = 0; i < list->len && generation == client->generation; i++) {
         ConfcSubscription *subscription = g_ptr_array_index(list, i);
         if (subscription->is_opening || subscription->client == NULL ||
@@ -442,7 +445,10 @@ open_failed(Opening *opening, const GError *error)
     bool is_broken =
         client != NULL && client->state != CONFC_STATE_IDLE && opening->generation != client->generation;
     subscription->is_reopening = false;
-    if (opening->task != NULL) {
+    if (opening->task == NULL && opening->since >= 0 && client != NULL && !is_broken) {
+        /* That past is no longer held. */
+        confc_subscriptions_reopen(client, "history", true);
+    } else if (opening->task != NULL) {
         drop(subscription);
         g_task_return_error(opening->task, g_error_copy(error));
     } else if (client != NULL && !is_broken) {
@@ -458,6 +464,22 @@ opening_free(Opening *opening)
     g_clear_object(&opening->task);
     g_object_unref(opening->subscription);
     g_free(opening);
+}
+
+/* In the same history a session's first subscription may begin in the past: where there is only one,
+ * nothing is missed although the session is new. */
+static bool
+reopen_from(ConfcClient *client, GPtrArray *list)
+{
+    gint64 since = client->former_revision;
+    ConfcSubscription *subscription = list->len == 1 ? g_ptr_array_index(list, 0) : NULL;
+    client->former_revision = -1;
+    if (since < 0 || subscription == NULL || subscription->is_opening ||
+        (subscription->flags & CONFC_SUBSCRIPTION_INITIAL) != 0)
+        return false;
+    subscription->id = 0;
+    open_at_server(subscription, NULL, since);
+    return true;
 }
 
 static void

@@ -6,7 +6,7 @@
 
 typedef struct {
     unsigned opens, closes, resumes, next_id;
-    int refuse_resume;
+    int refuse_resume, refuse_since;
     char *resume_params;
     char *last_open;
     bool no_walk;
@@ -46,13 +46,18 @@ serve(Double *server, DoublePeer *peer, const char *method, JsonObject *request,
     g_autofree char *params = json_to_string(json_object_get_member(request, "params"), FALSE);
     if (g_str_equal(method, "subscription.open")) {
         script->opens++;
+        bool is_since = strstr(params, "\"since\"") != NULL;
+        g_free(script->last_open);
+        script->last_open = g_strdup(params);
+        if (is_since && script->refuse_since != 0) {
+            double_refuse(peer, request, script->refuse_since, NULL);
+            return true;
+        }
         g_autofree char *answer =
             g_strdup_printf("{\"subscription\":%u,\"revision\":10,\"chain\":\"c10\"}", ++script->next_id);
         double_answer(peer, request, answer);
         if (strstr(params, "\"initial\":true") != NULL && !script->no_walk)
             walk(peer, script->next_id);
-        g_free(script->last_open);
-        script->last_open = g_steal_pointer(&params);
         return true;
     }
     if (g_str_equal(method, "subscription.close")) {
@@ -280,6 +285,26 @@ test_login_anew(Fixture *fixture, const void *data)
     g_assert_cmpstr(fixture->told->str, ==, "loaded 1;reset session;loaded 2;");
 }
 
+/* One subscription to changes only: the new session goes on from where the old one was, if that past is still held. */
+static void
+test_login_anew_since(Fixture *fixture, const void *data)
+{
+    g_autoptr(ConfcSubscription) hosts =
+        subscribe(fixture, "{\"types\":[\"host\"]}", CONFC_SUBSCRIPTION_NONE);
+    say_changes(fixture, "{\"revision\":13,\"chain\":\"c13\",\"changes\":[" RENAME(1, "z1") "]}");
+    double_wait(&fixture->changes, 1);
+    fixture->script.refuse_resume = -32003;
+    double_hang_up(double_last_peer(fixture->server));
+    double_wait(&fixture->script.opens, 2);
+    g_assert_nonnull(strstr(fixture->script.last_open, "\"since\":13"));
+    g_assert_cmpuint(fixture->resets, ==, 0);
+    fixture->script.refuse_since = -32011;
+    double_hang_up(double_last_peer(fixture->server));
+    double_wait(&fixture->script.opens, 4);
+    g_assert_null(strstr(fixture->script.last_open, "since"));
+    g_assert_cmpuint(fixture->resets, ==, 1);
+}
+
 static void
 test_reset(Fixture *fixture, const void *data)
 {
@@ -359,6 +384,7 @@ main(int argc, char **argv)
     ADD("resume-while-loading", test_resume_while_loading);
     ADD("history-gone", test_history_gone);
     ADD("login-anew", test_login_anew);
+    ADD("login-anew-since", test_login_anew_since);
     ADD("reset", test_reset);
     ADD("inconsistent", test_inconsistent);
     ADD("place", test_place);
