@@ -10,11 +10,13 @@ typedef struct {
     const ConfObject *folder;
     int64_t tenant;       /* of the new object */
     int64_t tenant_given; /* 0: none */
+    int64_t dbid_given;   /* of one that comes back under the dbid it had; 0: a new one */
     bool folder_given;
     bool enabled;
 } ConfNewPlace;
 
 static bool read_shape(ConfCheck *check, ConfJson *operation, ConfNewPlace *place, int64_t *folder);
+static bool read_given(ConfCheck *check, ConfNewPlace *place);
 static bool find_place(ConfCheck *check, ConfNewPlace *place, int64_t folder);
 static bool take_given_folder(ConfCheck *check, ConfNewPlace *place, int64_t folder);
 static bool take_root_folder(ConfCheck *check, ConfNewPlace *place);
@@ -66,7 +68,6 @@ static bool
 read_shape(ConfCheck *check, ConfJson *operation, ConfNewPlace *place, int64_t *folder)
 {
     static const char *const names[] = {"op", "object", NULL};
-    static const char *const given[] = {"dbid", "revision"};
     if (!conf_params_only(operation, check->at, names, &check->error))
         return false;
     ConfJson *tree = conf_json_member(operation, "object");
@@ -80,15 +81,35 @@ read_shape(ConfCheck *check, ConfJson *operation, ConfNewPlace *place, int64_t *
     place->type = conf_schema_type_by_name(check->schema, name);
     if (place->type == NULL)
         return conf_check_fail_member(check, "/object/type", "There is no such type of objects.");
-    for (unsigned i = 0; i < G_N_ELEMENTS(given); i++) {
-        const ConfJson *member = conf_json_member(tree, given[i]);
-        g_autofree char *path = g_strconcat("/object/", given[i], NULL);
-        if (member != NULL && member->kind != CONF_JSON_NULL)
-            return conf_check_fail_member(check, path, "The server gives the %s.", given[i]);
-    }
+    if (!read_given(check, place))
+        return false;
     place->enabled = true;
     return conf_object_read_head(tree, at, &place->tenant_given, folder, &place->folder_given,
                                  &place->enabled, &check->error);
+}
+
+/* dbid and revision are the server's to give; what was deleted may come back under its dbid, where that is
+ * allowed: one that was given once, and is not taken. */
+static bool
+read_given(ConfCheck *check, ConfNewPlace *place)
+{
+    static const char *const given[] = {"dbid", "revision"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(given); i++) {
+        const ConfJson *member = conf_json_member(place->tree, given[i]);
+        g_autofree char *path = g_strconcat("/object/", given[i], NULL);
+        if (member == NULL || member->kind == CONF_JSON_NULL)
+            continue;
+        if (i > 0 || !check->transaction->allows_dbids)
+            return conf_check_fail_member(check, path, "The server gives the %s.", given[i]);
+        ConfKey key = {.type = place->type->id, .dbid = member->integer};
+        bool was_given = member->kind == CONF_JSON_NUMBER && member->is_integer && key.dbid > 0 &&
+                         key.dbid < conf_check_peek_dbid(check, key.type);
+        if (!was_given || conf_store_lookup(check->store, key) != NULL ||
+            conf_check_lookup(check, key) != NULL)
+            return conf_check_fail_member(check, path, "No %s of this dbid was deleted.", place->type->name);
+        place->dbid_given = key.dbid;
+    }
+    return true;
 }
 
 static bool
@@ -186,8 +207,10 @@ conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId t
 static ConfObject *
 make(ConfCheck *check, const ConfNewPlace *place)
 {
+    int64_t dbid =
+        place->dbid_given != 0 ? place->dbid_given : conf_check_next_dbid(check, place->type->id);
     ConfObjectHead head = {
-        .key = {.dbid = conf_check_next_dbid(check, place->type->id), .type = place->type->id},
+        .key = {.dbid = dbid, .type = place->type->id},
         .revision = check->revision,
         .tenant = place->tenant,
         .folder = place->folder->dbid,

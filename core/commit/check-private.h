@@ -154,6 +154,8 @@ conf_check_is_over(const ConfCheck *check)
 /* -32016 with the number; false. */
 bool conf_check_fail_limit(ConfCheck *check);
 int64_t conf_check_next_dbid(ConfCheck *check, ConfTypeId type);
+/* The same without taking it. */
+int64_t conf_check_peek_dbid(const ConfCheck *check, ConfTypeId type);
 /* What it lies in: its folder; of a root folder its tenant; dbid 0: nothing. */
 ConfKey conf_object_container(const ConfObject *object);
 /* A folder or a tenant, which others lie in. */

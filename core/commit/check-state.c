@@ -51,6 +51,9 @@ conf_check_rights(ConfCheck *check, const ConfObject *object)
         return CONF_RIGHT_ALL;
     if (!check->transaction->has_author)
         return 0;
+    if (check->transaction->visible != NULL &&
+        !check->transaction->visible(object, check->transaction->visible_data))
+        return 0;
     const GArray *groups = check->transaction->groups;
     uint8_t rights = conf_access_rights(check->state, check->transaction->subject, object);
     /* What a directory named goes with the account: a disabled one has nothing of it. */
@@ -184,12 +187,20 @@ conf_check_next_dbid(ConfCheck *check, ConfTypeId type)
     int64_t *own = g_hash_table_lookup(check->next_dbids, GUINT_TO_POINTER(type));
     if (own != NULL)
         return (*own)++;
-    const int64_t *batch = g_hash_table_lookup(check->base->next_dbids, GUINT_TO_POINTER(type));
-    int64_t next = batch != NULL ? *batch : conf_store_next_dbid(check->store, type);
+    int64_t next = conf_check_peek_dbid(check, type);
     own = g_new(int64_t, 1);
     *own = next + 1;
     g_hash_table_insert(check->next_dbids, GUINT_TO_POINTER(type), own);
     return next;
+}
+
+int64_t
+conf_check_peek_dbid(const ConfCheck *check, ConfTypeId type)
+{
+    const int64_t *next = g_hash_table_lookup(check->next_dbids, GUINT_TO_POINTER(type));
+    if (next == NULL)
+        next = g_hash_table_lookup(check->base->next_dbids, GUINT_TO_POINTER(type));
+    return next != NULL ? *next : conf_store_next_dbid(check->store, type);
 }
 
 const char *

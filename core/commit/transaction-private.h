@@ -7,11 +7,15 @@ struct ConfTransaction {
     ConfTransactionForm form;
     bool dry_run;
     bool trusted; /* the server itself: rights are not asked */
+    bool allows_dbids;
     bool has_author;
     ConfBytes *operations; /* raw JSON array; NULL: an amendment */
     ConfKey subject, user, application;
     GArray *groups; /* of ConfKey: further groups whose rights count; NULL: none */
     char *address;
+    bool (*visible)(const ConfObject *object, void *data); /* NULL: nothing is hidden */
+    void *visible_data;
+    void (*free_visible_data)(void *data);
 
     /* An amendment: one object, by the server itself for a method. */
     ConfKey amended;

@@ -50,6 +50,22 @@ conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *groups,
 }
 
 void
+conf_transaction_set_visible(ConfTransaction *transaction,
+                             bool (*func)(const ConfObject *object, void *data), void *data,
+                             void (*free_data)(void *data))
+{
+    transaction->visible = func;
+    transaction->visible_data = data;
+    transaction->free_visible_data = free_data;
+}
+
+void
+conf_transaction_allow_dbids(ConfTransaction *transaction)
+{
+    transaction->allows_dbids = true;
+}
+
+void
 conf_transaction_set_trusted(ConfTransaction *transaction)
 {
     transaction->trusted = true;
@@ -66,6 +82,8 @@ conf_transaction_free(ConfTransaction *transaction)
     conf_bytes_unref(transaction->secrets);
     if (transaction->groups != NULL)
         g_array_unref(transaction->groups);
+    if (transaction->free_visible_data != NULL)
+        transaction->free_visible_data(transaction->visible_data);
     g_free(transaction->address);
     g_free(transaction);
 }
