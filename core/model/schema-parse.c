@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 
+static const char *plural_of(ConfSchemaParser *parser, const char *title);
 static bool parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, bool is_text);
 static bool parse_unique(ConfSchemaParser *parser, const ConfJson *unique, ConfTypeInfo *info);
 static bool parse_fields(ConfSchemaParser *parser, const ConfJson *fields, ConfTypeDraft *draft, bool is_text,
@@ -152,7 +153,9 @@ parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, b
         return conf_schema_fail(parser, "\"id\" must be an integer of 1 to %d", CONF_SCHEMA_ID_MAX);
     info->id = (ConfTypeId)id->integer;
     info->title = parse_word(parser, tree, "title");
-    info->plural = info->title != NULL ? parse_word(parser, tree, "plural") : NULL;
+    info->plural = info->title == NULL ? NULL
+        : conf_json_member(tree, "plural") != NULL ? parse_word(parser, tree, "plural")
+        : plural_of(parser, info->title);
     if (info->plural == NULL)
         return false;
     if (g_utf8_strlen(info->plural, -1) > 255)
@@ -275,4 +278,17 @@ parse_word(ConfSchemaParser *parser, const ConfJson *tree, const char *member)
     char *copy = conf_arena_alloc(parser->arena, word->text.size + 1);
     memcpy(copy, word->text.data, word->text.size);
     return copy;
+}
+
+/* "Printer" → "Printers", "Box" → "Boxes", "Category" → "Categories": what is otherwise, a file says itself. */
+static const char *
+plural_of(ConfSchemaParser *parser, const char *title)
+{
+    g_autofree char *last = g_utf8_strdown(title, -1);
+    bool consonant_y = g_str_has_suffix(last, "y") && strlen(last) > 1 && strchr("aeiou", last[strlen(last) - 2]) == NULL;
+    bool hissing = g_str_has_suffix(last, "s") || g_str_has_suffix(last, "x") || g_str_has_suffix(last, "ch")
+        || g_str_has_suffix(last, "sh");
+    size_t stem = strlen(title) - (consonant_y ? 1 : 0);
+    g_autofree char *plural = g_strdup_printf("%.*s%s", (int)stem, title, consonant_y ? "ies" : hissing ? "es" : "s");
+    return conf_arena_copy(parser->arena, plural, strlen(plural) + 1);
 }

@@ -27,7 +27,7 @@ static void recent_free(RecentRecord *recent);
 static ConfSlice slice_of(const char *data, size_t size);
 
 const char *
-conf_database_plugin(const ConfSettings *settings, const char *section, GError **error)
+conf_database_plugin(ConfPluginHost *host, const ConfSettings *settings, const char *section, GError **error)
 {
     const char *engine = conf_settings_get(settings, section, "dbengine");
     if (engine == NULL || strcmp(engine, "sqlite") == 0)
@@ -37,6 +37,9 @@ conf_database_plugin(const ConfSettings *settings, const char *section, GError *
                     "dbengine = %s in section [%s] is not available in this release: sqlite is", engine, section);
         return NULL;
     }
+    g_autofree char *name = g_strconcat("db-", engine, NULL);
+    if (strspn(engine, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(engine) && conf_plugin_host_has_file(host, name))
+        return g_intern_string(name);
     g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "dbengine = %s in section [%s] is not known: there are sqlite and postgre",
                 engine, section);
     return NULL;
@@ -122,7 +125,7 @@ load_object(const ConfStorageObject *row, void *data, GError **error)
         conf_object_from_stored(loading->schema, slice_of(row->body, row->body_size), slice_of(row->secrets, row->secrets_size),
                                 slice_of(row->permissions, row->permissions_size), row->acl_revision, error);
     if (object == NULL || (!loading->checked && !conf_object_check(loading->schema, object, error))) {
-        g_prefix_error(error, "Stored object type %u dbid %" G_GINT64_FORMAT ": ", row->type, row->dbid);
+        g_prefix_error(error, "The stored data do not fit the schema: ");
         return false;
     }
     return conf_store_load(loading->store, g_steal_pointer(&object), error);

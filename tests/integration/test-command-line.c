@@ -43,7 +43,7 @@ test_bad_start(void)
     expect(folder, "-c good.conf -s other", 2, "other");
     expect(folder, "-c good.conf", 1, "x.db");
     put(folder, "x.db", "this is no database, but it is long enough to be looked at as one, with some more text behind it\n");
-    expect(folder, "-c good.conf", 1, "x.db");
+    expect(folder, "-c good.conf", 2, "x.db");
     put(folder, "plugin.conf", "[confserv]\nport = 2120\nplugins = nowhere\n[dbserver]\ndbengine=sqlite\ndbname=y.db\n");
     expect(folder, "-c plugin.conf", 1, "nowhere");
     expect(folder, "-help", 0, "-rescue-port");
@@ -93,7 +93,12 @@ test_port_in_use(void)
 static void
 test_site_schema(void)
 {
-    g_autoptr(TestServer) primary = test_primary_prepare("schema-path = site");
+    g_autoptr(TestServer) primary = test_primary_prepare(NULL);
+    g_autofree char *conf = g_build_filename(test_server_get_folder(primary), "confserv.conf", NULL);
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents(conf, &text, NULL, NULL));
+    g_autofree char *with_path = g_strconcat("[confserv]\nschema-path = site\n", strchr(text, '\n') + 1, NULL);
+    put(test_server_get_folder(primary), "confserv.conf", with_path);
     g_autofree char *site = g_build_filename(test_server_get_folder(primary), "site", NULL);
     g_assert_cmpint(g_mkdir(site, 0700), ==, 0);
     put(site, "printer.json", "{\"type\":\"printer\",\"id\":1000,\"title\":\"Printer\",\"unique\":[[\"tenant\",\"name\"]],\"fields\":["
@@ -120,7 +125,8 @@ test_site_schema(void)
     g_unlink(file);
     g_autofree char *output = NULL;
     g_assert_cmpint(test_run_confserv(test_server_get_folder(primary), "", &output), !=, 0);
-    g_assert_nonnull(strstr(output, "printer"));
+    if (strstr(output, "Printers") == NULL || strstr(output, "schema") == NULL)
+        g_error("%s", output);
 }
 
 static void
