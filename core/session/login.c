@@ -33,7 +33,8 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfClient *client = conf_client_of(conf_request_get_connection(request));
-    if (client == NULL || client->session != NULL || (client->login != NULL && client->login->request != NULL)) {
+    if (client == NULL || client->session != NULL || client->resuming
+        || (client->login != NULL && client->login->request != NULL)) {
         conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This connection has a session already");
         conf_request_fail(request, &error);
         return;
@@ -450,16 +451,17 @@ static bool
 displace(ConfLogin *login, ConfKey application, ConfRpcError *error)
 {
     GPtrArray *list = g_hash_table_lookup(login->sessions->by_application, &application);
-    g_autoptr(GPtrArray) connected = g_ptr_array_new();
-    for (unsigned i = 0; list != NULL && i < list->len; i++) {
-        ConfSession *session = g_ptr_array_index(list, i);
+    if (list == NULL)
+        return true;
+    for (unsigned i = 0; i < list->len && !login->replace; i++) {
+        const ConfSession *session = g_ptr_array_index(list, i);
         if (session->connection != NULL)
-            g_ptr_array_add(connected, session);
+            return conf_rpc_fail(error, CONF_RPC_LIMIT, "Application %s is connected already", login->application);
     }
-    if (connected->len > 0 && !login->replace)
-        return conf_rpc_fail(error, CONF_RPC_LIMIT, "Application %s is connected already", login->application);
-    for (unsigned i = 0; i < connected->len; i++)
-        conf_session_finish(login->sessions, g_ptr_array_index(connected, i), "replaced");
+    /* Broken ones too: resumed later, they would be connected beside this one. */
+    g_autoptr(GPtrArray) older = g_ptr_array_copy(list, NULL, NULL);
+    for (unsigned i = 0; i < older->len; i++)
+        conf_session_finish(login->sessions, g_ptr_array_index(older, i), "replaced");
     return true;
 }
 

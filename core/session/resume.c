@@ -31,7 +31,7 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfClient *client = conf_client_of(conf_request_get_connection(request));
-    if (client == NULL || client->session != NULL || client->login != NULL) {
+    if (client == NULL || client->session != NULL || client->login != NULL || client->resuming) {
         conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This connection has a session already");
         conf_request_fail(request, &error);
         return;
@@ -47,9 +47,12 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
         return;
     }
     resuming->request = conf_request_hold(request);
+    client->resuming = true; /* Holding the input keeps further lines back, but not the rest of a batch. */
     conf_request_on_gone(resuming->request, gone, resuming);
     conf_connection_hold_input(client->connection);
-    resuming->wait = conf_sessions_wait_revision(sessions, resuming->revision, BEHIND_WAIT_MS, reached, resuming);
+    /* A revision of another lineage is nothing to wait for. */
+    if (conf_slice_is(conf_json_member(params, "environment")->text, conf_store_position(sessions->store)->environment))
+        resuming->wait = conf_sessions_wait_revision(sessions, resuming->revision, BEHIND_WAIT_MS, reached, resuming);
     if (resuming->wait == NULL)
         take_up(resuming);
 }
@@ -248,6 +251,7 @@ static void
 finish(Resuming *resuming)
 {
     ConfConnection *connection = resuming->client->connection;
+    resuming->client->resuming = false;
     conf_request_on_gone(resuming->request, NULL, NULL);
     conf_request_release(resuming->request);
     explicit_bzero(resuming->token, sizeof resuming->token);

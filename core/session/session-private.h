@@ -82,6 +82,7 @@ struct ConfClient {
     ConfConnection *connection;
     ConfSession *session; /* NULL before log-in */
     ConfLogin *login;     /* pending */
+    bool resuming;        /* session.resume is under way */
     bool ui_only;
     bool closing;
     ConfTimer timer;
@@ -210,6 +211,8 @@ void conf_walk_start(ConfSession *session, ConfSubscription *subscription);
  * conf_replay_go was called.  While it replays the connection's input is held. */
 void conf_replay_start(ConfSession *session, int64_t from, void (*done)(ConfSession *session, uint64_t missed, void *data), void *data);
 void conf_replay_go(ConfSession *session);
+/* The session's groups changed by `commit`: what it might see before is no longer known. */
+void conf_replay_forget_past(ConfSession *session, const ConfCommit *commit);
 void conf_replay_stop(ConfSession *session);
 bool conf_replay_step(ConfSession *session);
 int64_t conf_replay_get_from(const ConfSession *session);

@@ -141,6 +141,11 @@ conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*d
     session->taken_ended = ended;
     session->taken_drained = drained;
     session->taken_data = data;
+    /* Whatever of its own was still being streamed would stand between the lines of the new stream. */
+    conf_replay_stop(session);
+    conf_producer_remove(session);
+    for (unsigned i = 0; i < session->subscriptions->len; i++)
+        ((ConfSubscription *)g_ptr_array_index(session->subscriptions, i))->walking = false;
     conf_audience_leave(session);
 }
 

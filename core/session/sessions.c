@@ -68,6 +68,7 @@ conf_sessions_free(ConfSessions *sessions)
         return;
     conf_sessions_finish_all(sessions, "stopping");
     conf_timer_cancel(&sessions->sweep_timer);
+    conf_waits_clear(sessions); /* Those who wait know their clients. */
     g_autoptr(GList) clients = g_hash_table_get_keys(sessions->clients);
     for (GList *link = clients; link != NULL; link = link->next) {
         ConfClient *client = link->data;
@@ -77,7 +78,6 @@ conf_sessions_free(ConfSessions *sessions)
     }
     if (sessions->producer_work != NULL)
         conf_work_cancel(sessions->producer_work);
-    conf_waits_clear(sessions);
     g_hash_table_unref(sessions->by_token);
     g_hash_table_unref(sessions->by_subject);
     g_hash_table_unref(sessions->by_person);
@@ -261,8 +261,11 @@ conf_session_break(ConfSession *session, const char *reason)
         ((ConfSubscription *)g_ptr_array_index(session->subscriptions, i))->walking = false;
     if (session->taken_ended != NULL) {
         void (*ended)(void *data) = session->taken_ended;
-        session->taken_ended = NULL;
-        ended(session->taken_data);
+        void *ended_data = session->taken_data;
+        /* All of it: whoever resumes the session resumes one that nothing has taken over. */
+        session->taken_ended = session->taken_drained = NULL;
+        session->taken_data = NULL;
+        ended(ended_data);
     }
     g_queue_push_tail(&sessions->broken, session);
     conf_timer_arm(&session->resume_timer, (unsigned)sessions->settings.resume_timeout_s * 1000, resume_timed_out, session);

@@ -5,15 +5,14 @@ enum { SUBSCRIPTIONS_MAX = 1000 };
 
 typedef struct {
     ConfRequest *request;
-    ConfSession *session;
-    ConfSubscription *subscription;
+    int64_t id; /* of the subscription: a batch may close it before its opening is answered */
 } SinceOpening;
 
 static bool check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *error);
 static void open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since);
 static void since_counted(ConfSession *session, uint64_t missed, void *data);
 static void since_gone(void *data);
-static void answer_open(ConfSession *session, ConfRequest *request, const ConfSubscription *subscription, int64_t revision);
+static void answer_open(ConfSession *session, ConfRequest *request, int64_t id, int64_t revision);
 
 void
 conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
@@ -28,6 +27,8 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
     bool fine = params != NULL && conf_params_integer(params, "", "since", 0, G_MAXINT64, false, &since, &error)
         && conf_params_boolean(params, "", "initial", &initial, &error)
         && (since < 0 || check_since(session, since, initial, &error));
+    if (fine && session->taken_ended != NULL)
+        fine = conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This session is a replica: changes come to it as such");
     if (fine && session->subscriptions->len >= SUBSCRIPTIONS_MAX)
         fine = conf_rpc_fail(&error, CONF_RPC_LIMIT, "A session has at most %d subscriptions", SUBSCRIPTIONS_MAX);
     if (fine)
@@ -43,7 +44,7 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
     }
     ConfSubscription *subscription = conf_session_add_subscription(session, scope, initial);
     conf_audience_place(session);
-    answer_open(session, request, subscription, present);
+    answer_open(session, request, subscription->id, present);
     if (initial)
         conf_walk_start(session, subscription);
 }
@@ -102,8 +103,7 @@ static void
 open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since)
 {
     SinceOpening *opening = g_new0(SinceOpening, 1);
-    opening->session = session;
-    opening->subscription = conf_session_add_subscription(session, scope, false);
+    opening->id = conf_session_add_subscription(session, scope, false)->id;
     opening->request = conf_request_hold(request);
     conf_request_on_gone(opening->request, since_gone, opening);
     conf_replay_start(session, since, since_counted, opening);
@@ -115,7 +115,7 @@ since_counted(ConfSession *session, uint64_t missed, void *data)
     (void)missed;
     SinceOpening *opening = data;
     conf_request_on_gone(opening->request, NULL, NULL);
-    answer_open(session, opening->request, opening->subscription, conf_replay_get_from(session));
+    answer_open(session, opening->request, opening->id, conf_replay_get_from(session));
     conf_request_release(opening->request);
     g_free(opening);
     conf_replay_go(session);
@@ -130,10 +130,10 @@ since_gone(void *data)
 }
 
 static void
-answer_open(ConfSession *session, ConfRequest *request, const ConfSubscription *subscription, int64_t revision)
+answer_open(ConfSession *session, ConfRequest *request, int64_t id, int64_t revision)
 {
     ConfBuffer *buffer = conf_request_begin(request);
-    conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, subscription->id, revision);
+    conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, id, revision);
     const ConfStorePosition *position = conf_store_position(session->sessions->store);
     if (revision == position->revision)
         conf_buffer_printf(buffer, ",\"chain\":\"%s\"", position->chain);
