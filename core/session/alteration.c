@@ -209,7 +209,8 @@ walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above, const 
     return true;
 }
 
-/* The groups of the viewer changed: every list that answers otherwise now, and all that hangs on it. */
+/* The groups of the viewer changed: every list that answers otherwise now, and all that hangs on it.  A list that was put
+ * there by this very commit says nothing of before: below it the walk over the roots has judged, by both lists. */
 static bool
 walk_identity(Walk *walk)
 {
@@ -223,8 +224,11 @@ walk_identity(Walk *walk)
         const ConfObject *holder;
         while ((holder = conf_store_next_with_acl(store, acl, cursor)) != NULL) {
             cursor = conf_object_key(holder);
-            if (!g_hash_table_contains(walk->alterations->written, &cursor) && !judge(walk, holder, acl, acl))
+            const ConfChange *change = g_hash_table_lookup(walk->alterations->written, &cursor);
+            if (change == NULL && !judge(walk, holder, acl, acl))
                 return false;
+            if (change != NULL && change->acl_before != change->acl_after)
+                continue;
             if ((holder->type == CONF_TYPE_FOLDER || holder->type == CONF_TYPE_TENANT)
                 && !walk_region(walk, cursor, acl, acl))
                 return false;
