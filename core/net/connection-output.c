@@ -118,6 +118,15 @@ conf_connection_is_full(const ConfConnection *connection)
     return connection->throttled;
 }
 
+bool
+conf_connection_has_room(ConfConnection *connection)
+{
+    if (connection->unsent < connection->queue_limit / 2)
+        return true;
+    connection->above_half = true; /* The limit may have been lowered since the output was counted. */
+    return false;
+}
+
 int64_t
 conf_connection_get_stalled_since(const ConfConnection *connection)
 {

@@ -25,8 +25,8 @@ typedef struct {
     void (*too_long)(ConfConnection *connection);
     /* Outgoing: connected and handshaken.  Accepted: handshaken. */
     void (*opened)(ConfConnection *connection);
-    /* Unsent output had reached half of the queue limit and fell below it: producers of pages, walks and
-     * replays go on.  May be NULL. */
+    /* Unsent output had reached half of the queue limit and fell below it, or there is room again that
+     * conf_connection_has_room() had not found: producers of pages, walks and replays go on.  May be NULL. */
     void (*drained)(ConfConnection *connection);
     /* The last call.  `reason` is an English sentence or an errno text; that of an outgoing connection
      * which never opened says what was tried. */
@@ -82,6 +82,9 @@ size_t conf_connection_get_unsent(const ConfConnection *connection);
 size_t conf_connection_get_unsent_notifications(const ConfConnection *connection);
 /* Unsent output is above the queue limit, or not yet below half of it again. */
 bool conf_connection_is_full(const ConfConnection *connection);
+/* For producers of pages, walks and replays: less than half of the queue limit is unsent.  If not, drained()
+ * will be called. */
+bool conf_connection_has_room(ConfConnection *connection);
 /* Monotonic usec when the peer last took a byte while output stood unsent (0: nothing is unsent). */
 int64_t conf_connection_get_stalled_since(const ConfConnection *connection);
 

@@ -39,7 +39,7 @@ struct ConfDownstream {
     ConfDownstreamStatistics statistics;
     /* The lines of the commit sent last: replicas with the same view take the same bytes. */
     GPtrArray *cached_lines;
-    int64_t cached_revision;
+    char cached_chain[17]; /* names the commit: revisions alone come again in another environment */
     bool cached_secrets;
 };
 

@@ -4,9 +4,10 @@
 
 enum { LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
 
-static GPtrArray *write_lines(ConfReplica *replica, const ConfCommit *commit);
-static void write_head(ConfBuffer *buffer, const ConfCommit *commit);
-static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change);
+static GPtrArray *write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole);
+static void write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit);
+static bool is_shown(const ConfReplica *replica, ConfKey key);
+static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change, bool whole);
 static void write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer);
 static void write_secrets(const ConfObject *object, ConfBuffer *buffer);
 
@@ -15,16 +16,16 @@ conf_replica_write_commit(ConfReplica *replica, const ConfCommit *commit)
 {
     ConfDownstream *downstream = replica->downstream;
     bool shared = conf_replica_reads_all(replica);
-    if (shared && downstream->cached_lines != NULL && downstream->cached_revision == commit->revision
+    if (shared && downstream->cached_lines != NULL && strcmp(downstream->cached_chain, commit->chain) == 0
         && downstream->cached_secrets == replica->secrets)
         return g_ptr_array_ref(downstream->cached_lines);
-    GPtrArray *lines = write_lines(replica, commit);
+    GPtrArray *lines = write_lines(replica, commit, shared);
     if (!shared)
         return lines;
     if (downstream->cached_lines != NULL)
         g_ptr_array_unref(downstream->cached_lines);
     downstream->cached_lines = g_ptr_array_ref(lines);
-    downstream->cached_revision = commit->revision;
+    memcpy(downstream->cached_chain, commit->chain, sizeof downstream->cached_chain);
     downstream->cached_secrets = replica->secrets;
     return lines;
 }
@@ -50,17 +51,18 @@ conf_replica_item_digest(const ConfReplica *replica, const ConfObject *object, u
         conf_object_compute_digest(conf_store_schema(replica->downstream->store), object, false, digest);
 }
 
+/* `whole`: it reads everything, also what lay in a folder that is gone by now and whose list nobody knows any more. */
 static GPtrArray *
-write_lines(ConfReplica *replica, const ConfCommit *commit)
+write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-    write_head(&buffer, commit);
+    write_head(replica, &buffer, commit);
     size_t head = buffer.size;
     g_auto(ConfBuffer) entry = CONF_BUFFER_INIT;
     for (unsigned i = 0; i < commit->change_count; i++) {
         conf_buffer_truncate(&entry, 0);
-        if (!write_change(replica, &entry, &commit->changes[i]))
+        if (!write_change(replica, &entry, &commit->changes[i], whole))
             continue;
         bool filled = buffer.size > head;
         if (filled && (buffer.size > LINE_TARGET || buffer.size + entry.size > LINE_LIMIT)) {
@@ -79,29 +81,40 @@ write_lines(ConfReplica *replica, const ConfCommit *commit)
 }
 
 static void
-write_head(ConfBuffer *buffer, const ConfCommit *commit)
+write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit)
 {
+    bool user = is_shown(replica, commit->user), application = is_shown(replica, commit->application);
     char time[CONF_TIME_TEXT_SIZE];
     conf_clock_format(commit->time_ms, time);
     conf_rpc_begin_notification(buffer, "replica.changes");
     conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"time\":\"%s\",\"by\":{", commit->revision,
                        commit->chain, time);
-    if (commit->user.dbid != 0)
+    if (user)
         conf_buffer_printf(buffer, "\"user\":%" G_GINT64_FORMAT, commit->user.dbid);
-    if (commit->application.dbid != 0)
-        conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, commit->user.dbid != 0 ? "," : "",
-                           commit->application.dbid);
+    if (application)
+        conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, user ? "," : "", commit->application.dbid);
     CONF_BUFFER_LITERAL(buffer, "},\"changes\":[");
+}
+
+/* One who is gone since is told only to a replica that might have read anybody. */
+static bool
+is_shown(const ConfReplica *replica, ConfKey key)
+{
+    if (key.dbid == 0)
+        return false;
+    ConfStore *store = replica->downstream->store;
+    const ConfObject *object = conf_store_lookup(store, key);
+    return object != NULL ? conf_replica_may_read(replica, conf_store_acl(store, object)) : conf_replica_reads_all(replica);
 }
 
 /* False: the replica may not know of it. */
 static bool
-write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change)
+write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change, bool whole)
 {
     static const char *const names[] = {"create", "update", "delete", "permission", "secret"};
     const ConfObject *before = change->before, *after = change->after;
     const ConfObject *object = after != NULL ? after : before;
-    if (!conf_replica_may_read(replica, after != NULL ? change->acl_after : change->acl_before))
+    if (!whole && !conf_replica_may_read(replica, after != NULL ? change->acl_after : change->acl_before))
         return false;
     if (change->kind == CONF_CHANGE_SECRET && !replica->secrets)
         return false;

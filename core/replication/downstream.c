@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "replication/downstream-private.h"
 
-enum { BEAT_MS = 1000, LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024, UNSENT_MAX = 1024 * 1024 };
+enum { BEAT_MS = 1000, LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
 
 static void replica_open(ConfRequest *request, void *data);
 static void replica_object(ConfRequest *request, void *data);
@@ -25,6 +25,7 @@ static void send_buffer(ConfReplica *replica, ConfBuffer *buffer);
 static void beat_due(void *data);
 static void committed(ConfCommit *commit, void *data);
 static bool view_altered(const ConfReplica *replica, const ConfCommit *commit);
+static bool needs_more(const ConfReplica *replica, const ConfCommit *commit);
 static void follow_sum(ConfReplica *replica, const ConfCommit *commit);
 static void reset(ConfReplica *replica);
 static void replica_free(ConfReplica *replica);
@@ -156,6 +157,12 @@ check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *par
     const ConfObject *application = conf_store_lookup_name(downstream->store, CONF_TYPE_APPLICATION, name, NULL);
     if (application == NULL || !conf_session_may_read(session, application)) {
         conf_rpc_fail_path(error, "/application", "There is no such application");
+        return NULL;
+    }
+    /* The right to run a client is no right to the stream, which holds lists of rights. */
+    g_autofree char *kind = conf_object_get_string(application, "applicationType");
+    if (g_strcmp0(kind, "configurationServer") != 0) {
+        conf_rpc_fail_path(error, "/application", "Application %s is no configuration server", application->name);
         return NULL;
     }
     if ((conf_session_rights(session, application) & CONF_RIGHT_EXECUTE) == 0 || !application->enabled) {
@@ -328,13 +335,15 @@ static bool
 step(ConfReplica *replica)
 {
     ConfStore *store = replica->downstream->store;
-    if (conf_connection_get_unsent(replica->connection) > UNSENT_MAX)
-        return false; /* drained() brings it back. */
-    if (replica->walking)
-        walk_step(replica);
     if (!pump_step(replica))
         return false; /* It was reset. */
+    /* The walk goes on where all commits are sent: the replica's half is what this store was at one moment, and a name that
+     * went from one object to another is free there before it is taken again. */
     bool arrived = replica->pump_cursor == conf_store_position(store)->revision;
+    if (!conf_connection_has_room(replica->connection))
+        return false; /* drained() brings it back. */
+    if (replica->walking && arrived)
+        walk_step(replica);
     if (!replica->walking && arrived && replica->loaded_due)
         send_loaded(replica);
     return replica->walking || !arrived;
@@ -382,7 +391,7 @@ static bool
 pump_step(ConfReplica *replica)
 {
     ConfStore *store = replica->downstream->store;
-    while (conf_connection_get_unsent(replica->connection) <= UNSENT_MAX) {
+    while (conf_connection_has_room(replica->connection)) {
         ConfCommit *commit = conf_store_recent_after(store, replica->pump_cursor);
         if (commit == NULL && replica->pump_cursor < conf_store_position(store)->revision) {
             reset(replica); /* The ring moved past it. */
@@ -390,6 +399,10 @@ pump_step(ConfReplica *replica)
         }
         if (commit == NULL)
             return true;
+        if (needs_more(replica, commit)) {
+            reset(replica);
+            return false;
+        }
         GPtrArray *lines = conf_replica_write_commit(replica, commit);
         for (unsigned i = 0; i < lines->len; i++)
             conf_connection_send_bytes(replica->connection, g_ptr_array_index(lines, i), CONF_OUTPUT_ANSWER);
@@ -477,6 +490,21 @@ view_altered(const ConfReplica *replica, const ConfCommit *commit)
             return true;
     }
     return false;
+}
+
+/* For commits that the replica missed: does it take more than what was written to follow this one?  Lists of before a
+ * restart may be unknown; who reads everything needs none. */
+static bool
+needs_more(const ConfReplica *replica, const ConfCommit *commit)
+{
+    if (conf_replica_reads_all(replica))
+        return false;
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        const ConfChange *change = &commit->changes[i];
+        if ((change->before != NULL && change->acl_before == NULL) || (change->after != NULL && change->acl_after == NULL))
+            return true;
+    }
+    return commit->structural && view_altered(replica, commit);
 }
 
 /* Keeps the sum that of the store as it is now, as far as the walk has come. */

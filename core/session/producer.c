@@ -51,8 +51,7 @@ step(ConfSession *session)
 {
     if (session->connection == NULL || session->finished)
         return false;
-    size_t room = (size_t)session->sessions->settings.max_output_queue / 2;
-    if (conf_connection_get_unsent(session->connection) > room)
+    if (!conf_connection_has_room(session->connection))
         return false; /* drained() brings it back. */
     if (session->replay != NULL)
         return conf_replay_is_going(session) && conf_replay_step(session);
