@@ -67,7 +67,9 @@ take_transaction(ConfUpstream *upstream)
     bool done = false;
     while (!done) {
         done = upstream->lines.head == last;
-        g_ptr_array_add(lines, g_queue_pop_head(&upstream->lines));
+        ConfBytes *line = g_queue_pop_head(&upstream->lines);
+        upstream->lines_size -= line->size;
+        g_ptr_array_add(lines, line);
     }
     return lines;
 }
@@ -141,6 +143,10 @@ fetched(ConfSlice result, ConfSlice error, void *data)
     g_array_set_size(upstream->misfits, 0);
     take_commit(upstream, commit);
     conf_upstream_apply_lines(upstream);
+    if (upstream->loaded == NULL || upstream->pending != NULL || upstream->state != CONF_LINK_LOADING)
+        return;
+    g_autoptr(ConfBytes) loaded = g_steal_pointer(&upstream->loaded);
+    conf_upstream_loaded(upstream, conf_bytes_slice(loaded));
 }
 
 static bool

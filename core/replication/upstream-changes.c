@@ -12,8 +12,7 @@ static bool read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson
                         GError **error);
 static bool make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, const char *op,
                        GError **error);
-static ConfBytes *body_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits,
-                             GError **error);
+static ConfBytes *body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits, GError **error);
 
 ConfCommit *
 conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *lines, GError **error)
@@ -109,7 +108,7 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
     const ConfSchema *schema = conf_store_schema(store);
     const ConfObject *before = change->before;
     bool fits = true;
-    g_autoptr(ConfBytes) body = body_after(upstream, store, entry, before, &fits, error);
+    g_autoptr(ConfBytes) body = body_after(store, entry, before, &fits, error);
     if (body == NULL)
         return false;
     const ConfJson *permissions = conf_json_member(entry, "permissions"), *secrets = conf_json_member(entry, "secrets");
@@ -144,7 +143,7 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
 
 /* *fits false: the hash says that it came out otherwise than at the master. */
 static ConfBytes *
-body_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits, GError **error)
+body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits, GError **error)
 {
     const ConfJson *object = conf_json_member(entry, "object"), *op = conf_json_member(entry, "op");
     if (object != NULL) {
@@ -165,7 +164,8 @@ body_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, cons
     }
     if (revision->integer <= before->revision)
         return conf_bytes_ref(before->body); /* The walk sent it so already. */
-    ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), upstream->arena, before, entry, revision->integer, error);
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), arena, before, entry, revision->integer, error);
     if (body == NULL)
         return NULL;
     uint8_t digest[32];

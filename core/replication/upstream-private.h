@@ -37,9 +37,11 @@ struct ConfUpstream {
     ConfFold *fold;
     ConfSlicedWork *fold_work;
     GQueue lines;           /* of ConfBytes: replica.changes not applied yet */
+    size_t lines_size;      /* bytes in them */
     ConfCommit *pending;    /* waits for objects that came out otherwise than at the master */
     GArray *misfits;        /* of ConfKey: these */
     unsigned fetching;      /* calls under way for them */
+    ConfBytes *loaded;      /* replica.loaded came while they were fetched: its params */
     char environment[37];  /* of the link */
     int64_t epoch;
     int64_t epoch_seen;    /* the highest ever */
@@ -57,10 +59,13 @@ struct ConfUpstream {
 /* upstream.c */
 void conf_upstream_fail(ConfUpstream *upstream, const char *why); /* closes the link; it is tried again */
 void conf_upstream_hear(ConfUpstream *upstream);
+/* From now on the master has its time to say something; conf_upstream_hear() does that too. */
+void conf_upstream_watch(ConfUpstream *upstream);
 void conf_upstream_set_up(ConfUpstream *upstream, bool up);
 void conf_upstream_add_stream_methods(ConfUpstream *upstream);
 /* upstream-stream.c */
-void conf_upstream_loaded(ConfUpstream *upstream, ConfSlice params);
+/* replica.loaded, once everything before it is applied. */
+void conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text);
 void conf_upstream_stop_loading(ConfUpstream *upstream);
 /* Applies what stands in `lines`, as far as whole transactions are there and none waits for a fetch. */
 void conf_upstream_apply_lines(ConfUpstream *upstream);

@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "replication/upstream-private.h"
 
+/* One transaction, and what follows while an object is fetched; a transaction is far less (commit: 256 MiB queued). */
+enum { LINES_SIZE_MAX = 512 * 1024 * 1024 };
+
 static void take_schema(ConfRequest *request, void *data);
 static void take_objects(ConfRequest *request, void *data);
 static void take_loaded(ConfRequest *request, void *data);
@@ -50,7 +53,9 @@ conf_upstream_stop_loading(ConfUpstream *upstream)
     conf_schema_free(upstream->schema);
     upstream->schema = NULL;
     g_queue_clear_full(&upstream->lines, (GDestroyNotify)conf_bytes_unref);
+    upstream->lines_size = 0;
     g_clear_pointer(&upstream->pending, conf_commit_unref);
+    g_clear_pointer(&upstream->loaded, conf_bytes_unref);
     g_array_set_size(upstream->misfits, 0);
     upstream->fetching = 0;
 }
@@ -207,7 +212,10 @@ take_changes(ConfRequest *request, void *data)
     conf_poller_note("changes from master");
     ConfSlice params = conf_request_get_params(request);
     g_queue_push_tail(&upstream->lines, conf_bytes_new(params.data, params.size));
+    upstream->lines_size += params.size;
     conf_upstream_apply_lines(upstream);
+    if (upstream->lines_size > LINES_SIZE_MAX)
+        conf_upstream_fail(upstream, "The master sends changes faster than an object that they wait for");
 }
 
 static void
@@ -216,10 +224,20 @@ take_loaded(ConfRequest *request, void *data)
     ConfUpstream *upstream = data;
     if (!is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
         return;
-    GError *error = NULL;
     conf_upstream_hear(upstream);
+    ConfSlice params = conf_request_get_params(request);
+    if (upstream->pending != NULL && upstream->loaded == NULL)
+        upstream->loaded = conf_bytes_new(params.data, params.size);
+    else if (upstream->pending == NULL)
+        conf_upstream_loaded(upstream, params);
+}
+
+void
+conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text)
+{
+    GError *error = NULL;
     conf_arena_reset(upstream->arena);
-    const ConfJson *params = conf_json_parse(upstream->arena, conf_request_get_params(request), NULL, NULL, NULL);
+    const ConfJson *params = conf_json_parse(upstream->arena, text, NULL, NULL, NULL);
     const ConfJson *revision = conf_json_member(params, "revision"), *chain = conf_json_member(params, "chain");
     if (upstream->fresh == NULL && !conf_upstream_make_fresh(upstream, &error)) {
         conf_upstream_broken(upstream, error);
@@ -248,6 +266,7 @@ take_loaded(ConfRequest *request, void *data)
     }
     upstream->state = CONF_LINK_FOLDING;
     conf_connection_hold_input(upstream->connection);
+    conf_timer_cancel(&upstream->watchdog); /* Nobody listens to the master until the fold is over. */
     upstream->fold = conf_fold_new(upstream->store, g_steal_pointer(&upstream->fresh));
     upstream->fold_work = conf_work_start(conf_poller_default(), "fold", fold_slice, upstream);
 }
@@ -267,6 +286,7 @@ fold_slice(void *data)
         upstream->host.environment_changed(upstream->host.data);
     conf_publisher_publish(upstream->host.publisher(upstream->host.data), commit);
     conf_connection_release_input(upstream->connection);
+    conf_upstream_watch(upstream);
     go_live(upstream);
     return false;
 }

@@ -162,6 +162,12 @@ void
 conf_upstream_hear(ConfUpstream *upstream)
 {
     upstream->heard_usec = conf_clock_monotonic_usec();
+    conf_upstream_watch(upstream);
+}
+
+void
+conf_upstream_watch(ConfUpstream *upstream)
+{
     conf_timer_arm(&upstream->watchdog, WATCHDOG_MS, silent_too_long, upstream);
 }
 
@@ -300,11 +306,11 @@ link_closed(ConfConnection *connection, const char *reason)
              NULL);
     upstream->connection = NULL;
     upstream->state = CONF_LINK_WAITING; /* calls that end now must not go on */
+    conf_upstream_stop_loading(upstream);
     if (upstream->calls != NULL)
         conf_calls_free(upstream->calls);
     upstream->calls = NULL;
     conf_timer_cancel(&upstream->watchdog);
-    conf_upstream_stop_loading(upstream);
     conf_upstream_set_up(upstream, false);
     if (lost)
         upstream->delay_ms = 0;
