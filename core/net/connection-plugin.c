@@ -1,6 +1,12 @@
 /* connection-plugin.c - what plugins see of a connection: options, data of their own, silence. */
-#include "net/connection-private.h"
+#include <string.h>
 
+#include "base/log.h"
+#include "net/connection-private.h"
+#include "plugin/loader.h"
+
+static bool can_be_added(const ConfConnection *connection, const char *method, const char *member,
+                         const char *json);
 static ConfAttachment *lookup(const ConfConnection *connection, const ConfPlugin *plugin);
 static ConfAttachment *get(ConfConnection *connection, ConfPlugin *plugin);
 static void free_data(ConfAttachment *attachment);
@@ -51,9 +57,9 @@ conf_connection_get_plugin_data(const ConfConnection *c, const ConfPlugin *p)
 void
 conf_connection_watch_idle(ConfConnection *c, ConfPlugin *p, unsigned ms)
 {
+    /* A silence that was told stays told: who sets it anew from the hook waits for `ms` more of it. */
     ConfAttachment *attachment = get(c, p);
     attachment->idle_ms = ms;
-    attachment->idle_since = 0;
     if (ms == 0 || c->state == CONF_CONNECTION_CLOSED)
         conf_timer_cancel(&attachment->idle_timer);
     else
@@ -67,6 +73,76 @@ conf_connection_drop(ConfConnection *c, const char *reason)
 }
 
 void
+conf_connection_add_param(ConfConnection *c, ConfPlugin *p, const char *method, const char *member,
+                          const char *json,
+                          void (*answered)(void *self, ConfConnection *c, const char *json))
+{
+    if (!can_be_added(c, method, member, json)) {
+        conf_log(CONF_LOG_PLUGIN_MISUSE, "plugin", conf_plugin_get_name(p), "what",
+                 "It added a member of params that is none, or there already", NULL);
+        return;
+    }
+    ConfAddedParam *param = g_new0(ConfAddedParam, 1);
+    *param = (ConfAddedParam){
+        .next = c->added_params,
+        .plugin = conf_plugin_ref(p),
+        .method = g_strdup(method),
+        .member = g_strdup(member),
+        .json = g_strdup(json),
+        .answered = answered,
+    };
+    c->added_params = param;
+}
+
+void
+conf_connection_write_params(const ConfConnection *connection, const char *method, ConfJsonWriter *writer)
+{
+    for (const ConfAddedParam *param = connection->added_params; param != NULL; param = param->next) {
+        if (strcmp(param->method, method) != 0)
+            continue;
+        conf_json_writer_key(writer, param->member);
+        conf_json_writer_raw(writer, conf_slice_from_string(param->json));
+    }
+}
+
+void
+conf_connection_answer_params(ConfConnection *connection, const char *method, ConfSlice result)
+{
+    if (connection->added_params == NULL)
+        return;
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfJson *members = conf_json_parse(arena, result, NULL, NULL, NULL);
+    for (const ConfAddedParam *param = connection->added_params; param != NULL; param = param->next) {
+        if (param->answered == NULL || strcmp(param->method, method) != 0 ||
+            !conf_plugin_is_loaded(param->plugin))
+            continue;
+        g_auto(ConfBuffer) json = CONF_BUFFER_INIT;
+        const ConfJson *member = conf_json_member(members, param->member);
+        if (member != NULL) {
+            conf_json_append_tree(&json, member);
+            conf_buffer_append_char(&json, '\0');
+        }
+        conf_plugin_enter(param->plugin);
+        param->answered(conf_plugin_get_self(param->plugin), connection, json.data);
+        conf_plugin_leave(param->plugin);
+    }
+}
+
+void
+conf_added_params_free(ConfConnection *connection)
+{
+    while (connection->added_params != NULL) {
+        ConfAddedParam *param = connection->added_params;
+        connection->added_params = param->next;
+        conf_plugin_unref(param->plugin);
+        g_free(param->method);
+        g_free(param->member);
+        g_free(param->json);
+        g_free(param);
+    }
+}
+
+void
 conf_attachments_free(ConfConnection *connection)
 {
     while (connection->attachments != NULL) {
@@ -76,6 +152,21 @@ conf_attachments_free(ConfConnection *connection)
         free_data(attachment);
         g_free(attachment);
     }
+}
+
+/* It must not make a request that the other side refuses as a whole. */
+static bool
+can_be_added(const ConfConnection *connection, const char *method, const char *member, const char *json)
+{
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    if (json == NULL || strchr(json, '\n') != NULL ||
+        conf_json_parse(arena, conf_slice_from_string(json), NULL, NULL, NULL) == NULL)
+        return false;
+    for (const ConfAddedParam *param = connection->added_params; param != NULL; param = param->next) {
+        if (strcmp(param->method, method) == 0 && strcmp(param->member, member) == 0)
+            return false;
+    }
+    return true;
 }
 
 static ConfAttachment *

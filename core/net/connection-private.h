@@ -82,6 +82,15 @@ struct ConfAttachment {
     int64_t idle_since;
 };
 
+/* What a plugin adds to a request of the owner's. */
+typedef struct ConfAddedParam ConfAddedParam;
+struct ConfAddedParam {
+    ConfAddedParam *next;
+    ConfPlugin *plugin; /* a reference */
+    char *method, *member, *json;
+    void (*answered)(void *self, ConfConnection *c, const char *json);
+};
+
 typedef struct ConfDial ConfDial; /* connection-dial.c */
 
 struct ConfConnection {
@@ -122,6 +131,7 @@ struct ConfConnection {
     ConfFilters *filters;
     ConfDial *dial;
     ConfAttachment *attachments;
+    ConfAddedParam *added_params;
     ConfGoneWatch *gone;
 };
 
@@ -178,3 +188,4 @@ const char *conf_dial_get_option(const ConfDial *dial, const char *key);
 
 /* connection-plugin.c */
 void conf_attachments_free(ConfConnection *connection);
+void conf_added_params_free(ConfConnection *connection);

@@ -15,6 +15,7 @@ enum { DEFAULT_LINE_LIMIT = 64 * 1024, DEFAULT_QUEUE_LIMIT = 1024 * 1024 };
 static void events_came(void *data, uint32_t events);
 static void time_is_over(void *data);
 static void closing_is_over(ConfConnection *connection);
+static bool is_to_be_secured(const ConfConnection *connection);
 static void end_connection(ConfConnection *connection);
 static void free_connection(ConfConnection *connection);
 static void end_all(ConfPoller *poller);
@@ -89,6 +90,10 @@ conf_connection_stand(ConfConnection *connection)
     }
     if (connection->state != CONF_CONNECTION_HANDSHAKING)
         return false;
+    if (connection->filters == NULL && is_to_be_secured(connection)) {
+        conf_connection_close(connection, "The port's listening mode needs a plugin that secures it");
+        return false;
+    }
     if (connection->filters == NULL) {
         conf_connection_become_open(connection);
         return true;
@@ -96,6 +101,16 @@ conf_connection_stand(ConfConnection *connection)
     conf_timer_arm(&connection->timer, CONF_CONNECTION_HANDSHAKE_MS, time_is_over, connection);
     conf_filters_start(connection);
     return connection->state != CONF_CONNECTION_CLOSED;
+}
+
+/* Opened in plain, a port would be less than was asked for. */
+static bool
+is_to_be_secured(const ConfConnection *connection)
+{
+    if (connection->outgoing)
+        return false;
+    const char *listening = conf_connection_get_option(connection, "port", "listening");
+    return listening != NULL && strcmp(listening, "unsecured") != 0;
 }
 
 /* The owner hears of it at the end of the turn: then it surely knows the pointer. */
@@ -444,6 +459,7 @@ static void
 free_connection(ConfConnection *connection)
 {
     conf_attachments_free(connection);
+    conf_added_params_free(connection);
     conf_filters_free(connection);
     conf_dial_free(connection->dial);
     conf_connection_drop_input(connection);

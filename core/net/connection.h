@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-#include "base/buffer.h"
+#include "base/json-writer.h"
 #include "net/poller.h"
 #include "plugin/hook-chain.h"
 
@@ -126,5 +126,10 @@ ConfBuffer *conf_connection_output_last(ConfConnection *connection);
 typedef const char *(*ConfConnectionOptionFunc)(const ConfConnection *connection, const char *section,
                                                 const char *key, void *data);
 void conf_connection_set_option_func(ConfConnectionOptionFunc func, void *data);
+/* Members that plugins add to the params of a request of the owner's on this connection
+ * (conf_connection_add_param): the owner writes them, and gives the result, raw, when it came. */
+void conf_connection_write_params(const ConfConnection *connection, const char *method,
+                                  ConfJsonWriter *writer);
+void conf_connection_answer_params(ConfConnection *connection, const char *method, ConfSlice result);
 /* The client's own address behind a balancer. */
 void conf_connection_set_peer(ConfConnection *connection, const char *address, uint16_t port);

@@ -173,6 +173,13 @@ conf_poller_forget(ConfPoller *poller, void *data)
     }
 }
 
+void
+conf_poller_end_turn(ConfPoller *poller)
+{
+    g_assert(!poller->in_turn);
+    conf_connections_end_turn(poller);
+}
+
 ConfSlicedWork *
 conf_work_start(ConfPoller *poller, const char *name, bool (*func)(void *data), void *data)
 {

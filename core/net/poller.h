@@ -35,6 +35,10 @@ void conf_poller_defer(ConfPoller *poller, void (*func)(void *data), void *data)
 /* Forgets deferred calls for `data`. */
 void conf_poller_forget(ConfPoller *poller, void *data);
 
+/* What ends a turn, now, outside of one: connections that were closed are told so and freed.  Before that is
+ * unloaded which they still know. */
+void conf_poller_end_turn(ConfPoller *poller);
+
 /* A piece of long work: func does at most 2 ms and answers true while there is more.  Slices of different
  * works take turns, sockets are served in between.  `name` is for the warning about slow turns. */
 typedef struct ConfSlicedWork ConfSlicedWork;

@@ -82,6 +82,8 @@ CONF_API const char *conf_plugin_get_data_folder(const ConfPlugin *p);
 /* Name of the server's own application, its role ("primary", "proxy", "backup"). */
 CONF_API const char *conf_plugin_get_application(const ConfPlugin *p);
 CONF_API const char *conf_plugin_get_role(const ConfPlugin *p);
+/* The revision that this server stands at; 0: it has no data yet (load(), a proxy before its first load). */
+CONF_API int64_t conf_plugin_get_revision(const ConfPlugin *p);
 /* One line in the log. `level`: 0 error .. 4 debug.  At most 12 pairs, const char *, NULL-ended.  Any
  * thread. */
 CONF_API void conf_plugin_log(const ConfPlugin *p, int level, const char *sentence, ...)
@@ -133,7 +135,9 @@ CONF_API const char *conf_connection_get_host(const ConfConnection *c);
 CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);
 /* An option of this connection by the look-up order: of an accepted one port → application → host, of an
  * outgoing one connection → application → host; within each the `transport` string
- * ("tls=1;certificate=...") before the section named.  NULL: set nowhere. Borrowed until the hook returns. */
+ * ("tls=1;certificate=...") before the section named.  Section "port" are the members of the port itself
+ * ("listening", "mutual", "clients"), section "connection" those of the connection to the master ("protocol",
+ * "localTimeout", "trace"...), without that order.  NULL: set nowhere. Borrowed until the hook returns. */
 CONF_API const char *conf_connection_get_option(const ConfConnection *c, const char *section,
                                                 const char *key);
 /* A plugin's own data on a connection; freed after `closed`.  NULL data takes it away. */
@@ -152,6 +156,12 @@ CONF_API bool conf_connection_send_request(
     void (*answered)(void *self, const char *result, const char *error, void *data), void *data);
 CONF_API bool conf_connection_send_notification(ConfConnection *c, const char *method,
                                                 const char *params_json);
+/* Of an outgoing connection, from hook `opened`: a further member of the params of "session.open" or
+ * "replica.open" that this server sends on it ("addp").  answered() (may be NULL) gets the member of the same
+ * name of the result, raw JSON; NULL: the other side understands none. Not called where the request fails. */
+CONF_API void conf_connection_add_param(ConfConnection *c, ConfPlugin *p, const char *method,
+                                        const char *member, const char *json,
+                                        void (*answered)(void *self, ConfConnection *c, const char *json));
 
 /* ---- filters: a transform of the byte stream (TLS); pushed by hook `transport` ---- */
 typedef struct ConfFilterHandle ConfFilterHandle;
@@ -250,6 +260,9 @@ CONF_API const char *conf_object_get_name(const ConfObject *o);
 CONF_API const char *conf_object_get_json(const ConfObject *o, size_t *size); /* the body; NUL-ended */
 CONF_API int64_t conf_commit_get_revision(const ConfCommit *c);
 CONF_API const char *conf_commit_get_chain(const ConfCommit *c);
+/* 0: one transaction.  Else a fold, on a proxy that had to load anew: all that changed after this revision,
+ * by whomever. */
+CONF_API int64_t conf_commit_get_from(const ConfCommit *c);
 CONF_API int64_t conf_commit_get_time(const ConfCommit *c); /* ms since 1970 UTC */
 CONF_API int64_t conf_commit_get_user(const ConfCommit *c); /* dbid; 0: none */
 CONF_API int64_t conf_commit_get_application(const ConfCommit *c);
@@ -259,7 +272,10 @@ CONF_API unsigned conf_commit_get_length(const ConfCommit *c);
  * lent. */
 CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before,
                                             const ConfObject **after);
-/* The change record of architecture.md 5 as JSON; g_free(). */
+/* The list of rights in force on the object of that change, its own or inherited: after it, of a delete before
+ * it.  JSON as of permission.read's `entries`, for conf_session_may_by(); g_free().  NULL: not known. */
+CONF_API char *conf_commit_get_rights(const ConfCommit *c, unsigned index);
+/* The change record of architecture.md 5 as JSON: the text that the chain is made of; g_free(). */
 CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid);
@@ -276,16 +292,26 @@ CONF_API const char *conf_session_get_application_name(const ConfSession *s);
 CONF_API ConfConnection *conf_session_get_peer(const ConfSession *s); /* NULL: broken, may be resumed */
 /* "read", "change", ... */
 CONF_API bool conf_session_may(const ConfSession *s, const ConfObject *o, const char *right);
+/* The same by a list of rights that was kept (conf_commit_get_rights): of objects that are gone. */
+CONF_API bool conf_session_may_by(const ConfSession *s, const char *rights_json, const char *right);
 CONF_API bool conf_session_is_administrator(const ConfSession *s);
 /* An object as the session sees it; NULL: none, or not readable. */
 CONF_API const ConfObject *conf_session_read(ConfSession *s, const char *type, int64_t dbid);
 CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *type, const char *name);
 /* A transaction as the session: `operations_json` is the array of method `transaction`.  done():
- * error_json NULL: committed as `revision`.  done always follows, also after the session is gone. */
+ * error_json NULL: committed as `revision`.  done always follows, also after the session is gone, but not
+ * after unload(). */
 CONF_API void conf_session_submit(ConfSession *s, ConfPlugin *p, const char *operations_json,
                                   void (*done)(void *self, int64_t revision, const char *error_json,
                                                void *data),
                                   void *data);
+/* The same with all that method `transaction` takes and answers: `params_json` is its params (operations,
+ * dryRun), result_json its result.  Other than there, an object to be created may carry the dbid that it had
+ * before it was deleted: it comes back under it. */
+CONF_API void conf_session_transaction(ConfSession *s, ConfPlugin *p, const char *params_json,
+                                       void (*done)(void *self, const char *result_json,
+                                                    const char *error_json, void *data),
+                                       void *data);
 CONF_API bool conf_session_send_notification(ConfSession *s, const char *method, const char *params_json);
 /* Ends it: session.ending with this reason. */
 CONF_API void conf_session_end(ConfSession *s, const char *reason);
@@ -305,7 +331,8 @@ CONF_API ConfConnection *conf_login_get_connection(const ConfLogin *l); /* NULL:
 CONF_API void conf_login_set_text(ConfLogin *l, const char *text);
 /* Further access groups for this session (names); unknown ones are logged and left out. */
 CONF_API void conf_login_add_group(ConfLogin *l, const char *group);
-/* session.continue: the state given to conf_later_challenge and the answer; NULL: the first round. */
+/* session.continue: the state that this plugin gave to conf_later_challenge, and the answer; NULL: the first
+ * round, or another plugin's challenge. */
 CONF_API GBytes *conf_login_get_state(const ConfLogin *l);
 CONF_API const char *conf_login_get_response(const ConfLogin *l);
 
@@ -393,20 +420,26 @@ typedef struct {
     size_t size;
     /* The highest revision that the history holds durably: change records are not pruned above it. */
     int64_t (*get_confirmed)(void *self);
-    /* asOf: the object as of a revision; answers later through conf_later_answer-like completion:
-     * done(body or NULL, error). */
-    void (*read_as_of)(void *self, const char *type, int64_t dbid, int64_t revision,
-                       void (*done)(const char *object_json, GError *error, void *data), void *data);
+    /* asOf: the object as of a revision, at once or later: done(body, NULL) once, or done(NULL, error), where
+     * CONF_ERROR_NOT_FOUND means that there was none then.  `error` stays the caller's.  Of an object that is
+     * there now the core has asked the rights; of one that is gone the provider asks its last ones
+     * (conf_session_may_by) and answers CONF_ERROR_NOT_FOUND where read is missing.  `s`: within the call
+     * only. */
+    void (*read_as_of)(void *self, ConfSession *s, const char *type, int64_t dbid, int64_t revision,
+                       void (*done)(const char *object_json, const GError *error, void *data), void *data);
     /* Change records with revision > after, ascending, for replays beyond the memory; func false ends;
-     * done at the end. */
+     * done once at the end in any case, at once or later. `error` stays the caller's. */
     void (*replay)(void *self, int64_t after,
                    bool (*func)(const char *record_json, const char *chain, void *data),
-                   void (*done)(GError *error, void *data), void *data);
-    /* Sessions on disk: saved at each change, asked for at a resume of an unknown token. */
+                   void (*done)(const GError *error, void *data), void *data);
+    /* Sessions on disk: saved at each change, asked for at a resume of an unknown token. Both may be NULL. */
     /* NULL json: forget */
     void (*save_session)(void *self, const char *token_hash, const char *session_json);
     void (*load_session)(void *self, const char *token_hash,
                          void (*done)(const char *session_json, void *data), void *data);
+    /* At start, before ports open: the change records above get_confirmed() that the database still has,
+     * ascending; hook `committed` tells of those that follow.  False ends the start.  May be NULL. */
+    bool (*catch_up)(void *self, int64_t revision, const char *chain, const char *record_json, GError **error);
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */

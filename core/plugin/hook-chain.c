@@ -111,6 +111,12 @@ static ConfVerdict settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_
                                   GError **error);
 
 bool
+conf_hooks_have_transport(void)
+{
+    return chains[POINT_TRANSPORT].count > 0;
+}
+
+bool
 conf_hooks_have_visible(void)
 {
     return chains[POINT_VISIBLE].count > 0;

@@ -5,6 +5,7 @@
 #include "plugin/confserv-plugin.h"
 
 /* True if any plugin has this hook. */
+bool conf_hooks_have_transport(void);
 bool conf_hooks_have_visible(void);
 bool conf_hooks_have_received(void);
 bool conf_hooks_have_answered(void);

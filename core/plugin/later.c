@@ -80,6 +80,16 @@ conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned
     return later;
 }
 
+ConfLater *
+conf_later_new_gone(ConfPlugin *p, void (*gone)(void *), void *data, const char *mistake)
+{
+    static const ConfLaterFuncs none;
+    conf_plugin_fault(p, mistake);
+    ConfLater *later = conf_later_new(p, &none, NULL, 0, gone, data);
+    call_gone(later);
+    return later;
+}
+
 void
 conf_later_abandon(ConfLater *later)
 {

@@ -198,6 +198,12 @@ conf_plugin_host_storage(ConfPluginHost *host, const char *engine)
     return conf_services_lookup_storage(host->services, engine);
 }
 
+bool
+conf_plugin_host_has_file(const ConfPluginHost *host, const char *name)
+{
+    return conf_plugin_has_file(name, host->path);
+}
+
 void
 conf_plugin_host_foreach(ConfPluginHost *host,
                          void (*func)(const char *name, const char *version, void *data), void *data)

@@ -44,6 +44,8 @@ const void *conf_plugin_host_service(ConfPluginHost *host, const char *service, 
 ConfPlugin *conf_plugin_host_service_plugin(ConfPluginHost *host, const char *service);
 /* Of several storage plugins the one whose engine list holds `engine`. */
 const ConfStorageProvider *conf_plugin_host_storage(ConfPluginHost *host, const char *engine);
+/* Is there a file for a plugin of this name? */
+bool conf_plugin_host_has_file(const ConfPluginHost *host, const char *name);
 /* Names, versions of what is loaded: func per plugin. */
 void conf_plugin_host_foreach(ConfPluginHost *host,
                               void (*func)(const char *name, const char *version, void *data), void *data);
@@ -81,5 +83,8 @@ typedef struct {
 } ConfLaterFuncs;
 ConfLater *conf_later_new(ConfPlugin *p, const ConfLaterFuncs *funcs, void *owner, unsigned timeout_ms,
                           void (*gone)(void *), void *data);
+/* Of a thing that cannot be put off (any more): a mistake of the plugin's, which is logged.  gone() is called
+ * before it returns; finishing it does nothing but free. */
+ConfLater *conf_later_new_gone(ConfPlugin *p, void (*gone)(void *), void *data, const char *mistake);
 /* The owner is going (connection closed): gone() is called; a later finish does nothing but free. */
 void conf_later_abandon(ConfLater *later);

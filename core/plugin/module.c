@@ -61,6 +61,13 @@ conf_plugin_open(const char *item, const char *path, GError **error)
     return p;
 }
 
+bool
+conf_plugin_has_file(const char *name, const char *path)
+{
+    g_autofree char *file = find_file(name, path, NULL);
+    return file != NULL;
+}
+
 static char *
 find_file(const char *item, const char *path, GError **error)
 {

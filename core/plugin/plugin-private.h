@@ -54,6 +54,7 @@ void conf_plugin_fault(ConfPlugin *p, const char *what);
 
 /* module.c: the file, checked to be a plugin of this server's ABI, open for good.  NULL: *error. */
 ConfPlugin *conf_plugin_open(const char *item, const char *path, GError **error);
+bool conf_plugin_has_file(const char *name, const char *path);
 /* options.c */
 bool conf_plugin_options_prepare(ConfPlugin *p, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A filled settings struct that check() agreed to; *settings NULL where the plugin has none. */

@@ -287,6 +287,7 @@ link_opened(ConfConnection *connection)
     conf_json_writer_member_string(&writer, "name", "confserv");
     conf_json_writer_member_string(&writer, "version", upstream->settings.release);
     conf_json_writer_end_object(&writer);
+    conf_connection_write_params(connection, "session.open", &writer);
     conf_json_writer_end_object(&writer);
     conf_calls_send(upstream->calls, "session.open", conf_buffer_slice(&params), CALL_MS, logged_in, upstream);
     explicit_bzero(params.data, params.size);
@@ -324,6 +325,7 @@ logged_in(ConfSlice result, ConfSlice error, void *data)
     if (upstream->state != CONF_LINK_LOGGING_IN)
         return;
     if (result.size > 0) {
+        conf_connection_answer_params(upstream->connection, "session.open", result);
         open_replica(upstream);
         return;
     }
@@ -374,6 +376,7 @@ open_replica(ConfUpstream *upstream)
     }
     if (upstream->store != NULL)
         conf_json_writer_member_string(&writer, "schema", conf_schema_hash(conf_store_schema(upstream->store)));
+    conf_connection_write_params(upstream->connection, "replica.open", &writer);
     conf_json_writer_end_object(&writer);
     conf_calls_send(upstream->calls, "replica.open", conf_buffer_slice(&params), CALL_MS, replica_opened, upstream);
 }
@@ -391,6 +394,7 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
             conf_upstream_fail(upstream, "The master did not answer replica.open in time");
         return;
     }
+    conf_connection_answer_params(upstream->connection, "replica.open", result);
     conf_arena_reset(upstream->arena);
     const ConfJson *answer = conf_json_parse(upstream->arena, result, NULL, NULL, NULL);
     bool resume = false;

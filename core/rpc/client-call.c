@@ -24,7 +24,7 @@ struct ConfCalls {
 };
 
 typedef struct {
-    ConfPlugin *plugin;
+    ConfPlugin *plugin; /* a reference: the answer may come after it was unloaded */
     void (*answered)(void *self, const char *result, const char *error, void *data);
     void *data;
 } PluginCall;
@@ -118,7 +118,7 @@ conf_connection_send_request(ConfConnection *c, ConfPlugin *p, const char *metho
         conf_connection_set_plugin_data(c, NULL, calls, free_plugin_calls);
     }
     PluginCall *call = g_new(PluginCall, 1);
-    *call = (PluginCall){p, answered, data};
+    *call = (PluginCall){conf_plugin_ref(p), answered, data};
     conf_calls_send(calls, method, conf_slice_from_string(params), timeout_ms, plugin_answered, call);
     return true;
 }
@@ -216,8 +216,10 @@ plugin_answered(ConfSlice result, ConfSlice error, void *data)
     g_autofree PluginCall *call = data;
     g_autofree char *result_text = result.size > 0 ? conf_slice_dup(result) : NULL;
     g_autofree char *error_text = error.size > 0 ? conf_slice_dup(error) : NULL;
-    conf_plugin_enter(call->plugin);
-    if (call->answered != NULL)
+    if (call->answered != NULL && conf_plugin_is_loaded(call->plugin)) {
+        conf_plugin_enter(call->plugin);
         call->answered(conf_plugin_get_self(call->plugin), result_text, error_text, call->data);
-    conf_plugin_leave(call->plugin);
+        conf_plugin_leave(call->plugin);
+    }
+    conf_plugin_unref(call->plugin);
 }

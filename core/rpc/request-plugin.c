@@ -23,7 +23,8 @@ static const ConfLaterFuncs later_funcs = {
 const char *
 conf_request_get_method_name(const ConfRequest *r)
 {
-    return r->method->name;
+    /* Hook `answered` is told of requests that named no method, too. */
+    return r->method != NULL ? r->method->name : "";
 }
 
 const char *
@@ -93,6 +94,10 @@ conf_request_add_to_answer(ConfRequest *r, const char *member, const char *json)
 ConfLater *
 conf_request_later(ConfRequest *r, unsigned timeout_ms, void (*gone)(void *), void *data)
 {
+    const ConfRequest *request = real(r);
+    if (request->answered || request->later != NULL)
+        return conf_later_new_gone(conf_plugin_current(), gone, data,
+                                   "It took a ConfLater of a request that is answered, or put off already");
     ConfRequest *held = conf_request_hold(r);
     held->later = conf_later_new(conf_plugin_current(), &later_funcs, held, timeout_ms, gone, data);
     conf_request_on_gone(held, later_gone, held);
