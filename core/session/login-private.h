@@ -18,6 +18,7 @@ struct ConfLogin {
     unsigned position;     /* in the chain of hooks */
     bool later_next;       /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
     ConfLater *later;
+    const ConfPlugin *asker; /* the plugin that last took it later: a challenge and its answer are its own */
     ConfPasswordCheck *check;
     bool *decided;         /* set when the check answers before it returns */
     GArray *groups;        /* of ConfKey */

@@ -382,8 +382,10 @@ let_in(ConfLogin *login, bool by_plugin)
         refuse(login, &error, error.message);
         return;
     }
-    if (by_plugin)
+    if (by_plugin) {
         conf_access_note_success(sessions->access, name, login->address);
+        session->must_change = false; /* That is about the internal password, which was not used. */
+    }
     char token[33];
     conf_session_register(session, token);
     conf_session_bind(session, login->client);

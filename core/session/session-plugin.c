@@ -1,13 +1,23 @@
 /* session-plugin.c - what confserv-plugin.h says of sessions and log-ins. */
 #include "session/login-private.h"
 
+/* The session may be gone before the answer, and the plugin too. */
 typedef struct {
-    ConfPlugin *plugin;
+    ConfPlugin *plugin; /* a reference */
+    ConfSessions *sessions;
+    uint64_t session_number;
+    bool dry_run;
+    /* one of the two */
     void (*done)(void *self, int64_t revision, const char *error_json, void *data);
+    void (*told)(void *self, const char *result_json, const char *error_json, void *data);
     void *data;
 } Submission;
 
+static bool names_right(uint8_t rights, const char *right);
 static const ConfTypeInfo *type_of(const ConfSession *session, const char *type);
+static Submission *submission_new(const ConfSession *session, ConfPlugin *plugin, void *data);
+static void submit(const ConfSession *session, ConfSlice operations, bool dry_run, Submission *submission);
+static void end_sessions(void *data);
 static void submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
                       unsigned result_count, void *data);
 static void later_finished(void *owner, ConfVerdict verdict, GError *error);
@@ -53,7 +63,29 @@ conf_session_get_peer(const ConfSession *s)
 bool
 conf_session_may(const ConfSession *s, const ConfObject *o, const char *right)
 {
-    uint8_t rights = conf_identity_rights_on(s->sessions->store, s->identity, o);
+    return names_right(conf_identity_rights_on(s->sessions->store, s->identity, o), right);
+}
+
+bool
+conf_session_may_by(const ConfSession *s, const char *rights_json, const char *right)
+{
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfJson *tree = conf_json_parse(arena, conf_slice_from_string(rights_json), NULL, NULL, NULL);
+    if (tree == NULL || tree->kind != CONF_JSON_ARRAY)
+        return false;
+    g_autoptr(GArray) entries =
+        conf_acl_entries_parse(tree, conf_store_schema(s->sessions->store), "", NULL);
+    if (entries == NULL)
+        return false;
+    ConfAcl *acl = conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len);
+    bool may = names_right(conf_identity_rights(s->identity, acl), right);
+    conf_acl_unref(acl);
+    return may;
+}
+
+static bool
+names_right(uint8_t rights, const char *right)
+{
     for (unsigned bit = 0; bit < 7; bit++) {
         if (strcmp(conf_right_name(1u << bit), right) == 0)
             return (rights & 1u << bit) != 0;
@@ -89,15 +121,24 @@ void
 conf_session_submit(ConfSession *s, ConfPlugin *p, const char *operations_json,
                     void (*done)(void *self, int64_t revision, const char *error_json, void *data), void *data)
 {
-    Submission *submission = g_new0(Submission, 1);
-    submission->plugin = p;
+    Submission *submission = submission_new(s, p, data);
     submission->done = done;
-    submission->data = data;
-    ConfTransaction *transaction =
-        conf_transaction_new(CONF_TRANSACTION_LIST, conf_slice_from_string(operations_json), false);
-    conf_session_author_transaction(s, transaction);
-    ConfWriteSink *sink = s->sessions->sink;
-    sink->submit(sink->self, transaction, submitted, submission);
+    submit(s, conf_slice_from_string(operations_json), false, submission);
+}
+
+void
+conf_session_transaction(ConfSession *s, ConfPlugin *p, const char *params_json,
+                         void (*done)(void *self, const char *result_json, const char *error_json, void *data),
+                         void *data)
+{
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    ConfSlice operations = {NULL, 0};
+    Submission *submission = submission_new(s, p, data);
+    submission->told = done;
+    if (conf_transaction_params_read(conf_slice_from_string(params_json), &operations, &submission->dry_run, &error))
+        submit(s, operations, submission->dry_run, submission);
+    else
+        submitted(&error, 0, NULL, NULL, 0, submission);
 }
 
 bool
@@ -106,42 +147,33 @@ conf_session_send_notification(ConfSession *s, const char *method, const char *p
     return s->connection != NULL && !s->finished && conf_connection_send_notification(s->connection, method, params_json);
 }
 
-typedef struct {
-    ConfSessions *sessions;
-    uint64_t number;
-    char *reason;
-} Ending;
-
-static void
-find_ending(ConfSession *session, void *data)
-{
-    void **found = data;
-    if (session->number == ((Ending *)found[0])->number)
-        found[1] = session;
-}
-
-/* By number: the session may be gone by then, and it must not go under the feet of the hook that ends it. */
-static void
-end_later(void *data)
-{
-    Ending *ending = data;
-    void *found[2] = {ending, NULL};
-    conf_sessions_foreach(ending->sessions, find_ending, found);
-    if (found[1] != NULL)
-        conf_session_finish(ending->sessions, found[1], ending->reason);
-    g_free(ending->reason);
-    g_free(ending);
-}
-
+/* Not under the feet of the hook that ends it. */
 void
 conf_session_end(ConfSession *s, const char *reason)
 {
-    Ending *ending = g_new0(Ending, 1);
-    *ending = (Ending){.sessions = s->sessions, .number = s->number};
+    if (s->finished || g_hash_table_contains(s->sessions->endings, s))
+        return;
     /* The reason stands in a JSON string: what would need escapes is replaced. */
-    ending->reason = g_strcanon(g_strdup(reason),
-                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_. ", '-');
-    conf_poller_defer(conf_poller_default(), end_later, ending);
+    char *plain = g_strcanon(g_strdup(reason != NULL ? reason : "plugin"),
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_. ", '-');
+    g_hash_table_insert(s->sessions->endings, s, plain);
+    conf_poller_defer(conf_poller_default(), end_sessions, s->sessions);
+}
+
+static void
+end_sessions(void *data)
+{
+    ConfSessions *sessions = data;
+    GHashTableIter iter;
+    void *session, *reason;
+    for (;;) {
+        g_hash_table_iter_init(&iter, sessions->endings);
+        if (!g_hash_table_iter_next(&iter, &session, &reason))
+            return;
+        g_hash_table_iter_steal(&iter);
+        conf_session_finish(sessions, session, reason);
+        g_free(reason);
+    }
 }
 
 const char *
@@ -213,13 +245,13 @@ conf_login_add_group(ConfLogin *l, const char *group)
 GBytes *
 conf_login_get_state(const ConfLogin *l)
 {
-    return l->state;
+    return l->asker == conf_plugin_current() ? l->state : NULL;
 }
 
 const char *
 conf_login_get_response(const ConfLogin *l)
 {
-    return l->response;
+    return l->asker == conf_plugin_current() ? l->response : NULL;
 }
 
 ConfLater *
@@ -230,6 +262,10 @@ conf_login_later(ConfLogin *l, unsigned timeout_ms, void (*gone)(void *), void *
         .challenged = later_challenged,
         .timed_out = later_timed_out,
     };
+    if (l->later != NULL)
+        return conf_later_new_gone(conf_plugin_current(), gone, data,
+                                   "It took a ConfLater of a log-in that is put off already");
+    l->asker = conf_plugin_current();
     l->later = conf_later_new(conf_plugin_current(), &funcs, l, timeout_ms, gone, data);
     return l->later;
 }
@@ -261,19 +297,55 @@ type_of(const ConfSession *session, const char *type)
     return conf_schema_type_by_name(conf_store_schema(session->sessions->store), conf_slice_from_string(type));
 }
 
+static Submission *
+submission_new(const ConfSession *session, ConfPlugin *plugin, void *data)
+{
+    Submission *submission = g_new0(Submission, 1);
+    *submission = (Submission){
+        .plugin = conf_plugin_ref(plugin),
+        .sessions = session->sessions,
+        .session_number = session->number,
+        .data = data,
+    };
+    return submission;
+}
+
+static void
+submit(const ConfSession *session, ConfSlice operations, bool dry_run, Submission *submission)
+{
+    ConfTransaction *transaction = conf_transaction_new(CONF_TRANSACTION_LIST, operations, dry_run);
+    conf_session_author_transaction(session, transaction);
+    if (submission->told != NULL)
+        conf_transaction_allow_dbids(transaction);
+    ConfWriteSink *sink = session->sessions->sink;
+    sink->submit(sink->self, transaction, submitted, submission);
+}
+
 static void
 submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
           unsigned result_count, void *data)
 {
-    (void)commit, (void)results, (void)result_count;
     Submission *submission = data;
     g_auto(ConfBuffer) text = CONF_BUFFER_INIT;
-    if (error != NULL) {
+    if (error != NULL)
         conf_rpc_error_write(error, &text);
-        conf_buffer_append_char(&text, '\0');
+    else if (submission->dry_run)
+        conf_transaction_write_dry_run(
+            conf_sessions_lookup_number(submission->sessions, submission->session_number),
+            conf_store_position(submission->sessions->store)->revision, commit, results, result_count, &text);
+    else
+        conf_transaction_write_result(revision, results, result_count, &text);
+    conf_buffer_append_char(&text, '\0');
+    const char *result = error == NULL ? text.data : NULL, *failure = error != NULL ? text.data : NULL;
+    if (conf_plugin_is_loaded(submission->plugin)) {
+        void *self = conf_plugin_get_self(submission->plugin);
+        conf_plugin_enter(submission->plugin);
+        if (submission->told != NULL)
+            submission->told(self, result, failure, submission->data);
+        else
+            submission->done(self, revision, failure, submission->data);
+        conf_plugin_leave(submission->plugin);
     }
-    conf_plugin_enter(submission->plugin);
-    submission->done(conf_plugin_get_self(submission->plugin), revision, error != NULL ? text.data : NULL, submission->data);
-    conf_plugin_leave(submission->plugin);
+    conf_plugin_unref(submission->plugin);
     g_free(submission);
 }

@@ -120,6 +120,8 @@ struct ConfSessions {
     ConfSessionHost host;
     ConfWriteSink *sink;
     GHashTable *by_token;       /* token hash → session (owner) */
+    GHashTable *by_number;      /* number → session */
+    GHashTable *endings;        /* session → reason: those that plugins end, at the end of the turn */
     GHashTable *by_subject;     /* ConfKey → GPtrArray of sessions */
     GHashTable *by_person;
     GHashTable *by_application;
@@ -226,6 +228,7 @@ void conf_session_register(ConfSession *session, char token[33]);
 void conf_session_bind(ConfSession *session, ConfClient *client);
 /* The connection goes (if any); the session stays for resumption. */
 void conf_session_break(ConfSession *session, const char *reason);
+ConfSession *conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number);
 ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
 ConfClient *conf_client_of(ConfConnection *connection);
 /* What conf_session_identity() should be now; a reference. */

@@ -1,6 +1,14 @@
 /* session.c - what a session is: who, with which rights, subscribed to what. */
 #include "session/session-private.h"
 
+/* By number: a transaction may outlive the session. */
+typedef struct {
+    ConfSessions *sessions;
+    uint64_t number;
+} Author;
+
+static bool is_visible_to_author(const ConfObject *object, void *data);
+
 ConfConnection *
 conf_session_connection(const ConfSession *session)
 {
@@ -155,4 +163,18 @@ conf_session_author_transaction(const ConfSession *session, ConfTransaction *tra
     conf_transaction_set_author(transaction, session->subject, session->person, session->application, session->address);
     if (session->groups != NULL)
         conf_transaction_set_groups(transaction, (const ConfKey *)(void *)session->groups->data, session->groups->len);
+    if (!conf_hooks_have_visible())
+        return;
+    Author *author = g_new(Author, 1);
+    *author = (Author){.sessions = session->sessions, .number = session->number};
+    conf_transaction_set_visible(transaction, is_visible_to_author, author, g_free);
+}
+
+/* Of a session that has ended meanwhile nobody is left to be shown anything. */
+static bool
+is_visible_to_author(const ConfObject *object, void *data)
+{
+    const Author *author = data;
+    ConfSession *session = conf_sessions_lookup_number(author->sessions, author->number);
+    return session == NULL || conf_hooks_visible(session, object);
 }

@@ -73,6 +73,16 @@ void conf_session_clear_must_change(ConfSession *session);
 /* Rights and the plugins' hook `visible`. */
 bool conf_session_may_read(ConfSession *session, const ConfObject *object);
 uint8_t conf_session_rights(ConfSession *session, const ConfObject *object);
+/* ---- method `transaction`: its params and its result (methods/write-methods.c, plugins) ---- */
+bool conf_transaction_params_read(ConfSlice params, ConfSlice *operations, bool *dry_run, ConfRpcError *error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* {"revision","results"} */
+void conf_transaction_write_result(int64_t revision, const ConfOperationResult *results, unsigned result_count,
+                                   ConfBuffer *buffer);
+/* The same, and "dryRun", "changes" as far as the session may read them; NULL: it is gone. */
+void conf_transaction_write_dry_run(ConfSession *session, int64_t present, const ConfCommit *commit,
+                                    const ConfOperationResult *results, unsigned result_count,
+                                    ConfBuffer *buffer);
 /* Says who: for rights, `by` and defaults. */
 void conf_session_author_transaction(const ConfSession *session, ConfTransaction *transaction);
 /* session.ending with the reason as its last line, then closed; cannot be resumed. */

@@ -47,6 +47,8 @@ conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher
     sessions->settings = *settings;
     sessions->host = *host;
     sessions->by_token = g_hash_table_new(g_str_hash, g_str_equal);
+    sessions->by_number = g_hash_table_new(g_int64_hash, g_int64_equal);
+    sessions->endings = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     sessions->by_subject = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, free_list);
     sessions->by_person = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, free_list);
     sessions->by_application = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, free_list);
@@ -76,9 +78,12 @@ conf_sessions_free(ConfSessions *sessions)
         /* Its last call would find the manager gone. */
         client_closed(client->connection, "The server stops");
     }
+    conf_poller_forget(conf_poller_default(), sessions);
     if (sessions->producer_work != NULL)
         conf_work_cancel(sessions->producer_work);
     g_hash_table_unref(sessions->by_token);
+    g_hash_table_unref(sessions->by_number);
+    g_hash_table_unref(sessions->endings);
     g_hash_table_unref(sessions->by_subject);
     g_hash_table_unref(sessions->by_person);
     g_hash_table_unref(sessions->by_application);
@@ -209,11 +214,18 @@ conf_session_register(ConfSession *session, char token[33])
     conf_id_new_token(token);
     hash_token(conf_slice_from_string(token), session->token_hash);
     g_hash_table_insert(sessions->by_token, session->token_hash, session);
+    g_hash_table_insert(sessions->by_number, &session->number, session);
     index_session(sessions->by_subject, session->subject, session, true);
     if (session->person.dbid != 0)
         index_session(sessions->by_person, session->person, session, true);
     index_session(sessions->by_application, session->application, session, true);
     sessions->statistics.sessions = g_hash_table_size(sessions->by_token) - sessions->broken.length;
+}
+
+ConfSession *
+conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number)
+{
+    return g_hash_table_lookup(sessions->by_number, &number);
 }
 
 ConfSession *
@@ -497,6 +509,8 @@ forget(ConfSession *session, const char *reason)
     conf_timer_cancel(&session->resume_timer);
     g_queue_remove(&sessions->broken, session);
     g_hash_table_remove(sessions->by_token, session->token_hash);
+    g_hash_table_remove(sessions->by_number, &session->number);
+    g_hash_table_remove(sessions->endings, session);
     index_session(sessions->by_subject, session->subject, session, false);
     if (session->person.dbid != 0)
         index_session(sessions->by_person, session->person, session, false);
