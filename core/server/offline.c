@@ -162,7 +162,7 @@ conf_server_check(const ConfCommandLine *line, const ConfSettings *settings, boo
     g_autofree char *schema_path = conf_paths_schema(&options);
     static const ConfPluginHostFuncs funcs = {0};
     ConfPluginHost *host = conf_plugin_host_new(path, &funcs);
-    const char *storage = line->hosts != NULL || list ? NULL : conf_database_plugin(settings, options.database, error);
+    const char *storage = line->hosts != NULL || list ? NULL : conf_database_plugin(host, settings, options.database, error);
     bool fine = line->hosts != NULL || list || storage != NULL;
     g_autofree char *plugins = g_strdup_printf("%s%s%s", storage != NULL ? storage : list ? "?db-sqlite" : "",
                                                options.plugins != NULL ? "," : "", options.plugins != NULL ? options.plugins : "");
@@ -190,10 +190,10 @@ offline_open(Offline *offline, const ConfCommandLine *line, const ConfSettings *
     g_autofree char *plugins = conf_paths_plugins(&offline->options);
     g_autofree char *schema = conf_paths_schema(&offline->options);
     static const ConfPluginHostFuncs funcs = {0};
-    const char *storage = conf_database_plugin(settings, offline->options.database, error);
+    offline->plugins = conf_plugin_host_new(plugins, &funcs);
+    const char *storage = conf_database_plugin(offline->plugins, settings, offline->options.database, error);
     if (storage == NULL)
         return false;
-    offline->plugins = conf_plugin_host_new(plugins, &funcs);
     if (!conf_plugin_host_load(offline->plugins, storage, offline->section, settings, error))
         return false;
     offline->schema = conf_schema_load(schema, error);

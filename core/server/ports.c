@@ -7,7 +7,9 @@
 enum { RETRY_MS = 1000 };
 
 static GArray *wanted_ports(ConfServer *server);
-static void add_port(GArray *ports, const char *id, const char *address, int64_t number, bool ui_only, bool optional);
+static ConfPort *add_port(GArray *ports, const char *id, const char *address, int64_t number, bool optional);
+static const char *file_mode(const ConfServer *server);
+static bool can_be_served(const char *id, const char *listening);
 static void add_application_ports(ConfServer *server, GArray *ports);
 static bool open_port(ConfServer *server, ConfPort *port, GError **error);
 static void accepted(ConfListener *listener, int fd, void *data);
@@ -79,19 +81,48 @@ conf_ports_close(ConfServer *server)
     g_array_set_size(server->ports, 0);
 }
 
+const ConfPort *
+conf_ports_lookup(const ConfServer *server, const char *id)
+{
+    for (unsigned i = 0; i < server->ports->len; i++) {
+        const ConfPort *port = &g_array_index(server->ports, ConfPort, i);
+        if (strcmp(port->id, id) == 0)
+            return port;
+    }
+    return NULL;
+}
+
 static GArray *
 wanted_ports(ConfServer *server)
 {
     GArray *ports = g_array_new(FALSE, TRUE, sizeof(ConfPort));
     bool optional = server->line->rescue_port != 0;
     add_application_ports(server, ports);
-    if (ports->len == 0 && server->options.port != 0)
-        add_port(ports, "default", NULL, server->options.port, false, optional);
+    if (ports->len == 0 && server->options.port != 0 && can_be_served("default", file_mode(server)))
+        add_port(ports, "default", NULL, server->options.port, optional)->listening = g_strdup(file_mode(server));
     if (server->options.management_port != 0)
-        add_port(ports, "management", server->options.management_address, server->options.management_port, false, optional);
+        add_port(ports, "management", server->options.management_address, server->options.management_port, optional);
     if (server->line->rescue_port != 0)
-        add_port(ports, "rescue", "loopback", server->line->rescue_port, false, false);
+        add_port(ports, "rescue", "loopback", server->line->rescue_port, false);
     return ports;
+}
+
+/* Of the port in the file, which is port default of the application object. */
+static const char *
+file_mode(const ConfServer *server)
+{
+    static const char *const modes[] = {"unsecured", "secured", "auto-detect"};
+    return modes[server->options.listening_mode];
+}
+
+/* Opened in plain, it would be less than was asked for. */
+static bool
+can_be_served(const char *id, const char *listening)
+{
+    if (strcmp(listening, "unsecured") == 0 || conf_hooks_have_transport())
+        return true;
+    conf_log(CONF_LOG_PORT_NOT_OPEN, "port", id, "reason", "its listening mode needs a plugin that secures connections", NULL);
+    return false;
 }
 
 static void
@@ -104,15 +135,22 @@ add_application_ports(ConfServer *server, GArray *ports)
     for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
         const ConfJson *number = conf_json_member(item, "port");
         g_autofree char *id = text_of(item, "id"), *listening = text_of(item, "listening"), *clients = text_of(item, "clients");
+        g_autofree char *transport = text_of(item, "transport");
+        const ConfJson *mutual = conf_json_member(item, "mutual");
         if (number == NULL || number->integer < 1 || number->integer > 65535)
             continue;
-        if (listening != NULL && strcmp(listening, "unsecured") != 0) {
-            /* Opened in plain, it would be less than was asked for. */
-            conf_log(CONF_LOG_PORT_NOT_OPEN, "port", id, "reason", "its listening mode needs plugin tls", NULL);
+        bool is_default = id == NULL || strcmp(id, "default") == 0;
+        if (listening == NULL)
+            listening = g_strdup(is_default ? file_mode(server) : "unsecured");
+        if (!can_be_served(id, listening))
             continue;
-        }
-        bool ui_only = g_strcmp0(clients, "ui") == 0 && g_strcmp0(id, "default") != 0;
-        add_port(ports, id != NULL ? id : "default", NULL, number->integer, ui_only, server->line->rescue_port != 0);
+        ConfPort *port =
+            add_port(ports, id != NULL ? id : "default", NULL, number->integer, server->line->rescue_port != 0);
+        port->listening = g_steal_pointer(&listening);
+        port->mutual = mutual != NULL && mutual->boolean;
+        port->ui_only = g_strcmp0(clients, "ui") == 0 && !is_default;
+        port->transport = conf_settings_new();
+        conf_transport_parse(port->transport, "", transport);
     }
 }
 
@@ -123,17 +161,17 @@ text_of(const ConfJson *port, const char *member)
     return value != NULL && value->kind == CONF_JSON_STRING ? conf_slice_dup(value->text) : NULL;
 }
 
-static void
-add_port(GArray *ports, const char *id, const char *address, int64_t number, bool ui_only, bool optional)
+static ConfPort *
+add_port(GArray *ports, const char *id, const char *address, int64_t number, bool optional)
 {
     ConfPort port = {
         .id = g_strdup(id),
         .address = g_strdup(address),
         .port = (uint16_t)number,
-        .ui_only = ui_only,
         .optional = optional,
     };
     g_array_append_val(ports, port);
+    return &g_array_index(ports, ConfPort, ports->len - 1);
 }
 
 static bool
@@ -164,6 +202,8 @@ port_clear(ConfPort *port)
     g_clear_pointer(&port->listener, conf_listener_free);
     g_clear_pointer(&port->id, g_free);
     g_clear_pointer(&port->address, g_free);
+    g_clear_pointer(&port->listening, g_free);
+    g_clear_pointer(&port->transport, conf_settings_free);
 }
 
 static bool

@@ -193,6 +193,12 @@ housekeeping(void *data)
     server->prune_countdown = PRUNE_EVERY;
     void *self = NULL;
     const ConfHistoryProvider *history = conf_plugin_host_service(server->plugins, "history", &self);
-    int64_t keep_from = history != NULL ? history->get_confirmed(self) + 1 : position->revision;
+    int64_t keep_from = position->revision;
+    if (history != NULL) {
+        ConfPlugin *plugin = conf_plugin_host_service_plugin(server->plugins, "history");
+        conf_plugin_enter(plugin);
+        keep_from = history->get_confirmed(self) + 1;
+        conf_plugin_leave(plugin);
+    }
     conf_storage_prune(server->storage, server->options.change_retention * 3600 * 1000, server->options.change_retention_size, keep_from);
 }

@@ -18,7 +18,9 @@ typedef struct {
     char *id;
     char *address; /* NULL: all */
     uint16_t port;
-    bool ui_only, haSync, optional; /* optional: a failure to open is a warning, and tried again */
+    char *listening;         /* "unsecured", "secured", "auto-detect" */
+    ConfSettings *transport; /* its transport string, as section "" */
+    bool ui_only, mutual, optional; /* optional: a failure to open is a warning, and tried again */
     ConfListener *listener; /* NULL: not open */
 } ConfPort;
 
@@ -28,12 +30,15 @@ typedef struct {
     int64_t revision;
 } ConfSeenPosition;
 
+typedef struct ConfConnectionOptions ConfConnectionOptions; /* connection-options.c */
+
 struct ConfServer {
     const ConfCommandLine *line;
     const ConfSettings *file;   /* as read */
     ConfSettings *reloaded;     /* owns what `file` points at after a reload */
     GPtrArray *plugin_methods;  /* of ConfMethod *: for the table of the link to the master */
     ConfSettings *settings;     /* file and, over it, the application object */
+    ConfSettings *plugin_settings; /* the last of these that all plugins agreed to: what they read */
     char *section;              /* own section; also the application's name on a primary */
     char *application_name;
     ConfServerOptions options;
@@ -44,6 +49,7 @@ struct ConfServer {
     bool stopping, serving, read_only_diverged;
     int64_t started_ms;
     ConfPluginHost *plugins;
+    ConfConnectionOptions *connection_options;
     ConfMethodTable *table;
     ConfStore *store;
     ConfPublisher *publisher;
@@ -53,7 +59,7 @@ struct ConfServer {
     ConfDownstream *downstream;
     ConfWriteSink sink;
     GArray *ports; /* of ConfPort */
-    ConfTimer port_retry, stop_deadline;
+    ConfTimer port_retry, stop_deadline, stop_poll;
     /* primary */
     ConfStorage *storage;
     ConfCommitQueue *queue;
@@ -74,17 +80,31 @@ void conf_server_broadcast_status(ConfServer *server);
 const ConfObject *conf_server_own_application(const ConfServer *server);
 /* Options of the own application object over those of the file; applied to all parts. */
 void conf_server_apply_options(ConfServer *server);
+/* server-plugins.c */
+bool conf_server_load_plugins(ConfServer *server, GError **error);
+/* All plugins, or none: what they refuse they do not get to see. */
+bool conf_server_reload_plugins(ConfServer *server, const ConfSettings *settings, GError **error);
 GPtrArray *conf_server_plugin_methods(ConfServer *server);
 /* ports.c */
 bool conf_ports_open(ConfServer *server, GError **error);
 void conf_ports_update(ConfServer *server); /* at run time, from the application object */
 void conf_ports_close(ConfServer *server);
+/* The port that a connection was accepted on; NULL: it is not there any more. */
+const ConfPort *conf_ports_lookup(const ConfServer *server, const char *id);
+/* connection-options.c: what plugins are told by conf_connection_get_option() */
+void conf_connection_options_start(ConfServer *server);
+void conf_connection_options_stop(ConfServer *server);
+/* The server's settings are others now. */
+void conf_connection_options_forget(ConfServer *server);
+/* "tls=1;certificate=/etc/x.pem" into `section`. */
+void conf_transport_parse(ConfSettings *settings, const char *section, const char *transport);
 /* role-primary.c */
 bool conf_primary_start(ConfServer *server, GError **error);
 void conf_primary_stop(ConfServer *server);
 ConfCommitSettings conf_primary_commit_settings(const ConfServer *server);
 /* database.c */
-const char *conf_database_plugin(const ConfSettings *settings, const char *section, GError **error); /* "db-sqlite" */
+/* The name of the plugin for `dbengine`: "db-sqlite", or "db-ENGINE" where the host has such a file. */
+const char *conf_database_plugin(ConfPluginHost *host, const ConfSettings *settings, const char *section, GError **error);
 ConfStorage *conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create, GError **error);
 /* Loads the store: schema, objects (checked against it unless `checked`), next dbids, recent changes. */
 ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked,

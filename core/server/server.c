@@ -5,20 +5,11 @@
 #include "server/server-private.h"
 #include "store/store-plugin.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 enum { STOP_MS = 10000 };
 
-static void free_plugin_method(void *data);
-static bool load_plugins(ConfServer *server, GError **error);
 static bool check_options(const ConfServerOptions *options, GError **error);
-static const char *plugin_option(const char *section, const char *key, void *data);
-static const char *plugin_data_folder(void *data);
-static const char *plugin_application(void *data);
-static const char *plugin_role(void *data);
-static bool plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error,
-                              void *data);
 static void write_server(ConfBuffer *buffer, void *data);
 static bool is_writable(void *data);
 static bool may_open(ConfRpcError *error, void *data);
@@ -27,6 +18,7 @@ static void confirm(void (*func)(bool confirmed, void *data), void *func_data, v
 static void committed(ConfCommit *commit, void *data);
 static ConfSessionSettings session_settings(const ConfServerOptions *options);
 static ConfAccessSettings access_settings(const ConfServerOptions *options);
+static ConfSettings *merge_settings(const ConfServer *server, const ConfSettings *file);
 static void drained(void *data);
 static void stop_now(void *data);
 static void add_application_setting(ConfSettings *settings, const ConfJson *sections);
@@ -40,6 +32,7 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->file = settings;
     g_autoptr(ConfSettings) nothing = conf_settings_new();
     server->settings = conf_settings_merge(settings, nothing);
+    server->plugin_settings = conf_settings_merge(settings, nothing);
     server->role = line->hosts != NULL ? CONF_ROLE_PROXY : CONF_ROLE_PRIMARY;
     server->section = g_strdup(line->section != NULL ? line->section : server->role == CONF_ROLE_PROXY ? "csproxy" : "confserv");
     server->application_name = g_strdup(server->role == CONF_ROLE_PROXY ? line->application : server->section);
@@ -52,7 +45,7 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
         && check_options(&server->options, error);
     if (started && server->role == CONF_ROLE_PRIMARY)
         conf_option_register_section("confserv", server->options.database, conf_database_options);
-    started = started && load_plugins(server, error);
+    started = started && conf_server_load_plugins(server, error);
     if (started)
         started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error) : conf_primary_start(server, error);
     if (started) {
@@ -102,10 +95,14 @@ conf_server_reload(ConfServer *server)
     g_autoptr(GError) error = NULL;
     g_autoptr(ConfSettings) fresh = NULL;
     const char *path = server->line->config_file;
-    if (path != NULL)
-        fresh = conf_settings_load_file(path, &error);
-    if (error != NULL) {
+    g_autoptr(ConfSettings) read = path != NULL ? conf_settings_load_file(path, &error) : NULL;
+    if (read != NULL)
+        fresh = conf_settings_merge(read, server->line->log);
+    /* Plugins are asked before anything is changed: one bad value changes nothing. */
+    g_autoptr(ConfSettings) settings = error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
+    if (settings == NULL || !conf_server_reload_plugins(server, settings, &error)) {
         conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
+        g_ptr_array_add(server->refused_options, g_strdup(error->message));
         return;
     }
     if (fresh != NULL) {
@@ -114,10 +111,7 @@ conf_server_reload(ConfServer *server)
         server->file = server->reloaded;
     }
     conf_server_apply_options(server);
-    if (!conf_plugin_host_reload(server->plugins, server->section, server->settings, &error))
-        conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
-    else
-        conf_log(CONF_LOG_RELOADED, NULL);
+    conf_log(CONF_LOG_RELOADED, NULL);
 }
 
 void
@@ -129,12 +123,15 @@ conf_server_stop(ConfServer *server, bool graceful)
     conf_log(CONF_LOG_STOPPING, NULL);
     conf_ports_close(server);
     conf_plugin_host_stop(server->plugins);
-    if (graceful && server->queue != NULL) {
-        conf_timer_arm(&server->stop_deadline, STOP_MS, stop_now, server);
-        conf_commit_queue_drain(server->queue, drained, server);
+    if (!graceful || server->sessions == NULL) {
+        stop_now(server);
         return;
     }
-    stop_now(server);
+    conf_timer_arm(&server->stop_deadline, STOP_MS, stop_now, server);
+    if (server->queue != NULL)
+        conf_commit_queue_drain(server->queue, drained, server);
+    else
+        drained(server);
 }
 
 int
@@ -142,6 +139,7 @@ conf_server_free(ConfServer *server)
 {
     int status = server->status;
     conf_timer_cancel(&server->stop_deadline);
+    conf_timer_cancel(&server->stop_poll);
     conf_timer_cancel(&server->port_retry);
     conf_timer_cancel(&server->housekeeping);
     conf_ports_close(server);
@@ -151,6 +149,8 @@ conf_server_free(ConfServer *server)
         conf_sessions_free(server->sessions);
     conf_proxy_stop(server);
     conf_primary_stop(server);
+    /* Connections end while the plugins that know them are still there. */
+    conf_poller_end_turn(conf_poller_default());
     conf_methods_free(server->methods);
     if (server->access != NULL)
         conf_access_free(server->access);
@@ -158,6 +158,8 @@ conf_server_free(ConfServer *server)
         conf_publisher_free(server->publisher);
     if (server->plugins != NULL)
         conf_plugin_host_free(server->plugins);
+    conf_connection_options_stop(server);
+    conf_request_set_known_param_func(NULL, NULL);
     conf_plugin_set_store(NULL);
     conf_store_free(server->store);
     conf_method_table_free(server->table);
@@ -166,6 +168,7 @@ conf_server_free(ConfServer *server)
     g_clear_pointer(&server->plugin_methods, g_ptr_array_unref);
     g_ptr_array_unref(server->refused_options);
     conf_settings_free(server->settings);
+    conf_settings_free(server->plugin_settings);
     conf_settings_free(server->reloaded);
     g_free(server->section);
     g_free(server->application_name);
@@ -214,16 +217,9 @@ conf_server_own_application(const ConfServer *server)
 void
 conf_server_apply_options(ConfServer *server)
 {
-    g_autoptr(ConfSettings) own = conf_settings_new();
-    g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfObject *application = conf_server_own_application(server);
-    if (application != NULL) {
-        ConfSlice raw = conf_object_get_raw(application, "options");
-        if (raw.size > 0)
-            add_application_setting(own, conf_json_parse(arena, raw, NULL, NULL, NULL));
-    }
+    ConfSettings *settings = merge_settings(server, server->file);
     conf_settings_free(server->settings);
-    server->settings = conf_settings_merge(server->file, own);
+    server->settings = settings;
     g_ptr_array_set_size(server->refused_options, 0);
     conf_option_fill_lenient(conf_server_options, server->section, server->settings, &server->options, server->refused_options);
     for (unsigned i = 0; i < server->refused_options->len; i++)
@@ -232,6 +228,11 @@ conf_server_apply_options(ConfServer *server)
     if (!conf_log_configure(server->settings, &error)) {
         g_ptr_array_add(server->refused_options, g_strdup(error->message));
         conf_log(CONF_LOG_OPTION_REFUSED, "option", error->message, NULL);
+    }
+    g_autoptr(GError) refusal = NULL;
+    if (!conf_server_reload_plugins(server, server->settings, &refusal)) {
+        g_ptr_array_add(server->refused_options, g_strdup(refusal->message));
+        conf_log(CONF_LOG_OPTION_REFUSED, "option", refusal->message, NULL);
     }
     ConfSessionSettings sessions = session_settings(&server->options);
     ConfAccessSettings access = access_settings(&server->options);
@@ -249,14 +250,6 @@ conf_server_apply_options(ConfServer *server)
         conf_upstream_set_reload_delay(server->upstream, (unsigned)server->options.delay_reload);
 }
 
-GPtrArray *
-conf_server_plugin_methods(ConfServer *server)
-{
-    if (server->plugin_methods == NULL)
-        server->plugin_methods = g_ptr_array_new_with_free_func(free_plugin_method);
-    return server->plugin_methods;
-}
-
 static bool
 check_options(const ConfServerOptions *options, GError **error)
 {
@@ -266,116 +259,6 @@ check_options(const ConfServerOptions *options, GError **error)
     if (unavailable == NULL)
         return true;
     g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option %s is not available in this release", unavailable);
-    return false;
-}
-
-static bool
-load_plugins(ConfServer *server, GError **error)
-{
-    ConfPluginHostFuncs funcs = {
-        .option = plugin_option,
-        .data_folder = plugin_data_folder,
-        .application = plugin_application,
-        .role = plugin_role,
-        .add_method = plugin_add_method,
-        .data = server,
-    };
-    if (g_mkdir_with_parents(server->options.data_folder, 0750) != 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Folder %s (option data-folder) cannot be made: %s",
-                    server->options.data_folder, g_strerror(errno));
-        return false;
-    }
-    g_autofree char *path = conf_paths_plugins(&server->options);
-    server->plugins = conf_plugin_host_new(path, &funcs);
-    g_autofree char *list = g_strdup(server->options.plugins != NULL ? server->options.plugins : "");
-    if (server->role == CONF_ROLE_PRIMARY) {
-        const char *storage = conf_database_plugin(server->settings, server->options.database, error);
-        if (storage == NULL)
-            return false;
-        g_auto(GStrv) words = g_strsplit_set(list, ", ", -1);
-        bool named = g_strv_contains((const char *const *)words, storage);
-        g_autofree char *whole = named ? g_strdup(list) : g_strdup_printf("%s%s%s", storage, list[0] != '\0' ? "," : "", list);
-        return conf_plugin_host_load(server->plugins, whole, server->section, server->settings, error);
-    }
-    return conf_plugin_host_load(server->plugins, list, server->section, server->settings, error);
-}
-
-static const char *
-plugin_option(const char *section, const char *key, void *data)
-{
-    ConfServer *server = data;
-    return conf_settings_get(server->settings, section != NULL ? section : server->section, key);
-}
-
-static const char *
-plugin_data_folder(void *data)
-{
-    return ((ConfServer *)data)->options.data_folder;
-}
-
-static const char *
-plugin_application(void *data)
-{
-    return ((ConfServer *)data)->application_name;
-}
-
-static const char *
-plugin_role(void *data)
-{
-    return ((ConfServer *)data)->role == CONF_ROLE_PROXY ? "proxy" : "primary";
-}
-
-typedef struct {
-    ConfPlugin *plugin;
-    ConfPluginMethodFunc func;
-} PluginMethod;
-
-static void
-free_plugin_method(void *data)
-{
-    ConfMethod *method = data;
-    PluginMethod *made = method->data;
-    conf_plugin_unref(made->plugin);
-    g_free(made);
-    g_free(method);
-}
-
-static void
-call_plugin_method(ConfRequest *request, void *data)
-{
-    PluginMethod *method = data;
-    /* An optional plugin may have refused to load after it had added the method. */
-    if (!conf_plugin_is_loaded(method->plugin)) {
-        g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-        conf_rpc_fail(&error, CONF_RPC_NO_METHOD, "The plugin of this method is not loaded");
-        conf_request_fail(request, &error);
-        return;
-    }
-    conf_plugin_enter(method->plugin);
-    method->func(conf_plugin_get_self(method->plugin), request);
-    conf_plugin_leave(method->plugin);
-}
-
-/* What may be called before log-in may also be called by the master on the link to it (keep-alive). */
-static bool
-plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error, void *data)
-{
-    ConfServer *server = data;
-    PluginMethod *made = g_new0(PluginMethod, 1);
-    *made = (PluginMethod){.plugin = conf_plugin_ref(p), .func = func};
-    ConfMethod method = {
-        .name = name,
-        .func = call_plugin_method,
-        .flags = before_login ? CONF_METHOD_BEFORE_LOGIN | CONF_METHOD_WHILE_EXPIRED : 0,
-        .data = made,
-    };
-    if (conf_method_table_add(server->table, &method)) {
-        g_ptr_array_add(conf_server_plugin_methods(server), g_memdup2(&method, sizeof method));
-        return true;
-    }
-    conf_plugin_unref(p);
-    g_free(made);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_EXISTS, "Method %s is there already", name);
     return false;
 }
 
@@ -486,10 +369,16 @@ access_settings(const ConfServerOptions *options)
     };
 }
 
+/* What plugins have kept for later, and their jobs, may end as well. */
 static void
 drained(void *data)
 {
-    stop_now(data);
+    enum { POLL_MS = 20 };
+    ConfServer *server = data;
+    if (conf_plugin_host_is_idle(server->plugins))
+        stop_now(server);
+    else
+        conf_timer_arm(&server->stop_poll, POLL_MS, drained, server);
 }
 
 static void
@@ -497,10 +386,24 @@ stop_now(void *data)
 {
     ConfServer *server = data;
     conf_timer_cancel(&server->stop_deadline);
+    conf_timer_cancel(&server->stop_poll);
     if (server->sessions != NULL)
         conf_sessions_finish_all(server->sessions, "stopping");
     /* One more turn or two: what was written last leaves the sockets. */
     conf_timer_arm(&server->stop_deadline, 50, (ConfTimerFunc)g_main_loop_quit, server->loop);
+}
+
+/* The options of the own application object over those of the file. */
+static ConfSettings *
+merge_settings(const ConfServer *server, const ConfSettings *file)
+{
+    g_autoptr(ConfSettings) own = conf_settings_new();
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfObject *application = conf_server_own_application(server);
+    ConfSlice raw = application != NULL ? conf_object_get_raw(application, "options") : (ConfSlice){NULL, 0};
+    if (raw.size > 0)
+        add_application_setting(own, conf_json_parse(arena, raw, NULL, NULL, NULL));
+    return conf_settings_merge(file, own);
 }
 
 static void
