@@ -23,6 +23,14 @@ typedef struct {
     GPtrArray *sessions;
 } Transition;
 
+typedef struct {
+    FanOut *fan_out;
+    GPtrArray *list;     /* of Transition */
+    GPtrArray *moved;    /* of ConfSession */
+    GHashTable *handled; /* set of these */
+    GHashTable *by_pair; /* audience and identity after → Transition */
+} Transitions;
+
 static void collect_touched(FanOut *fan_out);
 static void touch_scope(ConfScope *scope, void *data);
 static void tell_audience(FanOut *fan_out, ConfAudience *audience);
@@ -30,9 +38,12 @@ static void tell_structural(FanOut *fan_out);
 static void tell_transition(FanOut *fan_out, Transition *transition);
 static void tell_sessions(FanOut *fan_out, ConfView *view, const ConfViewer *viewer, GPtrArray *told);
 static GPtrArray *find_transitions(FanOut *fan_out, GPtrArray *moved);
+static void add_moved(Transitions *found, ConfSession *session);
+static void add_staying(Transitions *found, ConfAudience *audience);
+static Transition *transition_new(ConfAudience *audience, ConfIdentity *identity_after);
 static void transition_free(Transition *transition);
 static void end_sessions(FanOut *fan_out);
-static void mark_ending(ConfSessions *sessions, GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change);
+static void mark_ending(GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change);
 static bool is_ended_by(const ConfSession *session, const ConfChange *change);
 static GArray *union_matches(ConfAudience *audience, uint64_t serial);
 
@@ -217,14 +228,12 @@ tell_sessions(FanOut *fan_out, ConfView *view, const ConfViewer *viewer, GPtrArr
 static void
 tell_structural(FanOut *fan_out)
 {
-    ConfSessions *sessions = fan_out->sessions;
     g_autoptr(GPtrArray) moved = g_ptr_array_new(); /* of ConfSession */
     g_autoptr(GPtrArray) transitions = find_transitions(fan_out, moved);
     for (unsigned i = 0; i < transitions->len; i++)
         tell_transition(fan_out, g_ptr_array_index(transitions, i));
     for (unsigned i = 0; i < moved->len; i++)
         conf_session_refresh_identity(g_ptr_array_index(moved, i));
-    (void)sessions;
 }
 
 static void
@@ -248,61 +257,79 @@ static GPtrArray *
 find_transitions(FanOut *fan_out, GPtrArray *moved)
 {
     ConfSessions *sessions = fan_out->sessions;
-    GPtrArray *transitions = g_ptr_array_new_with_free_func((GDestroyNotify)transition_free);
+    Transitions found = {.fan_out = fan_out, .moved = moved};
     g_autoptr(GArray) subjects = g_array_new(FALSE, FALSE, sizeof(ConfKey));
+    found.list = g_ptr_array_new_with_free_func((GDestroyNotify)transition_free);
+    found.handled = g_hash_table_new(NULL, NULL);
+    found.by_pair = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     conf_access_changed_subjects(sessions->store, fan_out->commit, subjects);
-    g_autoptr(GHashTable) handled = g_hash_table_new(NULL, NULL);
-    g_autoptr(GHashTable) by_pair = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (unsigned i = 0; i < subjects->len; i++) {
         GPtrArray *list = g_hash_table_lookup(sessions->by_subject, &g_array_index(subjects, ConfKey, i));
-        for (unsigned k = 0; list != NULL && k < list->len; k++) {
-            ConfSession *session = g_ptr_array_index(list, k);
-            const ConfObject *subject = conf_store_lookup(sessions->store, session->subject);
-            if (subject == NULL || !subject->enabled)
-                continue;
-            g_autoptr(ConfIdentity) now = conf_session_current_identity(session);
-            if (now == session->identity || g_hash_table_contains(handled, session))
-                continue;
-            g_hash_table_add(handled, session);
-            g_ptr_array_add(moved, session);
-            if (session->audience == NULL)
-                continue;
-            char *pair = g_strdup_printf("%p %p", (void *)session->audience, (void *)now);
-            Transition *transition = g_hash_table_lookup(by_pair, pair);
-            if (transition == NULL) {
-                transition = g_new0(Transition, 1);
-                transition->audience = session->audience;
-                transition->identity_after = conf_identity_ref(now);
-                transition->sessions = g_ptr_array_new();
-                g_ptr_array_add(transitions, transition);
-                g_hash_table_insert(by_pair, pair, transition);
-            } else {
-                g_free(pair);
-            }
-            g_ptr_array_add(transition->sessions, session);
-        }
+        for (unsigned k = 0; list != NULL && k < list->len; k++)
+            add_moved(&found, g_ptr_array_index(list, k));
     }
     GHashTableIter iter;
     void *member;
-    g_hash_table_iter_init(&iter, sessions->audiences);
-    while (g_hash_table_iter_next(&iter, &member, NULL)) {
-        ConfAudience *audience = member;
-        GPtrArray *stay = g_ptr_array_new();
-        for (unsigned i = 0; i < audience->sessions->len; i++) {
-            if (!g_hash_table_contains(handled, g_ptr_array_index(audience->sessions, i)))
-                g_ptr_array_add(stay, g_ptr_array_index(audience->sessions, i));
-        }
-        if (stay->len == 0) {
-            g_ptr_array_unref(stay);
-            continue;
-        }
-        Transition *transition = g_new0(Transition, 1);
-        transition->audience = audience;
-        transition->identity_after = conf_identity_ref(audience->identity);
-        transition->sessions = stay;
-        g_ptr_array_add(transitions, transition);
+    g_hash_table_iter_init(&iter, sessions->by_token);
+    while (g_hash_table_iter_next(&iter, NULL, &member)) {
+        /* Groups that a directory named do not have the person as a member: it is no changed subject. */
+        if (((const ConfSession *)member)->groups != NULL)
+            add_moved(&found, member);
     }
-    return transitions;
+    g_hash_table_iter_init(&iter, sessions->audiences);
+    while (g_hash_table_iter_next(&iter, &member, NULL))
+        add_staying(&found, member);
+    g_hash_table_unref(found.handled);
+    g_hash_table_unref(found.by_pair);
+    return found.list;
+}
+
+static void
+add_moved(Transitions *found, ConfSession *session)
+{
+    const ConfObject *subject = conf_store_lookup(found->fan_out->sessions->store, session->subject);
+    if (subject == NULL || !subject->enabled)
+        return;
+    g_autoptr(ConfIdentity) now = conf_session_current_identity(session);
+    if (now == session->identity || !g_hash_table_add(found->handled, session))
+        return;
+    g_ptr_array_add(found->moved, session);
+    if (session->audience == NULL)
+        return;
+    char *pair = g_strdup_printf("%p %p", (void *)session->audience, (void *)now);
+    Transition *transition = g_hash_table_lookup(found->by_pair, pair);
+    if (transition == NULL) {
+        transition = transition_new(session->audience, now);
+        g_ptr_array_add(found->list, transition);
+        g_hash_table_insert(found->by_pair, pair, transition);
+    } else {
+        g_free(pair);
+    }
+    g_ptr_array_add(transition->sessions, session);
+}
+
+static void
+add_staying(Transitions *found, ConfAudience *audience)
+{
+    Transition *transition = transition_new(audience, audience->identity);
+    for (unsigned i = 0; i < audience->sessions->len; i++) {
+        if (!g_hash_table_contains(found->handled, g_ptr_array_index(audience->sessions, i)))
+            g_ptr_array_add(transition->sessions, g_ptr_array_index(audience->sessions, i));
+    }
+    if (transition->sessions->len > 0)
+        g_ptr_array_add(found->list, transition);
+    else
+        transition_free(transition);
+}
+
+static Transition *
+transition_new(ConfAudience *audience, ConfIdentity *identity_after)
+{
+    Transition *transition = g_new0(Transition, 1);
+    transition->audience = audience;
+    transition->identity_after = conf_identity_ref(identity_after);
+    transition->sessions = g_ptr_array_new();
+    return transition;
 }
 
 static void
@@ -328,11 +355,11 @@ end_sessions(FanOut *fan_out)
         if (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_APPLICATION)
             conf_access_forget(sessions->access, key);
         if (key.type == CONF_TYPE_PERSON)
-            mark_ending(sessions, sessions->by_person, key, ending, change);
+            mark_ending(sessions->by_person, key, ending, change);
         else if (key.type == CONF_TYPE_APPLICATION)
-            mark_ending(sessions, sessions->by_application, key, ending, change);
+            mark_ending(sessions->by_application, key, ending, change);
         if (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_ACCESS_GROUP)
-            mark_ending(sessions, sessions->by_subject, key, ending, change);
+            mark_ending(sessions->by_subject, key, ending, change);
     }
     GHashTableIter iter;
     void *member;
@@ -349,9 +376,8 @@ end_sessions(FanOut *fan_out)
 }
 
 static void
-mark_ending(ConfSessions *sessions, GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change)
+mark_ending(GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change)
 {
-    (void)sessions;
     GPtrArray *list = g_hash_table_lookup(table, &key);
     for (unsigned i = 0; list != NULL && i < list->len; i++) {
         ConfSession *session = g_ptr_array_index(list, i);
