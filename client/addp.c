@@ -9,7 +9,7 @@ static void answered(ConfcClient *client, JsonNode *result, const GError *error,
 void
 confc_addp_start(ConfcClient *client)
 {
-    client->addp_asked = false;
+    client->addp_asked_at = 0;
     if (client->addp_quiet_ms > 0)
         schedule(client, client->addp_quiet_ms);
 }
@@ -25,28 +25,31 @@ schedule(ConfcClient *client, gint64 milliseconds)
 {
     confc_client_clear_source(&client->addp);
     client->addp = confc_client_add_timeout(client, (guint)MAX(milliseconds, 1), due);
+    /* After a stall of our own, what has come meanwhile is read before the server is blamed. */
+    g_source_set_priority(client->addp, G_PRIORITY_DEFAULT + 10);
 }
 
 static gboolean
 due(void *data)
 {
     g_autoptr(ConfcClient) client = g_object_ref(data);
-    gint64 quiet_ms = (g_get_monotonic_time() - confc_link_get_received_at(client->link)) / 1000;
-    gint64 limit_ms = client->addp_asked ? 2 * client->addp_quiet_ms : client->addp_quiet_ms;
-    if (quiet_ms < client->addp_quiet_ms)
-        client->addp_asked = false;
-    if (quiet_ms < limit_ms) {
-        schedule(client, (client->addp_asked ? limit_ms : client->addp_quiet_ms) - quiet_ms);
+    gint64 now = g_get_monotonic_time(), received_at = confc_link_get_received_at(client->link);
+    if (client->addp_asked_at != 0 && received_at >= client->addp_asked_at)
+        client->addp_asked_at = 0;
+    gint64 since = client->addp_asked_at != 0 ? client->addp_asked_at : received_at;
+    gint64 left_ms = client->addp_quiet_ms - (now - since) / 1000;
+    if (left_ms > 0) {
+        schedule(client, left_ms);
         return G_SOURCE_REMOVE;
     }
-    if (client->addp_asked) {
-        g_autoptr(GError) error =
-            g_error_new(CONFC_ERROR, CONFC_ERROR_LOST,
-                        "Nothing came from the server for %" G_GINT64_FORMAT " ms", quiet_ms);
+    if (client->addp_asked_at != 0) {
+        g_autoptr(GError) error = g_error_new(CONFC_ERROR, CONFC_ERROR_LOST,
+                                              "Nothing came from the server for %" G_GINT64_FORMAT " ms",
+                                              (now - received_at) / 1000);
         confc_client_lose(client, error);
         return G_SOURCE_REMOVE;
     }
-    client->addp_asked = true;
+    client->addp_asked_at = now;
     schedule(client, client->addp_quiet_ms);
     confc_client_call_now(client, "addp.poll", NULL, answered, NULL);
     return G_SOURCE_REMOVE;

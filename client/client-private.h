@@ -119,7 +119,7 @@ struct _ConfcClient {
     guint bare_attempts;
     JsonObject *server, *account;
     gint64 addp_quiet_ms; /* in force; 0: off */
-    bool addp_asked;
+    gint64 addp_asked_at; /* monotonic microseconds; 0: not asked */
 
     /* a transaction that comes in several lines */
     JsonObject *gathered;

@@ -20,7 +20,7 @@ confc_json_parse(const char *text, gsize size, GError **error)
         return NULL;
     }
     if (!check_depth(text, size)) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is nested deeper than %d",
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is no JSON, or nested deeper than %d",
                     CONFC_DEPTH_MAX);
         return NULL;
     }

@@ -2,6 +2,7 @@
 #include "confctl.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -24,6 +25,9 @@ typedef struct {
     unsigned index;
 } One;
 
+static struct termios shown_terminal;
+
+static void restore_terminal(int signal_number);
 static bool load_profile(Ctl *ctl, GError **error);
 static void take_key(GKeyFile *file, const char *group, const char *key, char **option);
 static void take_environment(char **option, const char *variable);
@@ -123,19 +127,24 @@ ctl_read_secret_file(const char *file, GError **error)
 char *
 ctl_prompt_secret(const char *prompt, GError **error)
 {
-    struct termios shown, hidden;
     char line[SECRET_MAX + 2];
-    if (tcgetattr(STDIN_FILENO, &shown) != 0) {
+    if (tcgetattr(STDIN_FILENO, &shown_terminal) != 0) {
         g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
                             "There is no terminal to ask for a password on");
         return NULL;
     }
     fputs(prompt, stderr);
-    hidden = shown;
+    /* Whoever interrupts here gets a terminal back that shows what is typed. */
+    struct sigaction restore = {.sa_handler = restore_terminal, .sa_flags = (int)SA_RESETHAND}, before[2];
+    sigaction(SIGINT, &restore, &before[0]);
+    sigaction(SIGTERM, &restore, &before[1]);
+    struct termios hidden = shown_terminal;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     bool is_read = fgets(line, sizeof line, stdin) != NULL;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown_terminal);
+    sigaction(SIGINT, &before[0], NULL);
+    sigaction(SIGTERM, &before[1], NULL);
     fputc('\n', stderr);
     if (!is_read) {
         g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "No password was entered");
@@ -222,6 +231,13 @@ ctl_list_all(Ctl *ctl, const char *type, JsonObject *filter, const char *const *
     if (!ctl_list(ctl, type, filter, fields, append_page, list, error))
         return NULL;
     return g_steal_pointer(&list);
+}
+
+static void
+restore_terminal(int signal_number)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &shown_terminal);
+    raise(signal_number);
 }
 
 /* Fills in what is still open. */

@@ -23,8 +23,8 @@ const CtlCommand ctl_file_commands[] = {
      ctl_export_options, 0, 1, ctl_run_export},
     {"apply", "FILE", "Makes the server match a file, in one transaction",
      "Each line is an object: {\"type\",\"path\",fields...}.  Fields that are not named stay as they are,\n"
-     "null unsets.  \"permissions\":[{\"account\":PATH,\"rights\":[...]}] gives it an own list of rights, null\n"
-     "lets it inherit.  "
+     "null unsets.  \"permissions\":[{\"account\":PATH,\"rights\":[...]}] gives it an own list of rights,\n"
+     "null lets it inherit.  "
      "\"$delete\":true deletes.  Shows what it does: + new, ~ changed, - deleted.  FILE - is standard input.",
      ctl_apply_options, 1, 1, ctl_run_apply},
     {"import", "FILE", "Takes a file of any size, in transactions of 1000 operations",

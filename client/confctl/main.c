@@ -58,8 +58,10 @@ main(int argc, char **argv)
         status = run(&ctl, command, arguments + 1);
     }
     ctl_clear(&ctl);
-    if (fflush(stdout) != 0 && status == CTL_DONE)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CTL_DONE) {
+        ctl_warn("Not all could be written");
         status = CTL_REFUSED;
+    }
     return status;
 }
 

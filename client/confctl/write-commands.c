@@ -33,8 +33,8 @@ static const GOptionEntry rm_options[] = {
 const CtlCommand ctl_write_commands[] = {
     {"set", "PATH|TYPE/DBID FIELD=VALUE ...", "Changes fields of an object",
      "FIELD may be a path, as options/log/verbose.  FIELD+=VALUE puts an item into a list, FIELD-=VALUE\n"
-     "takes one out (of structs by their key).  References are given as PATH, TYPE/DBID or DBID; whole lists\n"
-     "and maps as JSON.",
+     "takes one out (of structs by their key).  References are given as PATH, TYPE/DBID or DBID; whole\n"
+     "lists and maps as JSON.",
      NULL, 2, G_MAXUINT, run_set},
     {"unset", "PATH|TYPE/DBID FIELD ...", "Empties fields, options or sections of an object", NULL, NULL, 2,
      G_MAXUINT, run_unset},

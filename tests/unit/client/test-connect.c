@@ -1,11 +1,11 @@
 /* Connecting, logging in, coming back after a break. */
-#include "confclient.h"
+#include "client-private.h"
 #include "double.h"
 
 #include <string.h>
 
 typedef struct {
-    unsigned opens, resumes, closes, connected, disconnected, will_reconnect, resets, challenges,
+    unsigned polls, opens, resumes, closes, connected, disconnected, will_reconnect, resets, challenges,
         wanted_refusals;
     int refuse_resume;
     char *resume_params;
@@ -343,6 +343,43 @@ test_dropped(void)
     record_clear(&record);
 }
 
+static bool
+offer_addp(Double *server, DoublePeer *peer, const char *method, JsonObject *request, void *data)
+{
+    Record *record = data;
+    if (g_str_equal(method, "session.open")) {
+        g_autofree char *params = json_to_string(json_object_get_member(request, "params"), FALSE);
+        g_assert_nonnull(strstr(params, "\"addp\":{\"timeout\":7,\"remoteTimeout\":9}"));
+        double_answer(peer, request, "{" DOUBLE_SESSION ",\"addp\":{\"timeout\":7,\"remoteTimeout\":9}}");
+        return true;
+    }
+    if (!g_str_equal(method, "addp.poll"))
+        return false;
+    record->polls++;
+    if (record->polls < 3)
+        double_answer(peer, request, "{\"revision\":10}");
+    return true;
+}
+
+/* The server is asked when it is silent, and given up when it stays silent. */
+static void
+test_addp(void)
+{
+    Record record = {0};
+    Double *server = double_new(offer_addp, &record);
+    g_autoptr(ConfcClient) client = client_new(double_address(server), &record);
+    g_object_set(client, "addp-timeout", 7, "addp-remote-timeout", 9, NULL);
+    g_assert_true(confc_client_connect(client, NULL, NULL));
+    g_assert_cmpint(client->addp_quiet_ms, ==, 7000);
+    client->addp_quiet_ms = 60;
+    confc_addp_start(client);
+    double_wait(&record.disconnected, 1);
+    g_assert_cmpuint(record.polls, ==, 3);
+    g_assert_cmpuint(record.will_reconnect, ==, 1);
+    confc_client_disconnect(client);
+    double_free(server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -358,6 +395,7 @@ main(int argc, char **argv)
     g_test_add_func("/client/connect/replaced", test_replaced);
     g_test_add_func("/client/connect/challenge", test_challenge);
     g_test_add_func("/client/connect/cancel", test_cancel);
+    g_test_add_func("/client/connect/addp", test_addp);
     g_test_add_func("/client/connect/dropped", test_dropped);
     return g_test_run();
 }

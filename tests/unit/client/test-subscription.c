@@ -285,7 +285,8 @@ test_login_anew(Fixture *fixture, const void *data)
     g_assert_cmpstr(fixture->told->str, ==, "loaded 1;reset session;loaded 2;");
 }
 
-/* One subscription to changes only: the new session goes on from where the old one was, if that past is still held. */
+/* One subscription to changes only: the new session goes on from where the old one was, if that past is
+ * still held. */
 static void
 test_login_anew_since(Fixture *fixture, const void *data)
 {
