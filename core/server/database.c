@@ -1,7 +1,13 @@
 /* database.c - what a primary and the offline commands need of the database: provider, opening, loading; and the position
  * file, which remembers the highest revision that this server has seen. */
 #include "base/error.h"
+#include "base/log.h"
 #include "server/server-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 /* Older records than these are not read back at start: whoever is further behind loads anew, and a start stays short. */
 enum { RECENT_RECORDS_MAX = 20000, RECENT_BYTES_MAX = 16 * 1024 * 1024 };
@@ -19,6 +25,7 @@ typedef struct {
     size_t recent_bytes;
 } Loading;
 
+static bool replace_file(const char *path, const char *text);
 static bool load_object(const ConfStorageObject *row, void *data, GError **error);
 static bool load_dbid(uint16_t type, int64_t next, void *data, GError **error);
 static bool keep_change(const ConfStorageChange *change, void *data, GError **error);
@@ -113,8 +120,25 @@ conf_position_write(const char *folder, const ConfStorePosition *position, const
     g_autofree char *path = g_build_filename(folder, "confserv.position", NULL);
     g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT " %s %s\n", position->environment, position->revision,
                                             position->chain, schema);
-    /* No wait for the disk: it is a hint of the last second, and the main loop must not stand still for it. */
-    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0640, NULL);
+    static bool failed;
+    bool written = replace_file(path, text);
+    if (!written && !failed)
+        conf_log(CONF_LOG_POSITION_NOT_WRITTEN, "file", path, "reason", g_strerror(errno), NULL);
+    failed = !written;
+}
+
+/* No wait for the disk: it is a hint of the last second, and the main loop must not stand still for it (what GLib offers
+ * waits, or leaves half a file behind). */
+static bool
+replace_file(const char *path, const char *text)
+{
+    g_autofree char *fresh = g_strconcat(path, ".new", NULL);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return false;
+    size_t size = strlen(text);
+    bool written = write(fd, text, size) == (ssize_t)size;
+    return close(fd) == 0 && written && rename(fresh, path) == 0;
 }
 
 static bool
