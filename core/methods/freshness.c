@@ -1,19 +1,23 @@
 /* freshness.c - minRevision, timeout and maxAge of reads (protocol.md 4). */
+#include "base/timer-wheel.h"
 #include "methods/methods-private.h"
 
 enum { TIMEOUT_DEFAULT_S = 5, TIMEOUT_MAX_S = 60 };
 
 typedef struct {
     ConfMethods *methods;
-    ConfRequest *request;
+    ConfRequest *request; /* held; NULL: answered, since the time was over */
     ConfRevisionWait *wait;
+    ConfTimer timer;
     int64_t revision;
     void (*func)(ConfRequest *request, void *methods);
 } Waiting;
 
 static void reached(bool is_there, void *data);
 static void gone(void *data);
-static void start_confirming(ConfMethods *methods, ConfRequest *request, void (*func)(ConfRequest *request, void *methods));
+static void start_confirming(ConfMethods *methods, ConfRequest *request, unsigned timeout_ms,
+                             void (*func)(ConfRequest *request, void *methods));
+static void confirming_timed_out(void *data);
 static void confirmed(bool is_confirmed, void *data);
 static void fail_stale(ConfMethods *methods, ConfRpcError *error);
 
@@ -28,7 +32,7 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
         && conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
     bool fresh = age < 0 || methods->confirmed || (age > 0 && methods->context.knowledge_age(methods->context.data) / 1000 <= age);
     if (fine && !fresh && methods->context.confirm != NULL) {
-        start_confirming(methods, request, func);
+        start_confirming(methods, request, (unsigned)MAX(timeout, TIMEOUT_DEFAULT_S) * 1000, func);
         return false;
     }
     if (!fine || !fresh) {
@@ -78,18 +82,34 @@ gone(void *data)
 
 /* A primary asks the database whether it still is one: until it knows, the read waits. */
 static void
-start_confirming(ConfMethods *methods, ConfRequest *request, void (*func)(ConfRequest *request, void *methods))
+start_confirming(ConfMethods *methods, ConfRequest *request, unsigned timeout_ms,
+                 void (*func)(ConfRequest *request, void *methods))
 {
     Waiting *waiting = g_new0(Waiting, 1);
     *waiting = (Waiting){.methods = methods, .func = func};
     waiting->request = conf_request_hold(request);
+    conf_timer_arm(&waiting->timer, timeout_ms, confirming_timed_out, waiting);
     methods->context.confirm(confirmed, waiting, methods->context.data);
+}
+
+/* A database that hangs keeps its own answer as long as it likes. */
+static void
+confirming_timed_out(void *data)
+{
+    Waiting *waiting = data;
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    fail_stale(waiting->methods, &error);
+    conf_request_fail(waiting->request, &error);
+    conf_request_release(g_steal_pointer(&waiting->request));
 }
 
 static void
 confirmed(bool is_confirmed, void *data)
 {
-    Waiting *waiting = data;
+    g_autofree Waiting *waiting = data;
+    conf_timer_cancel(&waiting->timer);
+    if (waiting->request == NULL)
+        return;
     if (is_confirmed && conf_request_get_session(waiting->request) != NULL) {
         waiting->methods->confirmed = true;
         waiting->func(waiting->request, waiting->methods);
@@ -100,7 +120,6 @@ confirmed(bool is_confirmed, void *data)
         conf_request_fail(waiting->request, &error);
     }
     conf_request_release(waiting->request);
-    g_free(waiting);
 }
 
 static void
