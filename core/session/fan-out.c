@@ -232,8 +232,12 @@ tell_structural(FanOut *fan_out)
     g_autoptr(GPtrArray) transitions = find_transitions(fan_out, moved);
     for (unsigned i = 0; i < transitions->len; i++)
         tell_transition(fan_out, g_ptr_array_index(transitions, i));
-    for (unsigned i = 0; i < moved->len; i++)
-        conf_session_refresh_identity(g_ptr_array_index(moved, i));
+    for (unsigned i = 0; i < moved->len; i++) {
+        ConfSession *session = g_ptr_array_index(moved, i);
+        conf_session_refresh_identity(session);
+        if (session->replay != NULL)
+            conf_replay_forget_past(session, fan_out->commit);
+    }
 }
 
 static void

@@ -59,6 +59,18 @@ conf_replay_is_going(const ConfSession *session)
     return session->replay != NULL && session->replay->going;
 }
 
+/* What is not sent yet would be judged by the groups of now, and show what the session might not see then: the reset that
+ * this commit calls for anyway comes next. */
+void
+conf_replay_forget_past(ConfSession *session, const ConfCommit *commit)
+{
+    ConfReplay *replay = session->replay;
+    replay->reset_at = commit->revision;
+    replay->missed = 1;
+    if (replay->going)
+        replay->cursor = commit->from != 0 ? commit->from : commit->revision - 1;
+}
+
 void
 conf_replay_stop(ConfSession *session)
 {
@@ -123,7 +135,7 @@ count_slice(void *data)
         if (conf_work_is_due())
             return true;
         replay->cursor = commit->revision;
-        if (conf_alterations_may_concern(session->sessions, commit, session)) {
+        if (commit->revision == replay->reset_at || conf_alterations_may_concern(session->sessions, commit, session)) {
             replay->reset_at = commit->revision;
             replay->missed = 1;
             continue;
