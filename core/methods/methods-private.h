@@ -40,7 +40,6 @@ typedef void (*ConfWritingFunc)(ConfWriting *writing, int64_t revision, const Co
 struct ConfWriting {
     ConfMethods *methods;
     ConfRequest *request; /* held; answered by done (or with the error) */
-    uint64_t session_number;
     ConfWritingFunc done;
     bool own_password; /* session.changePassword */
 };

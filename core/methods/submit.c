@@ -18,7 +18,6 @@ conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransactio
     ConfSession *session = conf_request_get_session(held);
     ConfWriting *writing = g_new0(ConfWriting, 1);
     *writing = (ConfWriting){.methods = methods, .request = held, .done = done, .own_password = own_password};
-    writing->session_number = conf_session_number(session);
     methods->statistics.writes++;
     conf_session_author_transaction(session, transaction);
     ConfWriteSink *sink = methods->context.sink;

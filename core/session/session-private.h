@@ -144,7 +144,6 @@ struct ConfSessions {
     GPtrArray *waits; /* of ConfRevisionWait */
     ConfTimer sweep_timer;
     ConfSessionStatistics statistics;
-    ConfArena *arena;
 };
 
 /* scope.c */

@@ -33,12 +33,6 @@ conf_session_person(const ConfSession *session)
     return session->person;
 }
 
-ConfKey
-conf_session_application(const ConfSession *session)
-{
-    return session->application;
-}
-
 int64_t
 conf_session_account_tenant(const ConfSession *session)
 {
@@ -62,12 +56,6 @@ uint64_t
 conf_session_number(const ConfSession *session)
 {
     return session->number;
-}
-
-bool
-conf_session_must_change(const ConfSession *session)
-{
-    return session->must_change;
 }
 
 void

@@ -47,8 +47,6 @@ void conf_sessions_set_sink(ConfSessions *sessions, ConfWriteSink *sink);
 void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id, bool ui_only);
 /* Installs gate and session look-up of `table`; once, before the first connection. */
 void conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table);
-/* The session of a connection; NULL before log-in. */
-ConfSession *conf_sessions_of_connection(ConfSessions *sessions, ConfConnection *connection);
 
 /* ---- methods of the family session.* (called by methods/session-methods.c) ---- */
 void conf_sessions_open(ConfSessions *sessions, ConfRequest *request);
@@ -61,12 +59,10 @@ ConfConnection *conf_session_connection(const ConfSession *session); /* NULL: br
 ConfIdentity *conf_session_identity(const ConfSession *session);     /* borrowed; changes with structural commits */
 ConfKey conf_session_subject(const ConfSession *session);            /* as whom rights are judged */
 ConfKey conf_session_person(const ConfSession *session);             /* dbid 0: an application as itself */
-ConfKey conf_session_application(const ConfSession *session);
 int64_t conf_session_account_tenant(const ConfSession *session);     /* creator's tenant for creates */
 const char *conf_session_address(const ConfSession *session);        /* peer "host:port" as last known; borrowed */
 int64_t conf_session_opened_at(const ConfSession *session);          /* wall ms */
 uint64_t conf_session_number(const ConfSession *session);
-bool conf_session_must_change(const ConfSession *session);
 /* session.changePassword: the commit that follows is this session's own and does not end it. */
 void conf_session_set_changing_password(ConfSession *session, bool changing);
 void conf_session_clear_must_change(ConfSession *session);
@@ -89,8 +85,6 @@ void conf_session_author_transaction(const ConfSession *session, ConfTransaction
 void conf_session_finish(ConfSessions *sessions, ConfSession *session, const char *reason);
 /* All: stopping, role, environment. */
 void conf_sessions_finish_all(ConfSessions *sessions, const char *reason);
-/* Own password change: every other session of the person ends with reason account. */
-void conf_sessions_keep_only(ConfSessions *sessions, ConfKey person, ConfSession *keep);
 typedef void (*ConfSessionFunc2)(ConfSession *session, void *data);
 void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data);
 /* A line (with LF) to every open session: server.status. */

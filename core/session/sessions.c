@@ -54,7 +54,6 @@ conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher
     sessions->by_application = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, free_list);
     sessions->clients = g_hash_table_new(NULL, NULL);
     sessions->waits = g_ptr_array_new();
-    sessions->arena = conf_arena_new();
     conf_scope_index_init(sessions);
     conf_audience_init(sessions);
     static const ConfPublishFuncs funcs = {.about = NULL, .done = conf_fan_out_done};
@@ -91,7 +90,6 @@ conf_sessions_free(ConfSessions *sessions)
     conf_scope_index_clear(sessions);
     g_hash_table_unref(sessions->audiences);
     g_ptr_array_unref(sessions->waits);
-    conf_arena_free(sessions->arena);
     g_free(sessions);
 }
 
@@ -171,14 +169,6 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
         client_unlink(oldest);
         conf_connection_close(oldest->connection, "Too many connections have not logged in");
     }
-}
-
-ConfSession *
-conf_sessions_of_connection(ConfSessions *sessions, ConfConnection *connection)
-{
-    (void)sessions;
-    ConfClient *client = conf_client_of(connection);
-    return client != NULL ? client->session : NULL;
 }
 
 ConfClient *
@@ -307,19 +297,6 @@ conf_sessions_finish_all(ConfSessions *sessions, const char *reason)
     g_autoptr(GList) all = g_hash_table_get_values(sessions->by_token);
     for (GList *link = all; link != NULL; link = link->next)
         conf_session_finish(sessions, link->data, reason);
-}
-
-void
-conf_sessions_keep_only(ConfSessions *sessions, ConfKey person, ConfSession *keep)
-{
-    GPtrArray *list = g_hash_table_lookup(sessions->by_person, &person);
-    if (list == NULL)
-        return;
-    g_autoptr(GPtrArray) copy = g_ptr_array_copy(list, NULL, NULL);
-    for (unsigned i = 0; i < copy->len; i++) {
-        if (g_ptr_array_index(copy, i) != keep)
-            conf_session_finish(sessions, g_ptr_array_index(copy, i), "account");
-    }
 }
 
 void
