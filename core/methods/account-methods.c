@@ -1,5 +1,5 @@
-/* account-methods.c - account.setPassword and session.changePassword: hashed in the worker pool, then committed like any
- * other change. */
+/* account-methods.c - account.setPassword and session.changePassword: hashed in the worker pool, then
+ * committed like any other change. */
 #include "base/clock.h"
 #include "methods/methods-private.h"
 
@@ -16,8 +16,8 @@ typedef struct {
 
 static void set_password(ConfRequest *request, void *data);
 static void change_password(ConfRequest *request, void *data);
-static bool find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params, PasswordChange *change,
-                         ConfRpcError *error);
+static bool find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
+                         PasswordChange *change, ConfRpcError *error);
 static bool take_password(const ConfJson *params, const char *member, char **password, ConfRpcError *error);
 static void old_checked(bool right, const ConfRpcError *error, void *data);
 static void start_hash(PasswordChange *change);
@@ -30,7 +30,9 @@ conf_methods_add_account(ConfMethods *methods, ConfMethodTable *table)
 {
     static const ConfMethod family[] = {
         {.name = "account.setPassword", .func = set_password, .flags = CONF_METHOD_WRITE},
-        {.name = "session.changePassword", .func = change_password, .flags = CONF_METHOD_WRITE | CONF_METHOD_WHILE_EXPIRED},
+        {.name = "session.changePassword",
+         .func = change_password,
+         .flags = CONF_METHOD_WRITE | CONF_METHOD_WHILE_EXPIRED},
     };
     conf_methods_add_all(methods, table, family, G_N_ELEMENTS(family));
 }
@@ -54,29 +56,35 @@ set_password(ConfRequest *request, void *data)
 }
 
 static bool
-find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params, PasswordChange *change, ConfRpcError *error)
+find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params, PasswordChange *change,
+             ConfRpcError *error)
 {
     ConfSession *session = conf_request_get_session(request);
     ConfSlice type = CONF_SLICE("person");
-    if (!conf_params_string(params, "", "type", false, &type, error)
-        || !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &change->key.dbid, error)
-        || !conf_params_boolean(params, "", "mustChange", &change->must_change, error))
+    if (!conf_params_string(params, "", "type", false, &type, error) ||
+        !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &change->key.dbid, error) ||
+        !conf_params_boolean(params, "", "mustChange", &change->must_change, error))
         return false;
     bool person = conf_slice_is(type, "person");
     if (!person && !conf_slice_is(type, "application"))
-        return conf_rpc_fail_path(error, "/type", "A password is set for a person, a secret for an application");
-    const char *foreign = person ? "/secret" : conf_json_member(params, "password") != NULL ? "/password" : "/mustChange";
+        return conf_rpc_fail_path(error, "/type",
+                                  "A password is set for a person, a secret for an application");
+    const char *foreign = person                                         ? "/secret"
+                          : conf_json_member(params, "password") != NULL ? "/password"
+                                                                         : "/mustChange";
     if (conf_json_member(params, foreign + 1) != NULL)
-        return conf_rpc_fail_path(error, foreign, "%s is not for type %s", foreign + 1, person ? "person" : "application");
+        return conf_rpc_fail_path(error, foreign, "%s is not for type %s", foreign + 1,
+                                  person ? "person" : "application");
     if (!take_password(params, person ? "password" : "secret", &change->password, error))
         return false;
     change->key.type = person ? CONF_TYPE_PERSON : CONF_TYPE_APPLICATION;
     const ConfObject *object = conf_store_lookup(methods->context.store, change->key);
     if (object == NULL || !conf_session_may_read(session, object))
-        return conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT, person ? "person" : "application",
-                             change->key.dbid);
+        return conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT,
+                             person ? "person" : "application", change->key.dbid);
     if ((conf_session_rights(session, object) & CONF_RIGHT_CHANGE_PERMISSIONS) == 0)
-        return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED, "Right changePermissions is missing on this object");
+        return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
+                             "Right changePermissions is missing on this object");
     return true;
 }
 
@@ -88,7 +96,8 @@ take_password(const ConfJson *params, const char *member, char **password, ConfR
         return false;
     g_autofree char *path = g_strdup_printf("/%s", member);
     if (text.size == 0 || text.size > PASSWORD_MAX || memchr(text.data, '\0', text.size) != NULL)
-        return conf_rpc_fail_path(error, path, "%s must have 1 to %d bytes, none of them NUL", member, PASSWORD_MAX);
+        return conf_rpc_fail_path(error, path, "%s must have 1 to %d bytes, none of them NUL", member,
+                                  PASSWORD_MAX);
     *password = conf_slice_dup(text);
     return true;
 }
@@ -106,10 +115,11 @@ change_password(ConfRequest *request, void *data)
     change->own = true;
     change->key = conf_session_person(session);
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    bool fine = params != NULL && conf_params_string(params, "", "old", true, &old, &error)
-        && take_password(params, "new", &change->password, &error);
+    bool fine = params != NULL && conf_params_string(params, "", "old", true, &old, &error) &&
+                take_password(params, "new", &change->password, &error);
     if (fine && change->key.dbid == 0)
-        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "An application has no password of its own to change");
+        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
+                             "An application has no password of its own to change");
     if (fine && conf_slice_is(old, change->password))
         fine = conf_rpc_fail_path(&error, "/new", "The new password is the old one");
     if (!fine) {
@@ -118,11 +128,12 @@ change_password(ConfRequest *request, void *data)
         return;
     }
     const ConfObject *person = conf_store_lookup(methods->context.store, change->key);
-    g_autofree char *address = g_strdup(conf_connection_get_peer_address(conf_request_get_connection(request)));
+    g_autofree char *address =
+        g_strdup(conf_connection_get_peer_address(conf_request_get_connection(request)));
     g_autofree char *name = g_strdup(person->name);
     change->request = conf_request_hold(request);
-    conf_access_check_password(methods->context.access, person, "passwordHash", conf_slice_from_string(name), address, old,
-                               old_checked, change);
+    conf_access_check_password(methods->context.access, person, "passwordHash", conf_slice_from_string(name),
+                               address, old, old_checked, change);
 }
 
 static void
@@ -146,8 +157,10 @@ static void
 start_hash(PasswordChange *change)
 {
     ConfConnection *connection = conf_request_get_connection(change->request);
-    g_autofree char *address = g_strdup(connection != NULL ? conf_connection_get_peer_address(connection) : "");
-    conf_access_hash_password(change->methods->context.access, conf_slice_from_string(change->password), address, hashed, change);
+    g_autofree char *address =
+        g_strdup(connection != NULL ? conf_connection_get_peer_address(connection) : "");
+    conf_access_hash_password(change->methods->context.access, conf_slice_from_string(change->password),
+                              address, hashed, change);
 }
 
 static void
@@ -164,21 +177,23 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
     bool person = change->key.type == CONF_TYPE_PERSON;
     char now[CONF_TIME_TEXT_SIZE];
     conf_clock_format(conf_clock_wall_ms(), now);
-    g_autofree char *patch = person ? g_strdup_printf("{\"passwordChanged\":\"%s\",\"mustChangePassword\":%s}", now,
-                                                      change->must_change ? "true" : "null")
-                                    : g_strdup("{}");
+    g_autofree char *patch = person
+                                 ? g_strdup_printf("{\"passwordChanged\":\"%s\",\"mustChangePassword\":%s}",
+                                                   now, change->must_change ? "true" : "null")
+                                 : g_strdup("{}");
     g_auto(ConfBuffer) secrets = CONF_BUFFER_INIT;
     conf_buffer_printf(&secrets, "{\"%s\":", person ? "passwordHash" : "secretHash");
     conf_json_append_string(&secrets, conf_slice_from_string(hash));
     conf_buffer_append_char(&secrets, '}');
     ConfTransaction *transaction =
-        conf_transaction_new_amend(change->key, change->own ? 0 : CONF_RIGHT_CHANGE_PERMISSIONS, conf_slice_from_string(patch),
-                                   conf_buffer_slice(&secrets));
+        conf_transaction_new_amend(change->key, change->own ? 0 : CONF_RIGHT_CHANGE_PERMISSIONS,
+                                   conf_slice_from_string(patch), conf_buffer_slice(&secrets));
     if (change->own)
         conf_session_set_changing_password(session, true);
     ConfRequest *request = change->request;
     change->request = NULL;
-    conf_methods_submit_held(change->methods, request, transaction, conf_methods_answer_revision, change->own);
+    conf_methods_submit_held(change->methods, request, transaction, conf_methods_answer_revision,
+                             change->own);
     change_free(change);
 }
 

@@ -8,9 +8,10 @@ typedef struct {
     unsigned count;
 } NameSearch;
 
-static const ConfObject *find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type, ConfSlice name,
-                                      int64_t tenant, ConfRpcError *error);
-static const ConfObject *find_by_path(ConfMethods *methods, ConfSession *session, ConfSlice path, ConfRpcError *error);
+static const ConfObject *find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type,
+                                      ConfSlice name, int64_t tenant, ConfRpcError *error);
+static const ConfObject *find_by_path(ConfMethods *methods, ConfSession *session, ConfSlice path,
+                                      ConfRpcError *error);
 static bool consider(const ConfObject *object, void *data);
 
 const ConfObject *
@@ -18,14 +19,15 @@ conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *pa
 {
     ConfSlice path = {NULL, 0}, name = {NULL, 0};
     int64_t dbid = 0, tenant = 0;
-    if (!conf_params_string(params, "", "path", false, &path, error)
-        || !conf_params_string(params, "", "name", false, &name, error)
-        || !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, false, &dbid, error)
-        || !conf_params_integer(params, "", "tenant", 1, G_MAXINT64, false, &tenant, error))
+    if (!conf_params_string(params, "", "path", false, &path, error) ||
+        !conf_params_string(params, "", "name", false, &name, error) ||
+        !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, false, &dbid, error) ||
+        !conf_params_integer(params, "", "tenant", 1, G_MAXINT64, false, &tenant, error))
         return NULL;
     if (path.data != NULL) {
         if (name.data != NULL || dbid != 0 || tenant != 0 || conf_json_member(params, "type") != NULL) {
-            conf_rpc_fail_path(error, "/path", "An object is named by path alone, by type and dbid, or by type and name");
+            conf_rpc_fail_path(error, "/path",
+                               "An object is named by path alone, by type and dbid, or by type and name");
             return NULL;
         }
         return find_by_path(methods, session, path, error);
@@ -40,7 +42,8 @@ conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *pa
     }
     if (name.data != NULL)
         return find_by_name(methods, session, type, conf_methods_normal(name), tenant, error);
-    const ConfObject *object = conf_store_lookup(methods->context.store, (ConfKey){.type = type->id, .dbid = dbid});
+    const ConfObject *object =
+        conf_store_lookup(methods->context.store, (ConfKey){.type = type->id, .dbid = dbid});
     if (object != NULL && conf_session_may_read(session, object))
         return object;
     conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT, type->name, dbid);
@@ -63,7 +66,8 @@ conf_methods_normal(ConfSlice name)
 }
 
 const ConfTypeInfo *
-conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member, bool required, ConfRpcError *error)
+conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member, bool required,
+                  ConfRpcError *error)
 {
     ConfSlice name = {NULL, 0};
     if (!conf_params_string(params, "", member, required, &name, error) || name.data == NULL)
@@ -77,8 +81,8 @@ conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *memb
 }
 
 static const ConfObject *
-find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type, ConfSlice name, int64_t tenant,
-             ConfRpcError *error)
+find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type, ConfSlice name,
+             int64_t tenant, ConfRpcError *error)
 {
     NameSearch search = {.session = session, .tenant = tenant};
     conf_state_foreach_named(conf_store_state(methods->context.store), type->id, name, consider, &search);
@@ -86,7 +90,9 @@ find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *typ
         return search.found;
     g_autofree char *shown = conf_slice_dup(name);
     if (search.count > 1)
-        conf_rpc_fail_path(error, "/name", "More than one %s is named '%s': name the tenant, the dbid or the path", type->name, shown);
+        conf_rpc_fail_path(error, "/name",
+                           "More than one %s is named '%s': name the tenant, the dbid or the path",
+                           type->name, shown);
     else
         conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s named '%s'", type->name, shown);
     return NULL;
@@ -96,7 +102,8 @@ static bool
 consider(const ConfObject *object, void *data)
 {
     NameSearch *search = data;
-    if ((search->tenant != 0 && object->tenant != search->tenant) || !conf_session_may_read(search->session, object))
+    if ((search->tenant != 0 && object->tenant != search->tenant) ||
+        !conf_session_may_read(search->session, object))
         return true;
     search->found = object;
     return ++search->count < 2;

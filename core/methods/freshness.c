@@ -27,10 +27,11 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     int64_t revision = 0, timeout = TIMEOUT_DEFAULT_S, age = -1;
-    bool fine = conf_params_integer(params, "", "minRevision", 0, G_MAXINT64, false, &revision, &error)
-        && conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error)
-        && conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
-    bool fresh = age < 0 || methods->confirmed || (age > 0 && methods->context.knowledge_age(methods->context.data) / 1000 <= age);
+    bool fine = conf_params_integer(params, "", "minRevision", 0, G_MAXINT64, false, &revision, &error) &&
+                conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error) &&
+                conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
+    bool fresh = age < 0 || methods->confirmed ||
+                 (age > 0 && methods->context.knowledge_age(methods->context.data) / 1000 <= age);
     if (fine && !fresh && methods->context.confirm != NULL) {
         start_confirming(methods, request, (unsigned)MAX(timeout, TIMEOUT_DEFAULT_S) * 1000, func);
         return false;
@@ -46,7 +47,8 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
     Waiting *waiting = g_new0(Waiting, 1);
     *waiting = (Waiting){.methods = methods, .revision = revision, .func = func};
     waiting->request = conf_request_hold(request);
-    waiting->wait = conf_sessions_wait_revision(methods->context.sessions, revision, (unsigned)timeout * 1000, reached, waiting);
+    waiting->wait = conf_sessions_wait_revision(methods->context.sessions, revision, (unsigned)timeout * 1000,
+                                                reached, waiting);
     conf_request_on_gone(waiting->request, gone, waiting);
     return false;
 }
@@ -61,9 +63,10 @@ reached(bool is_there, void *data)
         waiting->func(waiting->request, waiting->methods);
     } else {
         g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-        conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "This server has not reached revision %" G_GINT64_FORMAT " yet",
-                      waiting->revision);
-        conf_rpc_error_add_integer(&error, "revision", conf_store_position(waiting->methods->context.store)->revision);
+        conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE,
+                      "This server has not reached revision %" G_GINT64_FORMAT " yet", waiting->revision);
+        conf_rpc_error_add_integer(&error, "revision",
+                                   conf_store_position(waiting->methods->context.store)->revision);
         conf_request_fail(waiting->request, &error);
     }
     conf_request_release(waiting->request);

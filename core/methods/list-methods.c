@@ -1,7 +1,8 @@
 /* list-methods.c - object.list and object.count: a filter evaluated in slices, one page an answer.
  *
- * One list at a time a connection: its input is held meanwhile, so that what a client can make the server remember is one
- * page.  The cursor carries the revision at which the list began, so that every page tells the same. */
+ * One list at a time a connection: its input is held meanwhile, so that what a client can make the server
+ * remember is one page.  The cursor carries the revision at which the list began, so that every page tells
+ * the same. */
 #include "methods/methods-private.h"
 #include "store/query.h"
 
@@ -23,8 +24,10 @@ typedef struct {
 
 static void object_list(ConfRequest *request, void *data);
 static void object_count(ConfRequest *request, void *data);
-static void start(ConfMethods *methods, ConfRequest *request, bool only_count, void (*again)(ConfRequest *, void *));
-static Listing *listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, bool only_count, ConfRpcError *error);
+static void start(ConfMethods *methods, ConfRequest *request, bool only_count,
+                  void (*again)(ConfRequest *, void *));
+static Listing *listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
+                            bool only_count, ConfRpcError *error);
 static bool read_cursor(Listing *listing, const ConfJson *params, ConfRpcError *error);
 static bool is_readable(const ConfObject *object, void *data);
 static bool step(Listing *listing, bool *more);
@@ -61,10 +64,12 @@ object_count(ConfRequest *request, void *data)
 static void
 start(ConfMethods *methods, ConfRequest *request, bool only_count, void (*again)(ConfRequest *, void *))
 {
-    static const char *const list_names[] = {"type", "filter", "fields", "limit", "cursor", "order", "asOf", CONF_FRESHNESS_NAMES, NULL};
+    static const char *const list_names[] = {
+        "type", "filter", "fields", "limit", "cursor", "order", "asOf", CONF_FRESHNESS_NAMES, NULL};
     static const char *const count_names[] = {"type", "filter", CONF_FRESHNESS_NAMES, NULL};
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    const ConfJson *params = conf_request_parse_params(request, only_count ? count_names : list_names, &error);
+    const ConfJson *params =
+        conf_request_parse_params(request, only_count ? count_names : list_names, &error);
     if (params != NULL && conf_json_member(params, "asOf") != NULL) {
         conf_rpc_fail_path(&error, "/asOf", "The past is held by plugin history, which is not loaded");
         params = NULL;
@@ -94,7 +99,8 @@ start(ConfMethods *methods, ConfRequest *request, bool only_count, void (*again)
 }
 
 static Listing *
-listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, bool only_count, ConfRpcError *error)
+listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, bool only_count,
+            ConfRpcError *error)
 {
     ConfStore *store = methods->context.store;
     const ConfSchema *schema = conf_store_schema(store);
@@ -103,8 +109,8 @@ listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, 
         return NULL;
     ConfSlice order = CONF_SLICE("dbid");
     int64_t limit = LIMIT_DEFAULT;
-    if (!conf_params_string(params, "", "order", false, &order, error)
-        || !conf_params_integer(params, "", "limit", 1, LIMIT_MAX, false, &limit, error))
+    if (!conf_params_string(params, "", "order", false, &order, error) ||
+        !conf_params_integer(params, "", "limit", 1, LIMIT_MAX, false, &limit, error))
         return NULL;
     bool by_name = conf_slice_is(order, "name");
     if (!by_name && !conf_slice_is(order, "dbid")) {
@@ -118,7 +124,8 @@ listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, 
     }
     const ConfJson *fields = conf_json_member(params, "fields");
     ConfProjection *projection = NULL;
-    if (fields != NULL && (projection = conf_projection_parse(schema, type, fields, "/fields", error)) == NULL)
+    if (fields != NULL &&
+        (projection = conf_projection_parse(schema, type, fields, "/fields", error)) == NULL)
         return NULL;
     ConfFilter *filter = conf_filter_compile(schema, type, tree, "/filter", error);
     if (filter == NULL) {
@@ -132,7 +139,8 @@ listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, 
     listing->only_count = only_count;
     listing->revision = conf_store_position(store)->revision;
     memcpy(listing->chain, conf_store_position(store)->chain, sizeof listing->chain);
-    listing->query = conf_query_new(store, type, filter, by_name ? CONF_ORDER_NAME : CONF_ORDER_DBID, is_readable, listing);
+    listing->query = conf_query_new(store, type, filter, by_name ? CONF_ORDER_NAME : CONF_ORDER_DBID,
+                                    is_readable, listing);
     listing->request = request;
     if (!read_cursor(listing, params, error)) {
         listing_free(listing);
@@ -249,7 +257,8 @@ answer(Listing *listing, ConfRequest *request, bool more)
         /* The query writes its position as a JSON string; ours goes in front, within the quotes. */
         g_auto(ConfBuffer) position = CONF_BUFFER_INIT;
         conf_query_write_cursor(listing->query, &position);
-        conf_buffer_printf(buffer, ",\"cursor\":\"%" G_GINT64_FORMAT ".%s.", listing->revision, listing->chain);
+        conf_buffer_printf(buffer, ",\"cursor\":\"%" G_GINT64_FORMAT ".%s.", listing->revision,
+                           listing->chain);
         conf_buffer_append(buffer, position.data + 1, position.size - 1);
     }
     conf_buffer_append_char(buffer, '}');

@@ -17,18 +17,21 @@ void conf_methods_add_permission(ConfMethods *methods, ConfMethodTable *table);
 void conf_methods_add_account(ConfMethods *methods, ConfMethodTable *table);
 void conf_methods_add_subscription(ConfMethods *methods, ConfMethodTable *table);
 /* Adds a family; a name that is taken is a programmer's error. */
-void conf_methods_add_all(ConfMethods *methods, ConfMethodTable *table, const ConfMethod *family, unsigned count);
+void conf_methods_add_all(ConfMethods *methods, ConfMethodTable *table, const ConfMethod *family,
+                          unsigned count);
 
-/* address.c: {"type","dbid"}, {"type","name","tenant"?} or {"path"}: the object as the session may read it.  NULL: *error
+/* address.c: {"type","dbid"}, {"type","name","tenant"?} or {"path"}: the object as the session may read it.
+ * NULL: *error
  * (-32602, or -32004 for what is missing or not readable alike). */
-const ConfObject *conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfRpcError *error);
+const ConfObject *conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params,
+                                    ConfRpcError *error);
 /* `name` NFC-normalised into the turn's arena; invalid names simply name nothing. */
 ConfSlice conf_methods_normal(ConfSlice name);
-const ConfTypeInfo *conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member, bool required,
-                                      ConfRpcError *error);
+const ConfTypeInfo *conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member,
+                                      bool required, ConfRpcError *error);
 
-/* freshness.c: minRevision, timeout, maxAge of every read.  True: go on.  False: answered, or func(methods, held request)
- * will be called once the revision is there (the request given then is released afterwards). */
+/* freshness.c: minRevision, timeout, maxAge of every read.  True: go on.  False: answered, or func(methods,
+ * held request) will be called once the revision is there (the request given then is released afterwards). */
 bool conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
                            void (*func)(ConfRequest *request, void *methods));
 #define CONF_FRESHNESS_NAMES "minRevision", "timeout", "maxAge"
@@ -43,12 +46,15 @@ struct ConfWriting {
     ConfWritingFunc done;
     bool own_password; /* session.changePassword */
 };
-void conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction, ConfWritingFunc done);
+void conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction,
+                         ConfWritingFunc done);
 /* The same for a request that is held already (taken). */
-void conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction, ConfWritingFunc done,
-                              bool own_password);
-/* One operation as a transaction of its own; params are checked to have no other members than `names`.  NULL: *error. */
-ConfTransaction *conf_methods_single(ConfRequest *request, const char *op, const char *const *names, ConfRpcError *error);
+void conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
+                              ConfWritingFunc done, bool own_password);
+/* One operation as a transaction of its own; params are checked to have no other members than `names`.  NULL:
+ * *error. */
+ConfTransaction *conf_methods_single(ConfRequest *request, const char *op, const char *const *names,
+                                     ConfRpcError *error);
 /* {"revision":R} */
 void conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
                                   const ConfOperationResult *results, unsigned result_count);

@@ -1,5 +1,5 @@
-/* methods.h - the families of methods; each file adds its own to the table.  They read through the session and write
- * through the sink: they do not know the server's role. */
+/* methods.h - the families of methods; each file adds its own to the table.  They read through the session
+ * and write through the sink: they do not know the server's role. */
 #pragma once
 
 #include "session/session.h"
@@ -20,5 +20,7 @@ typedef struct ConfMethods ConfMethods;
 /* session.*, object.*, transaction, permission.*, account.*, subscription.*, server.schema */
 ConfMethods *conf_methods_new(ConfMethodTable *table, const ConfMethodsContext *context);
 void conf_methods_free(ConfMethods *methods);
-typedef struct { uint64_t reads, lists, counts, writes; } ConfMethodsStatistics;
+typedef struct {
+    uint64_t reads, lists, counts, writes;
+} ConfMethodsStatistics;
 const ConfMethodsStatistics *conf_methods_statistics(const ConfMethods *methods);

@@ -3,8 +3,10 @@
 
 static void permission_read(ConfRequest *request, void *data);
 static void permission_update(ConfRequest *request, void *data);
-static bool read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account, ConfRpcError *error);
-static void answer_permissions(ConfMethods *methods, ConfRequest *request, const ConfObject *object, ConfKey account);
+static bool read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account,
+                         ConfRpcError *error);
+static void answer_permissions(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
+                               ConfKey account);
 
 void
 conf_methods_add_permission(ConfMethods *methods, ConfMethodTable *table)
@@ -19,7 +21,8 @@ conf_methods_add_permission(ConfMethods *methods, ConfMethodTable *table)
 static void
 permission_read(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", "account", CONF_FRESHNESS_NAMES, NULL};
+    static const char *const names[] = {
+        "type", "dbid", "name", "tenant", "path", "account", CONF_FRESHNESS_NAMES, NULL};
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
@@ -34,7 +37,8 @@ permission_read(ConfRequest *request, void *data)
     const ConfObject *object = conf_methods_find(methods, session, params, &error);
     bool fine = object != NULL;
     if (fine && (conf_session_rights(session, object) & CONF_RIGHT_READ_PERMISSIONS) == 0)
-        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "Right readPermissions is missing on this object");
+        fine =
+            conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "Right readPermissions is missing on this object");
     if (!fine || !read_account(methods, session, params, &account, &error)) {
         conf_request_fail(request, &error);
         return;
@@ -44,7 +48,8 @@ permission_read(ConfRequest *request, void *data)
 
 /* Absent: the session's own account, which is not hidden from it. */
 static bool
-read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account, ConfRpcError *error)
+read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account,
+             ConfRpcError *error)
 {
     static const char *const names[] = {"type", "dbid", NULL};
     const ConfJson *given = conf_json_member(params, "account");
@@ -54,9 +59,9 @@ read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params,
         return conf_rpc_fail_path(error, "/account", "account is named by type and dbid");
     ConfSlice type = {NULL, 0};
     int64_t dbid = 0;
-    if (!conf_params_only(given, "/account", names, error)
-        || !conf_params_string(given, "/account", "type", true, &type, error)
-        || !conf_params_integer(given, "/account", "dbid", 1, G_MAXINT64, true, &dbid, error))
+    if (!conf_params_only(given, "/account", names, error) ||
+        !conf_params_string(given, "/account", "type", true, &type, error) ||
+        !conf_params_integer(given, "/account", "dbid", 1, G_MAXINT64, true, &dbid, error))
         return false;
     const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(methods->context.store), type);
     if (info == NULL || (info->id != CONF_TYPE_PERSON && info->id != CONF_TYPE_ACCESS_GROUP))
@@ -92,8 +97,8 @@ answer_permissions(ConfMethods *methods, ConfRequest *request, const ConfObject 
 static void
 permission_update(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", "ifRevision", "entries", "inherit", "grant",
-                                        "revoke", "propagate", NULL};
+    static const char *const names[] = {"type",    "dbid",    "name",  "tenant", "path",      "ifRevision",
+                                        "entries", "inherit", "grant", "revoke", "propagate", NULL};
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfTransaction *transaction = conf_methods_single(request, "permission", names, &error);

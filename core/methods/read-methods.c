@@ -1,11 +1,12 @@
-/* read-methods.c - object.read and server.schema.  object.read by type and dbid or name alone is the hot path of the whole
- * server: no tree, no allocation, the body is appended as it stands. */
+/* read-methods.c - object.read and server.schema.  object.read by type and dbid or name alone is the hot path
+ * of the whole server: no tree, no allocation, the body is appended as it stands. */
 #include "methods/methods-private.h"
 
 static void object_read(ConfRequest *request, void *data);
 static bool read_fast(ConfMethods *methods, ConfRequest *request);
 static void read_whole(ConfRequest *request, void *data);
-static void answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object, const ConfProjection *projection);
+static void answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
+                          const ConfProjection *projection);
 static void server_schema(ConfRequest *request, void *data);
 
 void
@@ -39,7 +40,8 @@ shared_reader(void)
     return &reader;
 }
 
-/* Text of a string event that stands in the input as it is (no escapes), pure ASCII: nothing needs to be normalised. */
+/* Text of a string event that stands in the input as it is (no escapes), pure ASCII: nothing needs to be
+ * normalised. */
 static bool
 is_plain(const ConfJsonReader *reader)
 {
@@ -79,7 +81,8 @@ read_fast(ConfMethods *methods, ConfRequest *request)
         }
     }
     ConfStore *store = methods->context.store;
-    const ConfTypeInfo *info = type.data != NULL ? conf_schema_type_by_name(conf_store_schema(store), type) : NULL;
+    const ConfTypeInfo *info =
+        type.data != NULL ? conf_schema_type_by_name(conf_store_schema(store), type) : NULL;
     if (event != CONF_JSON_EVENT_OBJECT_END || info == NULL || (dbid != 0) == (name.data != NULL))
         return false;
     bool others = false;
@@ -94,7 +97,8 @@ read_fast(ConfMethods *methods, ConfRequest *request)
 static void
 read_whole(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", "fields", "asOf", CONF_FRESHNESS_NAMES, NULL};
+    static const char *const names[] = {
+        "type", "dbid", "name", "tenant", "path", "fields", "asOf", CONF_FRESHNESS_NAMES, NULL};
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
@@ -113,7 +117,8 @@ read_whole(ConfRequest *request, void *data)
     ConfProjection *projection = NULL;
     const ConfSchema *schema = conf_store_schema(methods->context.store);
     if (object != NULL && fields != NULL) {
-        projection = conf_projection_parse(schema, conf_schema_type(schema, object->type), fields, "/fields", &error);
+        projection =
+            conf_projection_parse(schema, conf_schema_type(schema, object->type), fields, "/fields", &error);
         if (projection == NULL)
             object = NULL;
     }
@@ -125,7 +130,8 @@ read_whole(ConfRequest *request, void *data)
 }
 
 static void
-answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object, const ConfProjection *projection)
+answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
+              const ConfProjection *projection)
 {
     const ConfStorePosition *position = conf_store_position(methods->context.store);
     ConfBuffer *buffer = conf_request_begin(request);

@@ -91,11 +91,13 @@ session_list(ConfRequest *request, void *data)
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     int64_t limit = SESSIONS_LIMIT, cursor = 0;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    bool fine = params != NULL && conf_params_integer(params, "", "limit", 1, SESSIONS_LIMIT_MAX, false, &limit, &error)
-        && conf_params_integer(params, "", "cursor", 0, G_MAXINT64, false, &cursor, &error);
+    bool fine = params != NULL &&
+                conf_params_integer(params, "", "limit", 1, SESSIONS_LIMIT_MAX, false, &limit, &error) &&
+                conf_params_integer(params, "", "cursor", 0, G_MAXINT64, false, &cursor, &error);
     ConfKey subject = conf_session_subject(conf_request_get_session(request));
     if (fine && !conf_access_is_administrator(conf_store_state(methods->context.store), subject))
-        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "Right changePermissions is missing on tenant Environment");
+        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
+                             "Right changePermissions is missing on tenant Environment");
     if (!fine) {
         conf_request_fail(request, &error);
         return;
@@ -138,7 +140,8 @@ collect(ConfSession *session, void *data)
 static int
 compare_sessions(const void *a, const void *b)
 {
-    uint64_t x = conf_session_number(*(ConfSession *const *)a), y = conf_session_number(*(ConfSession *const *)b);
+    uint64_t x = conf_session_number(*(ConfSession *const *)a),
+             y = conf_session_number(*(ConfSession *const *)b);
     return x < y ? -1 : x > y;
 }
 

@@ -1,19 +1,20 @@
-/* submit.c - a write on its way: the request is held, the role's sink takes the transaction, the answer comes after the
- * commit was published. */
+/* submit.c - a write on its way: the request is held, the role's sink takes the transaction, the answer comes
+ * after the commit was published. */
 #include "methods/methods-private.h"
 
-static void finished(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-                     unsigned result_count, void *data);
+static void finished(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
+                     const ConfOperationResult *results, unsigned result_count, void *data);
 
 void
-conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction, ConfWritingFunc done)
+conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction,
+                    ConfWritingFunc done)
 {
     conf_methods_submit_held(methods, conf_request_hold(request), transaction, done, false);
 }
 
 void
-conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction, ConfWritingFunc done,
-                         bool own_password)
+conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
+                         ConfWritingFunc done, bool own_password)
 {
     ConfSession *session = conf_request_get_session(held);
     ConfWriting *writing = g_new0(ConfWriting, 1);
@@ -25,8 +26,8 @@ conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransactio
 }
 
 void
-conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-                             unsigned result_count)
+conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
+                             const ConfOperationResult *results, unsigned result_count)
 {
     (void)commit, (void)results, (void)result_count;
     ConfBuffer *buffer = conf_request_begin(writing->request);
@@ -35,8 +36,8 @@ conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfC
 }
 
 static void
-finished(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-         unsigned result_count, void *data)
+finished(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
+         const ConfOperationResult *results, unsigned result_count, void *data)
 {
     ConfWriting *writing = data;
     ConfSession *session = conf_request_get_session(writing->request);

@@ -1,18 +1,19 @@
-/* write-methods.c - object.create, object.update, object.delete, transaction: shape of params here, everything else where
- * transactions are checked (core/commit). */
+/* write-methods.c - object.create, object.update, object.delete, transaction: shape of params here,
+ * everything else where transactions are checked (core/commit). */
 #include "methods/methods-private.h"
 
 static void object_create(ConfRequest *request, void *data);
 static void object_update(ConfRequest *request, void *data);
 static void object_delete(ConfRequest *request, void *data);
 static void transaction(ConfRequest *request, void *data);
-static void submit_single(ConfMethods *methods, ConfRequest *request, const char *op, const char *const *names, ConfWritingFunc done);
-static void answer_create(ConfWriting *writing, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-                          unsigned result_count);
+static void submit_single(ConfMethods *methods, ConfRequest *request, const char *op,
+                          const char *const *names, ConfWritingFunc done);
+static void answer_create(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
+                          const ConfOperationResult *results, unsigned result_count);
 static void answer_transaction(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
                                const ConfOperationResult *results, unsigned result_count);
-static void answer_dry_run(ConfWriting *writing, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-                           unsigned result_count);
+static void answer_dry_run(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
+                           const ConfOperationResult *results, unsigned result_count);
 
 void
 conf_methods_add_write(ConfMethods *methods, ConfMethodTable *table)
@@ -36,7 +37,8 @@ object_create(ConfRequest *request, void *data)
 static void
 object_update(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", "ifRevision", "patch", "add", "remove", NULL};
+    static const char *const names[] = {"type",       "dbid",  "name", "tenant", "path",
+                                        "ifRevision", "patch", "add",  "remove", NULL};
     submit_single(data, request, "update", names, conf_methods_answer_revision);
 }
 
@@ -48,7 +50,8 @@ object_delete(ConfRequest *request, void *data)
 }
 
 static void
-submit_single(ConfMethods *methods, ConfRequest *request, const char *op, const char *const *names, ConfWritingFunc done)
+submit_single(ConfMethods *methods, ConfRequest *request, const char *op, const char *const *names,
+              ConfWritingFunc done)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfTransaction *made = conf_methods_single(request, op, names, &error);
@@ -89,8 +92,8 @@ transaction(ConfRequest *request, void *data)
 }
 
 static void
-answer_create(ConfWriting *writing, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-              unsigned result_count)
+answer_create(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
+              const ConfOperationResult *results, unsigned result_count)
 {
     (void)commit;
     ConfBuffer *buffer = conf_request_begin(writing->request);
@@ -111,13 +114,13 @@ answer_transaction(ConfWriting *writing, int64_t revision, const ConfCommit *com
 
 /* What would change, as far as its author may read it: at most about 1 MiB, then "more":true. */
 static void
-answer_dry_run(ConfWriting *writing, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-               unsigned result_count)
+answer_dry_run(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
+               const ConfOperationResult *results, unsigned result_count)
 {
     (void)revision;
     ConfSession *session = conf_request_get_session(writing->request);
     ConfBuffer *buffer = conf_request_begin(writing->request);
-    conf_transaction_write_dry_run(session, conf_store_position(writing->methods->context.store)->revision, commit,
-                                   results, result_count, buffer);
+    conf_transaction_write_dry_run(session, conf_store_position(writing->methods->context.store)->revision,
+                                   commit, results, result_count, buffer);
     conf_request_end(writing->request);
 }

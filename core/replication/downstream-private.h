@@ -1,9 +1,9 @@
 /* downstream-private.h - one replica that follows this server.
  *
- * Two cursors: the walk goes over all objects in (type, dbid) order (a snapshot sends them, a resumption only sums their
- * digests up), the pump sends commits out of the ring of recent changes.  Both follow the pace of the socket; nothing is
- * queued for a slow replica, no writer waits.  The replica takes changes idempotently by revision: one that concerns an
- * object that the walk sent later, or did not send yet, does no harm. */
+ * Two cursors: the walk goes over all objects in (type, dbid) order (a snapshot sends them, a resumption only
+ * sums their digests up), the pump sends commits out of the ring of recent changes.  Both follow the pace of
+ * the socket; nothing is queued for a slow replica, no writer waits.  The replica takes changes idempotently
+ * by revision: one that concerns an object that the walk sent later, or did not send yet, does no harm. */
 #pragma once
 
 #include "base/timer-wheel.h"
@@ -18,15 +18,15 @@ struct ConfReplica {
     ConfIdentity *identity; /* a reference; of the time of replica.open */
     bool secrets;           /* it may have them */
     bool walking;
-    bool silent;            /* the walk sums up only */
-    bool loaded_due;        /* replica.loaded is to be sent once both cursors have arrived */
-    bool summed;            /* `sum` covers everything */
+    bool silent;     /* the walk sums up only */
+    bool loaded_due; /* replica.loaded is to be sent once both cursors have arrived */
+    bool summed;     /* `sum` covers everything */
     ConfKey walk_cursor;
     int64_t pump_cursor;
-    uint8_t sum[16];        /* digest of what it may see, as the store is now, up to the walk's cursor */
-    bool working;           /* in the list of the sliced work */
+    uint8_t sum[16]; /* digest of what it may see, as the store is now, up to the walk's cursor */
+    bool working;    /* in the list of the sliced work */
     ConfTimer beat;
-    bool quiet;             /* nothing was sent since the last beat was due */
+    bool quiet; /* nothing was sent since the last beat was due */
 };
 
 struct ConfDownstream {

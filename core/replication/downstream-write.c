@@ -16,8 +16,8 @@ conf_replica_write_commit(ConfReplica *replica, const ConfCommit *commit)
 {
     ConfDownstream *downstream = replica->downstream;
     bool shared = conf_replica_reads_all(replica);
-    if (shared && downstream->cached_lines != NULL && strcmp(downstream->cached_chain, commit->chain) == 0
-        && downstream->cached_secrets == replica->secrets)
+    if (shared && downstream->cached_lines != NULL && strcmp(downstream->cached_chain, commit->chain) == 0 &&
+        downstream->cached_secrets == replica->secrets)
         return g_ptr_array_ref(downstream->cached_lines);
     GPtrArray *lines = write_lines(replica, commit, shared);
     if (!shared)
@@ -51,7 +51,8 @@ conf_replica_item_digest(const ConfReplica *replica, const ConfObject *object, u
         conf_object_compute_digest(conf_store_schema(replica->downstream->store), object, false, digest);
 }
 
-/* `whole`: it reads everything, also what lay in a folder that is gone by now and whose list nobody knows any more. */
+/* `whole`: it reads everything, also what lay in a folder that is gone by now and whose list nobody knows any
+ * more. */
 static GPtrArray *
 write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole)
 {
@@ -87,12 +88,13 @@ write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *com
     char time[CONF_TIME_TEXT_SIZE];
     conf_clock_format(commit->time_ms, time);
     conf_rpc_begin_notification(buffer, "replica.changes");
-    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"time\":\"%s\",\"by\":{", commit->revision,
-                       commit->chain, time);
+    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"time\":\"%s\",\"by\":{",
+                       commit->revision, commit->chain, time);
     if (user)
         conf_buffer_printf(buffer, "\"user\":%" G_GINT64_FORMAT, commit->user.dbid);
     if (application)
-        conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, user ? "," : "", commit->application.dbid);
+        conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, user ? "," : "",
+                           commit->application.dbid);
     CONF_BUFFER_LITERAL(buffer, "},\"changes\":[");
 }
 
@@ -104,7 +106,8 @@ is_shown(const ConfReplica *replica, ConfKey key)
         return false;
     ConfStore *store = replica->downstream->store;
     const ConfObject *object = conf_store_lookup(store, key);
-    return object != NULL ? conf_replica_may_read(replica, conf_store_acl(store, object)) : conf_replica_reads_all(replica);
+    return object != NULL ? conf_replica_may_read(replica, conf_store_acl(store, object))
+                          : conf_replica_reads_all(replica);
 }
 
 /* False: the replica may not know of it. */
@@ -118,22 +121,26 @@ write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change,
         return false;
     if (change->kind == CONF_CHANGE_SECRET && !replica->secrets)
         return false;
-    conf_buffer_printf(buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT, names[change->kind],
-                       conf_schema_type(conf_store_schema(replica->downstream->store), object->type)->name, object->dbid);
+    conf_buffer_printf(
+        buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT, names[change->kind],
+        conf_schema_type(conf_store_schema(replica->downstream->store), object->type)->name, object->dbid);
     if (change->kind == CONF_CHANGE_CREATE) {
         CONF_BUFFER_LITERAL(buffer, ",\"object\":");
         conf_buffer_append_slice(buffer, conf_bytes_slice(after->body));
     } else if (change->kind == CONF_CHANGE_UPDATE) {
         char hash[65];
         conf_object_body_hash(after, hash);
-        conf_buffer_printf(buffer, ",\"revision\":%" G_GINT64_FORMAT ",\"hash\":\"%s\",", after->revision, hash);
+        conf_buffer_printf(buffer, ",\"revision\":%" G_GINT64_FORMAT ",\"hash\":\"%s\",", after->revision,
+                           hash);
         conf_buffer_append_slice(buffer, conf_bytes_slice(change->difference));
     }
     const ConfAcl *acl_before = before != NULL ? before->acl : NULL;
-    if (after != NULL && (after->acl != acl_before || (before != NULL && after->acl_revision != before->acl_revision)))
+    if (after != NULL &&
+        (after->acl != acl_before || (before != NULL && after->acl_revision != before->acl_revision)))
         write_permissions(replica, after, buffer);
     ConfSlice secrets_before = before != NULL ? conf_bytes_slice(before->secrets) : (ConfSlice){NULL, 0};
-    if (after != NULL && replica->secrets && !conf_slice_equal(conf_bytes_slice(after->secrets), secrets_before))
+    if (after != NULL && replica->secrets &&
+        !conf_slice_equal(conf_bytes_slice(after->secrets), secrets_before))
         write_secrets(after, buffer);
     conf_buffer_append_char(buffer, '}');
     return true;
@@ -143,7 +150,8 @@ write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change,
 static void
 write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer)
 {
-    conf_buffer_printf(buffer, ",\"permissions\":{\"revision\":%" G_GINT64_FORMAT ",\"entries\":", object->acl_revision);
+    conf_buffer_printf(
+        buffer, ",\"permissions\":{\"revision\":%" G_GINT64_FORMAT ",\"entries\":", object->acl_revision);
     if (object->acl != NULL)
         conf_acl_write(object->acl, conf_store_schema(replica->downstream->store), buffer);
     else

@@ -7,7 +7,8 @@ enum { BEAT_MS = 1000, LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
 
 static void replica_open(ConfRequest *request, void *data);
 static void replica_object(ConfRequest *request, void *data);
-static const ConfObject *check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *params, ConfRpcError *error);
+static const ConfObject *check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *params,
+                                    ConfRpcError *error);
 static void displace(ConfDownstream *downstream, ConfKey application);
 static ConfReplica *replica_new(ConfDownstream *downstream, ConfSession *session, ConfKey application);
 static bool can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision);
@@ -31,7 +32,8 @@ static void reset(ConfReplica *replica);
 static void replica_free(ConfReplica *replica);
 
 ConfDownstream *
-conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table, const ConfDownstreamSettings *settings)
+conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table,
+                    const ConfDownstreamSettings *settings)
 {
     ConfDownstream *downstream = g_new0(ConfDownstream, 1);
     downstream->sessions = sessions;
@@ -101,8 +103,8 @@ conf_replica_reads_all(const ConfReplica *replica)
 static void
 replica_open(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"application", "role", "release", "environment", "revision", "chain", "schema",
-                                        "changesFrom", "addp", NULL};
+    static const char *const names[] = {"application", "role",   "release",     "environment", "revision",
+                                        "chain",       "schema", "changesFrom", "addp",        NULL};
     ConfDownstream *downstream = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
@@ -123,8 +125,8 @@ replica_open(ConfRequest *request, void *data)
     *(resume ? &downstream->statistics.resumes : &downstream->statistics.snapshots) += 1;
     answer_open(replica, request, resume);
     send_schema(replica, params);
-    conf_log(CONF_LOG_REPLICA_OPENED, "application", application->name, "mode", resume ? "resume" : "snapshot", "peer",
-             conf_connection_get_peer(replica->connection), NULL);
+    conf_log(CONF_LOG_REPLICA_OPENED, "application", application->name, "mode",
+             resume ? "resume" : "snapshot", "peer", conf_connection_get_peer(replica->connection), NULL);
     go_on(replica);
 }
 
@@ -134,17 +136,19 @@ check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *par
     ConfSession *session = conf_request_get_session(request);
     ConfSlice name = {NULL, 0}, role = {NULL, 0}, release = {NULL, 0}, text = {NULL, 0};
     int64_t number = 0;
-    if (!conf_params_string(params, "", "application", true, &name, error) || !conf_params_string(params, "", "role", true, &role, error)
-        || !conf_params_string(params, "", "release", true, &release, error)
-        || !conf_params_string(params, "", "environment", false, &text, error)
-        || !conf_params_string(params, "", "chain", false, &text, error)
-        || !conf_params_string(params, "", "schema", false, &text, error)
-        || !conf_params_integer(params, "", "revision", 0, G_MAXINT64, false, &number, error)
-        || !conf_params_integer(params, "", "changesFrom", 0, G_MAXINT64, false, &number, error))
+    if (!conf_params_string(params, "", "application", true, &name, error) ||
+        !conf_params_string(params, "", "role", true, &role, error) ||
+        !conf_params_string(params, "", "release", true, &release, error) ||
+        !conf_params_string(params, "", "environment", false, &text, error) ||
+        !conf_params_string(params, "", "chain", false, &text, error) ||
+        !conf_params_string(params, "", "schema", false, &text, error) ||
+        !conf_params_integer(params, "", "revision", 0, G_MAXINT64, false, &number, error) ||
+        !conf_params_integer(params, "", "changesFrom", 0, G_MAXINT64, false, &number, error))
         return NULL;
     if (!conf_slice_is(role, "proxy")) {
-        conf_rpc_fail_path(error, "/role", conf_slice_is(role, "backup") ? "This server does not serve backups yet"
-                                                                         : "role is proxy or backup");
+        conf_rpc_fail_path(error, "/role",
+                           conf_slice_is(role, "backup") ? "This server does not serve backups yet"
+                                                         : "role is proxy or backup");
         return NULL;
     }
     for (unsigned i = 0; i < downstream->replicas->len; i++) {
@@ -154,7 +158,8 @@ check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *par
             return NULL;
         }
     }
-    const ConfObject *application = conf_store_lookup_name(downstream->store, CONF_TYPE_APPLICATION, name, NULL);
+    const ConfObject *application =
+        conf_store_lookup_name(downstream->store, CONF_TYPE_APPLICATION, name, NULL);
     if (application == NULL || !conf_session_may_read(session, application)) {
         conf_rpc_fail_path(error, "/application", "There is no such application");
         return NULL;
@@ -162,11 +167,13 @@ check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *par
     /* The right to run a client is no right to the stream, which holds lists of rights. */
     g_autofree char *kind = conf_object_get_string(application, "applicationType");
     if (g_strcmp0(kind, "configurationServer") != 0) {
-        conf_rpc_fail_path(error, "/application", "Application %s is no configuration server", application->name);
+        conf_rpc_fail_path(error, "/application", "Application %s is no configuration server",
+                           application->name);
         return NULL;
     }
     if ((conf_session_rights(session, application) & CONF_RIGHT_EXECUTE) == 0 || !application->enabled) {
-        conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED, "Right execute is missing on application %s, or it is disabled", application->name);
+        conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
+                      "Right execute is missing on application %s, or it is disabled", application->name);
         return NULL;
     }
     return application;
@@ -180,7 +187,8 @@ displace(ConfDownstream *downstream, ConfKey application)
         if (!conf_key_equal(replica->application, application))
             continue;
         conf_log(CONF_LOG_REPLICA_DISPLACED, "peer", conf_connection_get_peer(replica->connection), NULL);
-        conf_session_finish(downstream->sessions, replica->session, "replaced"); /* frees it by replica_ended */
+        conf_session_finish(downstream->sessions, replica->session,
+                            "replaced"); /* frees it by replica_ended */
         return;
     }
 }
@@ -194,9 +202,10 @@ replica_new(ConfDownstream *downstream, ConfSession *session, ConfKey applicatio
     replica->connection = conf_session_connection(session);
     replica->application = application;
     replica->identity = conf_identity_ref(conf_session_identity(session));
-    bool safe = conf_connection_is_encrypted(replica->connection) || conf_connection_is_loopback(replica->connection)
-        || downstream->settings.allow_plain_replica;
-    replica->secrets = safe && conf_access_is_administrator(conf_store_state(downstream->store), conf_session_subject(session));
+    bool safe = conf_connection_is_encrypted(replica->connection) ||
+                conf_connection_is_loopback(replica->connection) || downstream->settings.allow_plain_replica;
+    replica->secrets = safe && conf_access_is_administrator(conf_store_state(downstream->store),
+                                                            conf_session_subject(session));
     g_ptr_array_add(downstream->replicas, replica);
     downstream->statistics.replicas = downstream->replicas->len;
     conf_session_take_over(session, replica_ended, replica_drained, replica);
@@ -207,7 +216,8 @@ replica_new(ConfDownstream *downstream, ConfSession *session, ConfKey applicatio
 static bool
 can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision)
 {
-    const ConfJson *environment = conf_json_member(params, "environment"), *chain = conf_json_member(params, "chain");
+    const ConfJson *environment = conf_json_member(params, "environment"),
+                   *chain = conf_json_member(params, "chain");
     const ConfJson *given = conf_json_member(params, "revision");
     if (environment == NULL || chain == NULL || given == NULL || chain->text.size != 16)
         return false;
@@ -215,8 +225,8 @@ can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision
         return false;
     g_autofree char *text = conf_slice_dup(chain->text);
     *revision = given->integer;
-    return given->integer >= conf_store_recent_start(downstream->store)
-        && conf_store_check_history(downstream->store, given->integer, text) == CONF_HISTORY_SAME;
+    return given->integer >= conf_store_recent_start(downstream->store) &&
+           conf_store_check_history(downstream->store, given->integer, text) == CONF_HISTORY_SAME;
 }
 
 static void
@@ -270,14 +280,16 @@ replica_object(ConfRequest *request, void *data)
         if (other->session == conf_request_get_session(request))
             replica = other;
     }
-    bool fine = params != NULL && conf_params_string(params, "", "type", true, &type, &error)
-        && conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &dbid, &error);
+    bool fine = params != NULL && conf_params_string(params, "", "type", true, &type, &error) &&
+                conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &dbid, &error);
     if (fine && replica == NULL)
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "This session is no replica");
-    const ConfTypeInfo *info = fine ? conf_schema_type_by_name(conf_store_schema(downstream->store), type) : NULL;
-    const ConfObject *object = info == NULL
-        ? NULL : conf_store_lookup(downstream->store, (ConfKey){.type = info->id, .dbid = dbid});
-    if (fine && (object == NULL || !conf_replica_may_read(replica, conf_store_acl(downstream->store, object))))
+    const ConfTypeInfo *info =
+        fine ? conf_schema_type_by_name(conf_store_schema(downstream->store), type) : NULL;
+    const ConfObject *object =
+        info == NULL ? NULL : conf_store_lookup(downstream->store, (ConfKey){.type = info->id, .dbid = dbid});
+    if (fine &&
+        (object == NULL || !conf_replica_may_read(replica, conf_store_acl(downstream->store, object))))
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There is no such object");
     if (!fine) {
         conf_request_fail(request, &error);
@@ -337,8 +349,8 @@ step(ConfReplica *replica)
     ConfStore *store = replica->downstream->store;
     if (!pump_step(replica))
         return false; /* It was reset. */
-    /* The walk goes on where all commits are sent: the replica's half is what this store was at one moment, and a name that
-     * went from one object to another is free there before it is taken again. */
+    /* The walk goes on where all commits are sent: the replica's half is what this store was at one moment,
+     * and a name that went from one object to another is free there before it is taken again. */
     bool arrived = replica->pump_cursor == conf_store_position(store)->revision;
     if (!conf_connection_has_room(replica->connection))
         return false; /* drained() brings it back. */
@@ -419,7 +431,8 @@ static void
 write_position(ConfReplica *replica, ConfBuffer *buffer)
 {
     const ConfStorePosition *position = conf_store_position(replica->downstream->store);
-    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\"", position->revision, position->chain);
+    conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\"", position->revision,
+                       position->chain);
     if (replica->summed) {
         char hex[33];
         conf_id_hex(replica->sum, sizeof replica->sum, hex);
@@ -476,8 +489,8 @@ committed(ConfCommit *commit, void *data)
     }
 }
 
-/* What the replica may see has changed in objects that the commit did not write: it must load anew.  For an account that
- * reads everything, before and after, nothing is altered. */
+/* What the replica may see has changed in objects that the commit did not write: it must load anew.  For an
+ * account that reads everything, before and after, nothing is altered. */
 static bool
 view_altered(const ConfReplica *replica, const ConfCommit *commit)
 {
@@ -485,15 +498,16 @@ view_altered(const ConfReplica *replica, const ConfCommit *commit)
         return true;
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
-        if (change->before != NULL && change->after != NULL
-            && conf_replica_may_read(replica, change->acl_before) != conf_replica_may_read(replica, change->acl_after))
+        if (change->before != NULL && change->after != NULL &&
+            conf_replica_may_read(replica, change->acl_before) !=
+                conf_replica_may_read(replica, change->acl_after))
             return true;
     }
     return false;
 }
 
-/* For commits that the replica missed: does it take more than what was written to follow this one?  Lists of before a
- * restart may be unknown; who reads everything needs none. */
+/* For commits that the replica missed: does it take more than what was written to follow this one?  Lists of
+ * before a restart may be unknown; who reads everything needs none. */
 static bool
 needs_more(const ConfReplica *replica, const ConfCommit *commit)
 {
@@ -501,7 +515,8 @@ needs_more(const ConfReplica *replica, const ConfCommit *commit)
         return false;
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
-        if ((change->before != NULL && change->acl_before == NULL) || (change->after != NULL && change->acl_after == NULL))
+        if ((change->before != NULL && change->acl_before == NULL) ||
+            (change->after != NULL && change->acl_after == NULL))
             return true;
     }
     return commit->structural && view_altered(replica, commit);
@@ -537,7 +552,8 @@ reset(ConfReplica *replica)
     conf_buffer_printf(&buffer, "{\"revision\":%" G_GINT64_FORMAT "}}\n",
                        conf_store_position(replica->downstream->store)->revision);
     send_buffer(replica, &buffer);
-    conf_session_finish(replica->downstream->sessions, replica->session, "reset"); /* frees it by replica_ended */
+    conf_session_finish(replica->downstream->sessions, replica->session,
+                        "reset"); /* frees it by replica_ended */
 }
 
 static void

@@ -1,4 +1,5 @@
-/* downstream.h - others follow this server: the server half of protocol.md 10, methods replica.*.  Main loop only. */
+/* downstream.h - others follow this server: the server half of protocol.md 10, methods replica.*.  Main loop
+ * only. */
 #pragma once
 
 #include "session/session.h"
@@ -13,5 +14,7 @@ ConfDownstream *conf_downstream_new(ConfSessions *sessions, ConfPublisher *publi
                                     const ConfDownstreamSettings *settings);
 void conf_downstream_free(ConfDownstream *downstream);
 void conf_downstream_set_settings(ConfDownstream *downstream, const ConfDownstreamSettings *settings);
-typedef struct { uint64_t replicas, snapshots, resumes; } ConfDownstreamStatistics;
+typedef struct {
+    uint64_t replicas, snapshots, resumes;
+} ConfDownstreamStatistics;
 const ConfDownstreamStatistics *conf_downstream_statistics(const ConfDownstream *downstream);

@@ -1,7 +1,8 @@
 /* upstream-apply.c - takes whole transactions out of the lines that came, in order, and publishes them.
  *
- * A body that came out otherwise than its hash says should never happen: the same code makes it on both sides.  Where
- * releases differ, that object alone is fetched, and its commit (with all that follow) waits for it. */
+ * A body that came out otherwise than its hash says should never happen: the same code makes it on both
+ * sides.  Where releases differ, that object alone is fetched, and its commit (with all that follow) waits
+ * for it. */
 #include "base/error.h"
 #include "base/log.h"
 #include "replication/upstream-private.h"
@@ -24,12 +25,14 @@ static ConfStore *store_of(ConfUpstream *upstream);
 void
 conf_upstream_apply_lines(ConfUpstream *upstream)
 {
-    while (upstream->pending == NULL && upstream->connection != NULL && conf_connection_is_open(upstream->connection)) {
+    while (upstream->pending == NULL && upstream->connection != NULL &&
+           conf_connection_is_open(upstream->connection)) {
         g_autoptr(GPtrArray) lines = take_transaction(upstream);
         if (lines == NULL)
             return;
         GError *error = NULL;
-        if (upstream->state == CONF_LINK_LOADING && upstream->fresh == NULL && !conf_upstream_make_fresh(upstream, &error)) {
+        if (upstream->state == CONF_LINK_LOADING && upstream->fresh == NULL &&
+            !conf_upstream_make_fresh(upstream, &error)) {
             conf_upstream_broken(upstream, error);
             return;
         }
@@ -112,10 +115,12 @@ fetch_misfits(ConfUpstream *upstream)
         const char *type = conf_schema_type(schema, key.type)->name;
         conf_log(CONF_LOG_REPLICA_OBJECT_FETCHED, "type", type, "dbid", conf_log_integer(key.dbid), NULL);
         upstream->statistics.fetched_objects++;
-        g_autofree char *params = g_strdup_printf("{\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT "}", type, key.dbid);
+        g_autofree char *params =
+            g_strdup_printf("{\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT "}", type, key.dbid);
         Fetch *fetch = g_new0(Fetch, 1);
         *fetch = (Fetch){.upstream = upstream, .key = key};
-        conf_calls_send(upstream->calls, "replica.object", conf_slice_from_string(params), FETCH_MS, fetched, fetch);
+        conf_calls_send(upstream->calls, "replica.object", conf_slice_from_string(params), FETCH_MS, fetched,
+                        fetch);
     }
 }
 

@@ -1,18 +1,19 @@
 /* upstream-changes.c - replica.changes: from the lines of one transaction to a ConfCommit over the store.
  *
- * Taken idempotently by revision: during a load a commit may concern objects that the walk has not sent yet (they come with
- * it) or sent already as they are now. */
+ * Taken idempotently by revision: during a load a commit may concern objects that the walk has not sent yet
+ * (they come with it) or sent already as they are now. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "replication/upstream-private.h"
 
 static bool read_head(ConfCommit *commit, const ConfJson *head, GError **error);
-static bool read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, bool *skip,
-                        GError **error);
-static bool make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, const char *op,
-                       GError **error);
-static ConfBytes *body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits, GError **error);
+static bool read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
+                        bool *skip, GError **error);
+static bool make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
+                       const char *op, GError **error);
+static ConfBytes *body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits,
+                             GError **error);
 
 ConfCommit *
 conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *lines, GError **error)
@@ -21,7 +22,8 @@ conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *l
     g_autoptr(GPtrArray) entries = g_ptr_array_new();
     const ConfJson *head = NULL;
     for (unsigned i = 0; i < lines->len; i++) {
-        const ConfJson *params = conf_json_parse(arena, conf_bytes_slice(g_ptr_array_index(lines, i)), NULL, NULL, NULL);
+        const ConfJson *params =
+            conf_json_parse(arena, conf_bytes_slice(g_ptr_array_index(lines, i)), NULL, NULL, NULL);
         const ConfJson *changes = conf_json_member(params, "changes");
         head = params;
         if (changes == NULL || changes->kind != CONF_JSON_ARRAY) {
@@ -36,7 +38,8 @@ conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *l
     bool fine = read_head(commit, head, error);
     for (unsigned i = 0; i < entries->len && fine; i++) {
         bool skip = false;
-        fine = read_change(upstream, store, g_ptr_array_index(entries, i), &commit->changes[count], &skip, error);
+        fine = read_change(upstream, store, g_ptr_array_index(entries, i), &commit->changes[count], &skip,
+                           error);
         if (fine && !skip)
             count++;
     }
@@ -52,8 +55,8 @@ read_head(ConfCommit *commit, const ConfJson *head, GError **error)
 {
     const ConfJson *revision = conf_json_member(head, "revision"), *chain = conf_json_member(head, "chain");
     const ConfJson *time = conf_json_member(head, "time"), *by = conf_json_member(head, "by");
-    if (revision == NULL || chain == NULL || chain->text.size != 16 || time == NULL
-        || !conf_clock_parse(time->text, &commit->time_ms)) {
+    if (revision == NULL || chain == NULL || chain->text.size != 16 || time == NULL ||
+        !conf_clock_parse(time->text, &commit->time_ms)) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The head of replica.changes is not understood");
         return false;
     }
@@ -69,12 +72,16 @@ read_head(ConfCommit *commit, const ConfJson *head, GError **error)
 
 /* *skip: it concerns nothing here, or is known already. */
 static bool
-read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, bool *skip, GError **error)
+read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, bool *skip,
+            GError **error)
 {
-    const ConfJson *op = conf_json_member(entry, "op"), *type = conf_json_member(entry, "type"), *dbid = conf_json_member(entry, "dbid");
-    const ConfTypeInfo *info = type != NULL ? conf_schema_type_by_name(conf_store_schema(store), type->text) : NULL;
+    const ConfJson *op = conf_json_member(entry, "op"), *type = conf_json_member(entry, "type"),
+                   *dbid = conf_json_member(entry, "dbid");
+    const ConfTypeInfo *info =
+        type != NULL ? conf_schema_type_by_name(conf_store_schema(store), type->text) : NULL;
     if (op == NULL || info == NULL || dbid == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A change of the master's stream is not understood");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "A change of the master's stream is not understood");
         return false;
     }
     g_autofree char *name = conf_slice_dup(op->text);
@@ -103,7 +110,8 @@ read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Con
 }
 
 static bool
-make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, const char *op, GError **error)
+make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
+           const char *op, GError **error)
 {
     const ConfSchema *schema = conf_store_schema(store);
     const ConfObject *before = change->before;
@@ -111,12 +119,16 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
     g_autoptr(ConfBytes) body = body_after(store, entry, before, &fits, error);
     if (body == NULL)
         return false;
-    const ConfJson *permissions = conf_json_member(entry, "permissions"), *secrets = conf_json_member(entry, "secrets");
-    const ConfJson *entries = conf_json_member(permissions, "entries"), *acl_revision = conf_json_member(permissions, "revision");
+    const ConfJson *permissions = conf_json_member(entry, "permissions"),
+                   *secrets = conf_json_member(entry, "secrets");
+    const ConfJson *entries = conf_json_member(permissions, "entries"),
+                   *acl_revision = conf_json_member(permissions, "revision");
     g_auto(ConfBuffer) acl_text = CONF_BUFFER_INIT, secret_text = CONF_BUFFER_INIT;
     int64_t list_revision = before != NULL ? before->acl_revision : 0;
     if (permissions != NULL) {
-        list_revision = entries != NULL && entries->kind == CONF_JSON_ARRAY && acl_revision != NULL ? acl_revision->integer : 0;
+        list_revision = entries != NULL && entries->kind == CONF_JSON_ARRAY && acl_revision != NULL
+                            ? acl_revision->integer
+                            : 0;
         if (list_revision != 0)
             conf_json_append_tree(&acl_text, entries);
     } else if (before != NULL && before->acl != NULL) {
@@ -130,9 +142,10 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
                                             conf_buffer_slice(&acl_text), list_revision, error);
     if (change->after == NULL)
         return false;
-    change->kind = before == NULL ? CONF_CHANGE_CREATE
-        : strcmp(op, "permission") == 0 ? CONF_CHANGE_PERMISSION
-        : strcmp(op, "secret") == 0 ? CONF_CHANGE_SECRET : CONF_CHANGE_UPDATE;
+    change->kind = before == NULL                  ? CONF_CHANGE_CREATE
+                   : strcmp(op, "permission") == 0 ? CONF_CHANGE_PERMISSION
+                   : strcmp(op, "secret") == 0     ? CONF_CHANGE_SECRET
+                                                   : CONF_CHANGE_UPDATE;
     if (change->kind == CONF_CHANGE_UPDATE)
         change->difference = conf_upstream_difference(store, before, change->after);
     ConfKey key = conf_object_key(change->after);
@@ -152,20 +165,23 @@ body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bo
         return conf_buffer_to_bytes(&buffer);
     }
     if (before == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A created object is missing in the master's stream");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "A created object is missing in the master's stream");
         return NULL;
     }
     if (!conf_slice_is(op->text, "update"))
         return conf_bytes_ref(before->body);
     const ConfJson *revision = conf_json_member(entry, "revision"), *hash = conf_json_member(entry, "hash");
     if (revision == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "An update without revision in the master's stream");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "An update without revision in the master's stream");
         return NULL;
     }
     if (revision->integer <= before->revision)
         return conf_bytes_ref(before->body); /* The walk sent it so already. */
     g_autoptr(ConfArena) arena = conf_arena_new();
-    ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), arena, before, entry, revision->integer, error);
+    ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), arena, before, entry,
+                                                   revision->integer, error);
     if (body == NULL)
         return NULL;
     uint8_t digest[32];

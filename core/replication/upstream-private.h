@@ -6,12 +6,12 @@
 #include "rpc/client-call.h"
 
 typedef enum {
-    CONF_LINK_WAITING,    /* the next try is timed */
+    CONF_LINK_WAITING, /* the next try is timed */
     CONF_LINK_CONNECTING,
     CONF_LINK_LOGGING_IN,
-    CONF_LINK_OPENING,    /* replica.open is sent */
-    CONF_LINK_LOADING,    /* objects of a snapshot come */
-    CONF_LINK_FOLDING,    /* the snapshot is complete, its differences are being found */
+    CONF_LINK_OPENING, /* replica.open is sent */
+    CONF_LINK_LOADING, /* objects of a snapshot come */
+    CONF_LINK_FOLDING, /* the snapshot is complete, its differences are being found */
     CONF_LINK_LIVE,
 } ConfLinkState;
 
@@ -31,23 +31,23 @@ struct ConfUpstream {
     ConfCalls *calls;
     ConfTimer retry, watchdog;
     unsigned delay_ms;
-    ConfStore *store; /* what the server serves; NULL before the first load */
-    ConfStore *fresh; /* being filled */
+    ConfStore *store;   /* what the server serves; NULL before the first load */
+    ConfStore *fresh;   /* being filled */
     ConfSchema *schema; /* came with this link, for the store to be made; NULL: the store's own stands */
     ConfFold *fold;
     ConfSlicedWork *fold_work;
-    GQueue lines;           /* of ConfBytes: replica.changes not applied yet */
-    size_t lines_size;      /* bytes in them */
-    ConfCommit *pending;    /* waits for objects that came out otherwise than at the master */
-    GArray *misfits;        /* of ConfKey: these */
-    unsigned fetching;      /* calls under way for them */
-    ConfBytes *loaded;      /* replica.loaded came while they were fetched: its params */
-    char environment[37];  /* of the link */
+    GQueue lines;         /* of ConfBytes: replica.changes not applied yet */
+    size_t lines_size;    /* bytes in them */
+    ConfCommit *pending;  /* waits for objects that came out otherwise than at the master */
+    GArray *misfits;      /* of ConfKey: these */
+    unsigned fetching;    /* calls under way for them */
+    ConfBytes *loaded;    /* replica.loaded came while they were fetched: its params */
+    char environment[37]; /* of the link */
     int64_t epoch;
-    int64_t epoch_seen;    /* the highest ever */
-    bool reload;           /* the next opening must ask for a snapshot */
+    int64_t epoch_seen; /* the highest ever */
+    bool reload;        /* the next opening must ask for a snapshot */
     bool was_ready;
-    bool link_up;          /* what status() last told */
+    bool link_up; /* what status() last told */
     bool diverged;
     int64_t since_ms;
     int64_t heard_usec;
@@ -74,7 +74,8 @@ void conf_upstream_broken(ConfUpstream *upstream, GError *error);
 /* An item of the stream as an object of `store`'s schema.  NULL: *error. */
 ConfObject *conf_upstream_read_item(ConfStore *store, ConfSlice item, GError **error);
 bool conf_upstream_make_fresh(ConfUpstream *upstream, GError **error);
-/* upstream-changes.c: the lines of one transaction as a commit over `store`; keys whose body came out otherwise than its hash
- * says are appended to upstream->misfits.  NULL: *error. */
-ConfCommit *conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *lines, GError **error);
+/* upstream-changes.c: the lines of one transaction as a commit over `store`; keys whose body came out
+ * otherwise than its hash says are appended to upstream->misfits.  NULL: *error. */
+ConfCommit *conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *lines,
+                                      GError **error);
 ConfBytes *conf_upstream_difference(ConfStore *store, const ConfObject *before, const ConfObject *after);

@@ -1,11 +1,13 @@
-/* upstream-stream.c - what the master sends: schema, objects, changes, beats; how the first store is made, and how a later
- * one replaces what is served: beside it until complete, then by one fold of the differences. */
+/* upstream-stream.c - what the master sends: schema, objects, changes, beats; how the first store is made,
+ * and how a later one replaces what is served: beside it until complete, then by one fold of the differences.
+ */
 #include "base/error.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "replication/upstream-private.h"
 
-/* One transaction, and what follows while an object is fetched; a transaction is far less (commit: 256 MiB queued). */
+/* One transaction, and what follows while an object is fetched; a transaction is far less (commit: 256 MiB
+ * queued). */
 enum { LINES_SIZE_MAX = 512 * 1024 * 1024 };
 
 static void take_schema(ConfRequest *request, void *data);
@@ -64,7 +66,8 @@ static bool
 is_from_master(ConfUpstream *upstream, ConfRequest *request)
 {
     ConfConnection *connection = conf_request_get_connection(request);
-    return upstream->connection != NULL && connection == upstream->connection && conf_connection_is_open(connection);
+    return upstream->connection != NULL && connection == upstream->connection &&
+           conf_connection_is_open(connection);
 }
 
 static void
@@ -166,9 +169,10 @@ conf_upstream_read_item(ConfStore *store, ConfSlice item, GError **error)
     conf_json_reader_next(&reader);
     while (conf_json_reader_next(&reader) == CONF_JSON_EVENT_KEY) {
         ConfSlice ignored = {NULL, 0};
-        ConfSlice *target = conf_slice_is(reader.text, "object") ? &body
-            : conf_slice_is(reader.text, "secrets") ? &secrets
-            : conf_slice_is(reader.text, "permissions") ? &permissions : &ignored;
+        ConfSlice *target = conf_slice_is(reader.text, "object")        ? &body
+                            : conf_slice_is(reader.text, "secrets")     ? &secrets
+                            : conf_slice_is(reader.text, "permissions") ? &permissions
+                                                                        : &ignored;
         if (!conf_json_reader_skip(&reader, target))
             break;
     }
@@ -188,7 +192,8 @@ read_permissions(ConfSlice raw, ConfSlice *entries, int64_t *revision)
     if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_OBJECT)
         return false;
     while (conf_json_reader_next(&reader) == CONF_JSON_EVENT_KEY) {
-        bool is_entries = conf_slice_is(reader.text, "entries"), is_revision = conf_slice_is(reader.text, "revision");
+        bool is_entries = conf_slice_is(reader.text, "entries"),
+             is_revision = conf_slice_is(reader.text, "revision");
         ConfSlice value;
         if (!conf_json_reader_skip(&reader, &value))
             return false;
@@ -206,7 +211,8 @@ static void
 take_changes(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request) || (upstream->state != CONF_LINK_LIVE && upstream->state != CONF_LINK_LOADING))
+    if (!is_from_master(upstream, request) ||
+        (upstream->state != CONF_LINK_LIVE && upstream->state != CONF_LINK_LOADING))
         return;
     conf_upstream_hear(upstream);
     conf_poller_note("changes from master");
@@ -238,13 +244,15 @@ conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text)
     GError *error = NULL;
     conf_arena_reset(upstream->arena);
     const ConfJson *params = conf_json_parse(upstream->arena, text, NULL, NULL, NULL);
-    const ConfJson *revision = conf_json_member(params, "revision"), *chain = conf_json_member(params, "chain");
+    const ConfJson *revision = conf_json_member(params, "revision"),
+                   *chain = conf_json_member(params, "chain");
     if (upstream->fresh == NULL && !conf_upstream_make_fresh(upstream, &error)) {
         conf_upstream_broken(upstream, error);
         return;
     }
     if (revision == NULL || chain == NULL || chain->text.size != 16) {
-        conf_upstream_broken(upstream, g_error_new(CONF_ERROR, CONF_ERROR_INVALID, "replica.loaded is not understood"));
+        conf_upstream_broken(upstream,
+                             g_error_new(CONF_ERROR, CONF_ERROR_INVALID, "replica.loaded is not understood"));
         return;
     }
     ConfStorePosition position = {.epoch = upstream->epoch, .revision = revision->integer};
@@ -254,8 +262,8 @@ conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text)
     if (!check_digest(upstream, upstream->fresh, params))
         return;
     upstream->reload = false;
-    conf_log(CONF_LOG_REPLICA_LOADED, "objects", conf_log_integer((int64_t)conf_store_count(upstream->fresh)), "revision",
-             conf_log_integer(position.revision), NULL);
+    conf_log(CONF_LOG_REPLICA_LOADED, "objects", conf_log_integer((int64_t)conf_store_count(upstream->fresh)),
+             "revision", conf_log_integer(position.revision), NULL);
     if (upstream->store == NULL) {
         upstream->store = g_steal_pointer(&upstream->fresh);
         upstream->was_ready = true;
@@ -312,7 +320,8 @@ take_beat(ConfRequest *request, void *data)
     if (upstream->state != CONF_LINK_LIVE)
         return;
     conf_arena_reset(upstream->arena);
-    const ConfJson *params = conf_json_parse(upstream->arena, conf_request_get_params(request), NULL, NULL, NULL);
+    const ConfJson *params =
+        conf_json_parse(upstream->arena, conf_request_get_params(request), NULL, NULL, NULL);
     const ConfJson *revision = conf_json_member(params, "revision");
     if (revision != NULL && revision->integer == conf_store_position(upstream->store)->revision)
         check_digest(upstream, upstream->store, params);

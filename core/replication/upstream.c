@@ -9,7 +9,8 @@ enum {
     CALL_MS = 60000,
     DELAY_FIRST_MS = 200,
     DELAY_MAX_MS = 15000,
-    WATCHDOG_MS = 15000, /* a master that beats every second and is silent for this long is frozen, or its link cut */
+    WATCHDOG_MS =
+        15000, /* a master that beats every second and is silent for this long is frozen, or its link cut */
     LINE_LIMIT = 64 * 1024 * 1024, /* one object alone may be longer than a line should be */
 };
 
@@ -29,7 +30,8 @@ static void begin_loading(ConfUpstream *upstream);
 static void diverge(ConfUpstream *upstream, const char *why);
 static bool gate(ConfConnection *connection, const ConfMethod *method, ConfRpcError *error, void *data);
 static ConfSession *no_session(ConfConnection *connection, void *data);
-static void response_came(ConfConnection *connection, ConfSlice id, ConfSlice result, ConfSlice error, void *data);
+static void response_came(ConfConnection *connection, ConfSlice id, ConfSlice result, ConfSlice error,
+                          void *data);
 static void silent_too_long(void *data);
 
 static const ConfConnectionFuncs link_funcs = {
@@ -60,8 +62,8 @@ conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *
     conf_method_table_set_gate(upstream->table, gate, no_session, response_came, upstream);
     conf_upstream_add_stream_methods(upstream);
     if (!parse_addresses(upstream)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The master's address '%s' is no host, host:port or list of these",
-                    settings->hosts);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "The master's address '%s' is no host, host:port or list of these", settings->hosts);
         conf_upstream_free(upstream);
         return NULL;
     }
@@ -140,7 +142,8 @@ conf_upstream_get_heard_at(const ConfUpstream *upstream)
 void
 conf_upstream_get_master(const ConfUpstream *upstream, const char **host, uint16_t *port)
 {
-    const ConfMasterAddress *address = &g_array_index(upstream->addresses, ConfMasterAddress, upstream->address_index);
+    const ConfMasterAddress *address =
+        &g_array_index(upstream->addresses, ConfMasterAddress, upstream->address_index);
     *host = address->host;
     *port = address->port;
 }
@@ -220,18 +223,20 @@ static void
 try_now(void *data)
 {
     ConfUpstream *upstream = data;
-    const ConfMasterAddress *address = &g_array_index(upstream->addresses, ConfMasterAddress, upstream->address_index);
+    const ConfMasterAddress *address =
+        &g_array_index(upstream->addresses, ConfMasterAddress, upstream->address_index);
     upstream->state = CONF_LINK_CONNECTING;
-    upstream->connection = conf_connection_new_outgoing(conf_poller_default(), address->host, address->port, CONNECT_MS,
-                                                        upstream->settings.transport, &link_funcs, upstream);
+    upstream->connection =
+        conf_connection_new_outgoing(conf_poller_default(), address->host, address->port, CONNECT_MS,
+                                     upstream->settings.transport, &link_funcs, upstream);
     if (upstream->connection == NULL)
         try_later(upstream);
     else
         conf_connection_set_line_limit(upstream->connection, LINE_LIMIT);
 }
 
-/* Exponential back-off with jitter over the addresses in turn: a master that returns must not meet all its proxies in one
- * instant. */
+/* Exponential back-off with jitter over the addresses in turn: a master that returns must not meet all its
+ * proxies in one instant. */
 static void
 try_later(ConfUpstream *upstream)
 {
@@ -289,7 +294,8 @@ link_opened(ConfConnection *connection)
     conf_json_writer_end_object(&writer);
     conf_connection_write_params(connection, "session.open", &writer);
     conf_json_writer_end_object(&writer);
-    conf_calls_send(upstream->calls, "session.open", conf_buffer_slice(&params), CALL_MS, logged_in, upstream);
+    conf_calls_send(upstream->calls, "session.open", conf_buffer_slice(&params), CALL_MS, logged_in,
+                    upstream);
     explicit_bzero(params.data, params.size);
 }
 
@@ -303,8 +309,8 @@ link_closed(ConfConnection *connection, const char *reason)
     uint16_t port = 0;
     conf_upstream_get_master(upstream, &host, &port);
     bool lost = upstream->link_up;
-    conf_log(lost ? CONF_LOG_MASTER_LOST : CONF_LOG_MASTER_UNREACHABLE, "host", host, "port", conf_log_integer(port), "reason", reason,
-             NULL);
+    conf_log(lost ? CONF_LOG_MASTER_LOST : CONF_LOG_MASTER_UNREACHABLE, "host", host, "port",
+             conf_log_integer(port), "reason", reason, NULL);
     upstream->connection = NULL;
     upstream->state = CONF_LINK_WAITING; /* calls that end now must not go on */
     conf_upstream_stop_loading(upstream);
@@ -335,7 +341,8 @@ logged_in(ConfSlice result, ConfSlice error, void *data)
         conf_upstream_fail(upstream, "The master did not answer the log-in in time");
 }
 
-/* Before the first load a refusal that will not go away ends the start; later it is tried on: somebody may mend it. */
+/* Before the first load a refusal that will not go away ends the start; later it is tried on: somebody may
+ * mend it. */
 static void
 login_refused(ConfUpstream *upstream, ConfSlice error)
 {
@@ -350,7 +357,8 @@ login_refused(ConfUpstream *upstream, ConfSlice error)
         upstream->statistics.refused++;
     }
     if (!passing && !upstream->was_ready) {
-        g_autoptr(GError) failure = g_error_new(CONF_ERROR, CONF_ERROR_DENIED, "The master refuses this server as application '%s': %s",
+        g_autoptr(GError) failure = g_error_new(CONF_ERROR, CONF_ERROR_DENIED,
+                                                "The master refuses this server as application '%s': %s",
                                                 upstream->settings.application, text);
         upstream->host.failed(failure, upstream->host.data);
     }
@@ -375,10 +383,12 @@ open_replica(ConfUpstream *upstream)
         conf_json_writer_member_string(&writer, "chain", position->chain);
     }
     if (upstream->store != NULL)
-        conf_json_writer_member_string(&writer, "schema", conf_schema_hash(conf_store_schema(upstream->store)));
+        conf_json_writer_member_string(&writer, "schema",
+                                       conf_schema_hash(conf_store_schema(upstream->store)));
     conf_connection_write_params(upstream->connection, "replica.open", &writer);
     conf_json_writer_end_object(&writer);
-    conf_calls_send(upstream->calls, "replica.open", conf_buffer_slice(&params), CALL_MS, replica_opened, upstream);
+    conf_calls_send(upstream->calls, "replica.open", conf_buffer_slice(&params), CALL_MS, replica_opened,
+                    upstream);
 }
 
 static void
@@ -420,14 +430,18 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
     begin_loading(upstream);
 }
 
-/* Never a step back: a master of a lower epoch, or of the same lineage with an older history, is not followed. */
+/* Never a step back: a master of a lower epoch, or of the same lineage with an older history, is not
+ * followed. */
 static bool
 check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume)
 {
-    const ConfJson *mode = conf_json_member(answer, "mode"), *environment = conf_json_member(answer, "environment");
-    const ConfJson *epoch = conf_json_member(answer, "epoch"), *revision = conf_json_member(answer, "revision");
+    const ConfJson *mode = conf_json_member(answer, "mode"),
+                   *environment = conf_json_member(answer, "environment");
+    const ConfJson *epoch = conf_json_member(answer, "epoch"),
+                   *revision = conf_json_member(answer, "revision");
     const ConfJson *release = conf_json_member(answer, "release");
-    if (mode == NULL || environment == NULL || environment->text.size != 36 || epoch == NULL || revision == NULL) {
+    if (mode == NULL || environment == NULL || environment->text.size != 36 || epoch == NULL ||
+        revision == NULL) {
         conf_upstream_fail(upstream, "The master's answer to replica.open is not understood");
         return false;
     }

@@ -1,9 +1,9 @@
 /* upstream.h - this server follows another: the client half of protocol.md 10 (a proxy; a backup later).
  *
- * Connects (addresses in order, names looked up anew each time), logs in, opens the replica, takes schema, snapshot or
- * resumption, then the stream; each commit goes to the publisher.  Reconnects with back-off (0.2 s doubling to 15 s) and
- * jitter.  A reload fills a second store beside the old one, then one fold.  Never steps back: an upstream whose history is
- * behind, or of a lower epoch, is not followed.  Main loop only. */
+ * Connects (addresses in order, names looked up anew each time), logs in, opens the replica, takes schema,
+ * snapshot or resumption, then the stream; each commit goes to the publisher.  Reconnects with back-off (0.2
+ * s doubling to 15 s) and jitter.  A reload fills a second store beside the old one, then one fold.  Never
+ * steps back: an upstream whose history is behind, or of a lower epoch, is not followed.  Main loop only. */
 #pragma once
 
 #include "session/session.h"
@@ -16,8 +16,8 @@ typedef struct {
     const char *application; /* the proxy's own application name */
     const char *user;        /* NULL: log in as the application itself (secret) */
     const char *password;
-    const char *role;        /* "proxy" */
-    const char *transport;   /* for hook transport */
+    const char *role;      /* "proxy" */
+    const char *transport; /* for hook transport */
     const char *release;
     unsigned reload_delay_s; /* delay-reload */
 } ConfUpstreamSettings;
@@ -29,8 +29,8 @@ typedef struct {
     void (*ready)(ConfStore *store, void *data);
     /* connected/disconnected, diverged, the master's own address and port; server.status follows. */
     void (*status)(void *data);
-    /* Cannot ever work as configured (wrong password, unknown application, no common protocol) before the first ready:
-     * exit status 1 with this sentence. */
+    /* Cannot ever work as configured (wrong password, unknown application, no common protocol) before the
+     * first ready: exit status 1 with this sentence. */
     void (*failed)(const GError *error, void *data);
     /* Before a commit of the stream is published by `publisher` (NULL before ready). */
     ConfPublisher *(*publisher)(void *data);
@@ -40,17 +40,20 @@ typedef struct {
 } ConfUpstreamHost;
 
 /* Strings are copied.  Connects by itself from the next turn on.  NULL: *error says which address is none. */
-ConfUpstream *conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *host, GError **error);
+ConfUpstream *conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *host,
+                                GError **error);
 /* What the master may call on this server: plugins add their methods. */
 ConfMethodTable *conf_upstream_get_table(ConfUpstream *upstream);
 void conf_upstream_set_reload_delay(ConfUpstream *upstream, unsigned seconds);
 void conf_upstream_free(ConfUpstream *upstream);
 ConfUpstreamLink conf_upstream_get_link(const ConfUpstream *upstream);
 bool conf_upstream_is_diverged(const ConfUpstream *upstream);
-int64_t conf_upstream_get_since(const ConfUpstream *upstream);        /* wall ms of the last change of link */
+int64_t conf_upstream_get_since(const ConfUpstream *upstream); /* wall ms of the last change of link */
 /* Monotonic usec when the master last said where it stands (beat, changes, answer); 0: never. */
 int64_t conf_upstream_get_heard_at(const ConfUpstream *upstream);
 void conf_upstream_get_master(const ConfUpstream *upstream, const char **host, uint16_t *port);
 
-typedef struct { uint64_t connects, snapshots, resumes, fetched_objects, refused; } ConfUpstreamStatistics;
+typedef struct {
+    uint64_t connects, snapshots, resumes, fetched_objects, refused;
+} ConfUpstreamStatistics;
 const ConfUpstreamStatistics *conf_upstream_statistics(const ConfUpstream *upstream);

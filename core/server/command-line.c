@@ -26,12 +26,16 @@ static const Switch switches[] = {
     {"password-file", TEXT, AT(password_file), "F", "its password (or environment CONFSERV_PASSWORD)"},
     {"init", FLAG, AT(init), NULL, "make the database, then exit"},
     {"admin", TEXT, AT(admin), "NAME", "with -init: the administrator's name (default 'default')"},
-    {"admin-password-file", TEXT, AT(admin_password_file), "F", "with -init: the administrator's password (default: random, shown once)"},
+    {"admin-password-file", TEXT, AT(admin_password_file), "F",
+     "with -init: the administrator's password (default: random, shown once)"},
     {"import", TEXT, AT(import_file), "FILE", "read objects, JSON Lines, offline"},
     {"export", TEXT, AT(export_file), "FILE", "write all objects, JSON Lines, offline"},
-    {"accept-rollback", FLAG, AT(accept_rollback), NULL, "the database is behind what this server has seen, and that is meant"},
-    {"rescue-port", NUMBER, AT(rescue_port), "N", "one more plain port on loopback; other ports that cannot be opened are a warning"},
-    {"check-config", FLAG, AT(check_config), NULL, "read configuration and plugins' options, say what is wrong, exit"},
+    {"accept-rollback", FLAG, AT(accept_rollback), NULL,
+     "the database is behind what this server has seen, and that is meant"},
+    {"rescue-port", NUMBER, AT(rescue_port), "N",
+     "one more plain port on loopback; other ports that cannot be opened are a warning"},
+    {"check-config", FLAG, AT(check_config), NULL,
+     "read configuration and plugins' options, say what is wrong, exit"},
     {"list-options", OPTIONAL_TEXT, AT(list_options), "[=FORMAT]", "text, markdown, man, json or bash"},
     {"l", TEXT, 0, "X", "accepted and ignored: there are no licences"},
     {"V", FLAG, AT(version), NULL, "version"},
@@ -44,7 +48,8 @@ static const Switch switches[] = {
 static const char *const later[] = {"proxy-persistent-mode", "dumpauditxml", "last"};
 
 static const Switch *find_switch(const char *name, size_t size);
-static bool set_value(ConfCommandLine *line, const Switch *found, const char *name, const char *value, GError **error);
+static bool set_value(ConfCommandLine *line, const Switch *found, const char *name, const char *value,
+                      GError **error);
 static bool check(const ConfCommandLine *line, GError **error);
 
 bool
@@ -64,12 +69,14 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
         const Switch *found = is_log ? NULL : find_switch(name, size);
         for (unsigned k = 0; k < G_N_ELEMENTS(later) && found == NULL; k++) {
             if (strlen(later[k]) == size && strncmp(name, later[k], size) == 0) {
-                g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option -%s is not available in this release", later[k]);
+                g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                            "Option -%s is not available in this release", later[k]);
                 return false;
             }
         }
         if (found == NULL && !is_log) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' is not known (see -help)", argv[i]);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' is not known (see -help)",
+                        argv[i]);
             return false;
         }
         const char *value = equals != NULL ? equals + 1 : NULL;
@@ -94,7 +101,8 @@ void
 conf_command_line_clear(ConfCommandLine *line)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++) {
-        if ((switches[i].kind != TEXT && switches[i].kind != OPTIONAL_TEXT) || strcmp(switches[i].name, "l") == 0)
+        if ((switches[i].kind != TEXT && switches[i].kind != OPTIONAL_TEXT) ||
+            strcmp(switches[i].name, "l") == 0)
             continue;
         char **member = (char **)(void *)((char *)line + switches[i].offset);
         g_clear_pointer(member, g_free);
@@ -107,9 +115,10 @@ conf_command_line_print_help(void)
 {
     printf("confserv - configuration server: primary, or proxy of one (-host, -port, -app)\n\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++) {
-        g_autofree char *shown = g_strdup_printf("-%s%s%s", switches[i].name,
-                                                 switches[i].argument == NULL || switches[i].argument[0] == '[' ? "" : " ",
-                                                 switches[i].argument != NULL ? switches[i].argument : "");
+        g_autofree char *shown =
+            g_strdup_printf("-%s%s%s", switches[i].name,
+                            switches[i].argument == NULL || switches[i].argument[0] == '[' ? "" : " ",
+                            switches[i].argument != NULL ? switches[i].argument : "");
         printf("  %-26s %s\n", shown, switches[i].help);
     }
     printf("  %-26s %s\n", "-log-OPTION VALUE", "an option of section [log] from the first moment on");
@@ -128,7 +137,8 @@ conf_read_password_file(const char *path, GError **error)
     char *password = g_strndup(content, length);
     explicit_bzero(content, size);
     if (length == 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The first line of password file %s is empty", path);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The first line of password file %s is empty",
+                    path);
         g_clear_pointer(&password, g_free);
     }
     return password;
@@ -157,7 +167,8 @@ set_value(ConfCommandLine *line, const Switch *found, const char *name, const ch
     } else if (found->kind == NUMBER) {
         guint64 number = 0;
         if (!g_ascii_string_to_unsigned(value, 10, 1, 65535, &number, NULL)) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' needs a port from 1 to 65535, not '%s'", name, value);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                        "Option '%s' needs a port from 1 to 65535, not '%s'", name, value);
             return false;
         }
         *(int64_t *)member = (int64_t)number;
@@ -176,8 +187,10 @@ check(const ConfCommandLine *line, GError **error)
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A proxy needs both -host and -app");
         return false;
     }
-    if (proxy && (line->init || line->import_file != NULL || line->export_file != NULL || line->accept_rollback)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A proxy has no database: -init, -import, -export and -accept-rollback are not for it");
+    if (proxy &&
+        (line->init || line->import_file != NULL || line->export_file != NULL || line->accept_rollback)) {
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "A proxy has no database: -init, -import, -export and -accept-rollback are not for it");
         return false;
     }
     if ((line->admin != NULL || line->admin_password_file != NULL) && !line->init) {

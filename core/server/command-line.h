@@ -7,11 +7,11 @@
 #include "base/option.h"
 
 typedef struct {
-    char *config_file;  /* -c; NULL: confserv.conf where it exists */
-    char *section;      /* -s; "confserv" */
-    char *hosts;        /* -host: be a proxy */
-    int64_t port;       /* -port; 0: none */
-    char *application;  /* -app */
+    char *config_file; /* -c; NULL: confserv.conf where it exists */
+    char *section;     /* -s; "confserv" */
+    char *hosts;       /* -host: be a proxy */
+    int64_t port;      /* -port; 0: none */
+    char *application; /* -app */
     char *user, *password_file;
     bool init;
     char *admin, *admin_password_file;

@@ -1,10 +1,10 @@
-/* connection-options.c - options of one connection: the look-up order port → application → host (accepted), or
- * connection → application → host (the link to the master).
+/* connection-options.c - options of one connection: the look-up order port → application → host (accepted),
+ * or connection → application → host (the link to the master).
  *
- * Each step has a transport string ("tls=1;certificate=/etc/x.pem") and sections; the string wins.  Of a port and a
- * connection it is the member `transport`; of the application, whose options stand over those of the file, option
- * `transport` of the server's own section, then that of the section asked for; of the host that of the section
- * asked for.  A host's options stand over its annex.
+ * Each step has a transport string ("tls=1;certificate=/etc/x.pem") and sections; the string wins.  Of a port
+ * and a connection it is the member `transport`; of the application, whose options stand over those of the
+ * file, option `transport` of the server's own section, then that of the section asked for; of the host that
+ * of the section asked for.  A host's options stand over its annex.
  *
  * Objects are read again only when they have changed: TLS asks ten times a connection. */
 #include "server/server-private.h"
@@ -18,13 +18,14 @@ struct ConfConnectionOptions {
     ConfSettings *application_transports; /* of server->plugin_settings; NULL: to be read */
     Version application;
     int64_t host_dbid;
-    ConfSettings *connection;           /* section "connection": the members of connections[] towards the master */
+    ConfSettings *connection; /* section "connection": the members of connections[] towards the master */
     ConfSettings *connection_transport; /* section "" */
     Version host;
     ConfSettings *host_values, *host_transports;
 };
 
-static const char *look_up(const ConfConnection *connection, const char *section, const char *key, void *data);
+static const char *look_up(const ConfConnection *connection, const char *section, const char *key,
+                           void *data);
 static const char *look_up_port(const ConfPort *port, const char *section, const char *key);
 static const char *look_up_application(ConfServer *server, const char *section, const char *key);
 static const char *look_up_host(ConfServer *server, const char *section, const char *key);
@@ -33,7 +34,8 @@ static bool is_new(Version *version, const ConfObject *object);
 static void read_application(ConfServer *server);
 static const ConfJson *find_master(ConfServer *server, const ConfJson *connections);
 static void read_host(ConfServer *server);
-static void add_sections(ConfSettings *settings, ConfArena *arena, const ConfObject *object, const char *member);
+static void add_sections(ConfSettings *settings, ConfArena *arena, const ConfObject *object,
+                         const char *member);
 static void add_member(ConfSettings *settings, const char *section, const ConfJson *member);
 static ConfSettings *gather_transports(const ConfSettings *settings);
 static void gather(const char *section, const char *key, const char *value, int line, void *data);
@@ -168,7 +170,8 @@ read_application(ConfServer *server)
     if (application == NULL)
         return;
     g_autoptr(ConfArena) arena = conf_arena_new();
-    ConfSlice host = conf_object_get_raw(application, "host"), list = conf_object_get_raw(application, "connections");
+    ConfSlice host = conf_object_get_raw(application, "host"),
+              list = conf_object_get_raw(application, "connections");
     const ConfJson *reference = host.size > 0 ? conf_json_parse(arena, host, NULL, NULL, NULL) : NULL;
     if (reference != NULL && reference->is_integer)
         options->host_dbid = reference->integer;
@@ -184,7 +187,8 @@ read_application(ConfServer *server)
 static const ConfJson *
 find_master(ConfServer *server, const ConfJson *connections)
 {
-    for (const ConfJson *item = connections != NULL ? connections->first : NULL; item != NULL; item = item->next) {
+    for (const ConfJson *item = connections != NULL ? connections->first : NULL; item != NULL;
+         item = item->next) {
         const ConfJson *reference = conf_json_member(item, "server");
         if (reference == NULL || !reference->is_integer)
             continue;

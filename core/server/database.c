@@ -1,5 +1,5 @@
-/* database.c - what a primary and the offline commands need of the database: provider, opening, loading; and the position
- * file, which remembers the highest revision that this server has seen. */
+/* database.c - what a primary and the offline commands need of the database: provider, opening, loading; and
+ * the position file, which remembers the highest revision that this server has seen. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server-private.h"
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Older records than these are not read back at start: whoever is further behind loads anew, and a start stays short. */
+/* Older records than these are not read back at start: whoever is further behind loads anew, and a start
+ * stays short. */
 enum { RECENT_RECORDS_MAX = 20000, RECENT_BYTES_MAX = 16 * 1024 * 1024 };
 
 typedef struct {
@@ -20,7 +21,7 @@ typedef struct {
 typedef struct {
     ConfStore *store;
     const ConfSchema *schema;
-    bool checked; /* this very schema was found to fit these data before */
+    bool checked;  /* this very schema was found to fit these data before */
     GQueue recent; /* of RecentRecord: the newest, within RECENT_BYTES_MAX */
     size_t recent_bytes;
 } Loading;
@@ -41,19 +42,22 @@ conf_database_plugin(ConfPluginHost *host, const ConfSettings *settings, const c
         return "db-sqlite";
     if (strcmp(engine, "postgre") == 0 || strcmp(engine, "postgresql") == 0) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "dbengine = %s in section [%s] is not available in this release: sqlite is", engine, section);
+                    "dbengine = %s in section [%s] is not available in this release: sqlite is", engine,
+                    section);
         return NULL;
     }
     g_autofree char *name = g_strconcat("db-", engine, NULL);
-    if (strspn(engine, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(engine) && conf_plugin_host_has_file(host, name))
+    if (strspn(engine, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(engine) &&
+        conf_plugin_host_has_file(host, name))
         return g_intern_string(name);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "dbengine = %s in section [%s] is not known: there are sqlite and postgre",
-                engine, section);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                "dbengine = %s in section [%s] is not known: there are sqlite and postgre", engine, section);
     return NULL;
 }
 
 ConfStorage *
-conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create, GError **error)
+conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create,
+                   GError **error)
 {
     const char *engine = conf_settings_get(settings, section, "dbengine");
     const ConfStorageProvider *provider = conf_plugin_host_storage(host, engine != NULL ? engine : "sqlite");
@@ -71,8 +75,8 @@ conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const cha
 }
 
 ConfStore *
-conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked, size_t recent_bytes,
-                   GError **error)
+conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked,
+                   size_t recent_bytes, GError **error)
 {
     ConfStore *store = conf_store_new(schema);
     Loading loading = {.store = store, .schema = schema, .checked = checked};
@@ -81,8 +85,8 @@ conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageSt
     memcpy(position.environment, state->environment, sizeof position.environment);
     memcpy(position.chain, state->chain, sizeof position.chain);
     int64_t after = MAX(state->revision - RECENT_RECORDS_MAX, 0);
-    bool loaded = conf_storage_load_objects(storage, load_object, &loading, error)
-        && conf_storage_load_next_dbids(storage, load_dbid, &loading, error);
+    bool loaded = conf_storage_load_objects(storage, load_object, &loading, error) &&
+                  conf_storage_load_next_dbids(storage, load_dbid, &loading, error);
     if (loaded) {
         conf_store_set_position(store, &position);
         loaded = conf_storage_load_changes(storage, after, keep_change, &loading, error);
@@ -118,8 +122,8 @@ void
 conf_position_write(const char *folder, const ConfStorePosition *position, const char *schema)
 {
     g_autofree char *path = g_build_filename(folder, "confserv.position", NULL);
-    g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT " %s %s\n", position->environment, position->revision,
-                                            position->chain, schema);
+    g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT " %s %s\n", position->environment,
+                                            position->revision, position->chain, schema);
     static bool failed;
     bool written = replace_file(path, text);
     if (!written && !failed)
@@ -127,8 +131,8 @@ conf_position_write(const char *folder, const ConfStorePosition *position, const
     failed = !written;
 }
 
-/* No wait for the disk: it is a hint of the last second, and the main loop must not stand still for it (what GLib offers
- * waits, or leaves half a file behind). */
+/* No wait for the disk: it is a hint of the last second, and the main loop must not stand still for it (what
+ * GLib offers waits, or leaves half a file behind). */
 static bool
 replace_file(const char *path, const char *text)
 {
@@ -145,9 +149,9 @@ static bool
 load_object(const ConfStorageObject *row, void *data, GError **error)
 {
     Loading *loading = data;
-    g_autoptr(ConfObject) object =
-        conf_object_from_stored(loading->schema, slice_of(row->body, row->body_size), slice_of(row->secrets, row->secrets_size),
-                                slice_of(row->permissions, row->permissions_size), row->acl_revision, error);
+    g_autoptr(ConfObject) object = conf_object_from_stored(
+        loading->schema, slice_of(row->body, row->body_size), slice_of(row->secrets, row->secrets_size),
+        slice_of(row->permissions, row->permissions_size), row->acl_revision, error);
     if (object == NULL || (!loading->checked && !conf_object_check(loading->schema, object, error))) {
         g_prefix_error(error, "The stored data do not fit the schema: ");
         return false;
@@ -182,14 +186,16 @@ keep_change(const ConfStorageChange *change, void *data, GError **error)
     return true;
 }
 
-/* A record that is not understood (a schema that lost a type) does not stop the start: what is older is then not held. */
+/* A record that is not understood (a schema that lost a type) does not stop the start: what is older is then
+ * not held. */
 static void
 add_recent(Loading *loading)
 {
     for (GList *link = loading->recent.head; link != NULL; link = link->next) {
         RecentRecord *recent = link->data;
         g_autoptr(GError) failure = NULL;
-        ConfCommit *commit = conf_commit_from_record(loading->schema, conf_bytes_slice(recent->record), recent->chain, &failure);
+        ConfCommit *commit = conf_commit_from_record(loading->schema, conf_bytes_slice(recent->record),
+                                                     recent->chain, &failure);
         if (commit == NULL) {
             conf_store_forget_recent(loading->store);
             continue;

@@ -68,10 +68,11 @@ conf_offline_batch_free(ConfOfflineBatch *made)
     g_free(made);
 }
 
-/* One commit of its own; what followed this database before must load anew, since no record tells what changed. */
+/* One commit of its own; what followed this database before must load anew, since no record tells what
+ * changed. */
 bool
-conf_offline_commit(ConfStorage *storage, const ConfSchema *schema, GPtrArray *objects, unsigned count, GHashTable *next_dbids,
-                    const ConfStorageState *state, GError **error)
+conf_offline_commit(ConfStorage *storage, const ConfSchema *schema, GPtrArray *objects, unsigned count,
+                    GHashTable *next_dbids, const ConfStorageState *state, GError **error)
 {
     g_autoptr(ConfOfflineBatch) made = conf_offline_batch_new(schema, objects, count, next_dbids);
     char chain[CONF_CHAIN_TEXT_SIZE], uuid[CONF_UUID_TEXT_SIZE];
@@ -98,6 +99,7 @@ stored(ConfStoredVerdict verdict, const GError *error, void *data)
     outcome->done = true;
     outcome->stored = verdict == CONF_STORED;
     if (!outcome->stored)
-        outcome->error = error != NULL ? g_error_copy(error)
-                                       : g_error_new(CONF_ERROR, CONF_ERROR_FAILED, "The import could not be stored");
+        outcome->error = error != NULL
+                             ? g_error_copy(error)
+                             : g_error_new(CONF_ERROR, CONF_ERROR_FAILED, "The import could not be stored");
 }

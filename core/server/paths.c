@@ -13,7 +13,8 @@ conf_paths_plugins(const ConfServerOptions *options)
 char *
 conf_paths_schema(const ConfServerOptions *options)
 {
-    return join(is_build_tree() ? CONFSERV_SOURCE_ROOT "/data/schema" : CONFSERV_SCHEMA_DIR, options->schema_path);
+    return join(is_build_tree() ? CONFSERV_SOURCE_ROOT "/data/schema" : CONFSERV_SCHEMA_DIR,
+                options->schema_path);
 }
 
 static bool

@@ -1,5 +1,6 @@
-/* ports.c - the listening ports: from the application object (or, where it has none, the file), the management port, the
- * rescue port; opened at start, added, moved and closed at run time without touching sessions. */
+/* ports.c - the listening ports: from the application object (or, where it has none, the file), the
+ * management port, the rescue port; opened at start, added, moved and closed at run time without touching
+ * sessions. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server-private.h"
@@ -38,7 +39,8 @@ conf_ports_open(ConfServer *server, GError **error)
     }
     if (server->ports->len == 0) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "No port is named, neither in the application object nor by option port of section [%s]", server->section);
+                    "No port is named, neither in the application object nor by option port of section [%s]",
+                    server->section);
         return false;
     }
     if (missing)
@@ -99,9 +101,11 @@ wanted_ports(ConfServer *server)
     bool optional = server->line->rescue_port != 0;
     add_application_ports(server, ports);
     if (ports->len == 0 && server->options.port != 0 && can_be_served("default", file_mode(server)))
-        add_port(ports, "default", NULL, server->options.port, optional)->listening = g_strdup(file_mode(server));
+        add_port(ports, "default", NULL, server->options.port, optional)->listening =
+            g_strdup(file_mode(server));
     if (server->options.management_port != 0)
-        add_port(ports, "management", server->options.management_address, server->options.management_port, optional);
+        add_port(ports, "management", server->options.management_address, server->options.management_port,
+                 optional);
     if (server->line->rescue_port != 0)
         add_port(ports, "rescue", "loopback", server->line->rescue_port, false);
     return ports;
@@ -121,7 +125,8 @@ can_be_served(const char *id, const char *listening)
 {
     if (strcmp(listening, "unsecured") == 0 || conf_hooks_have_transport())
         return true;
-    conf_log(CONF_LOG_PORT_NOT_OPEN, "port", id, "reason", "its listening mode needs a plugin that secures connections", NULL);
+    conf_log(CONF_LOG_PORT_NOT_OPEN, "port", id, "reason",
+             "its listening mode needs a plugin that secures connections", NULL);
     return false;
 }
 
@@ -134,7 +139,8 @@ add_application_ports(ConfServer *server, GArray *ports)
     const ConfJson *list = raw.size > 0 ? conf_json_parse(arena, raw, NULL, NULL, NULL) : NULL;
     for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
         const ConfJson *number = conf_json_member(item, "port");
-        g_autofree char *id = text_of(item, "id"), *listening = text_of(item, "listening"), *clients = text_of(item, "clients");
+        g_autofree char *id = text_of(item, "id"), *listening = text_of(item, "listening"),
+                        *clients = text_of(item, "clients");
         g_autofree char *transport = text_of(item, "transport");
         const ConfJson *mutual = conf_json_member(item, "mutual");
         if (number == NULL || number->integer < 1 || number->integer > 65535)
@@ -144,8 +150,8 @@ add_application_ports(ConfServer *server, GArray *ports)
             listening = g_strdup(is_default ? file_mode(server) : "unsecured");
         if (!can_be_served(id, listening))
             continue;
-        ConfPort *port =
-            add_port(ports, id != NULL ? id : "default", NULL, number->integer, server->line->rescue_port != 0);
+        ConfPort *port = add_port(ports, id != NULL ? id : "default", NULL, number->integer,
+                                  server->line->rescue_port != 0);
         port->listening = g_steal_pointer(&listening);
         port->mutual = mutual != NULL && mutual->boolean;
         port->ui_only = g_strcmp0(clients, "ui") == 0 && !is_default;
@@ -177,7 +183,8 @@ add_port(GArray *ports, const char *id, const char *address, int64_t number, boo
 static bool
 open_port(ConfServer *server, ConfPort *port, GError **error)
 {
-    port->listener = conf_listener_new(conf_poller_default(), port->address, port->port, port->id, accepted, server, error);
+    port->listener = conf_listener_new(conf_poller_default(), port->address, port->port, port->id, accepted,
+                                       server, error);
     if (port->listener == NULL)
         return false;
     return true;
@@ -209,7 +216,8 @@ port_clear(ConfPort *port)
 static bool
 is_same(const ConfPort *a, const ConfPort *b)
 {
-    return a->port == b->port && a->ui_only == b->ui_only && g_strcmp0(a->id, b->id) == 0 && g_strcmp0(a->address, b->address) == 0;
+    return a->port == b->port && a->ui_only == b->ui_only && g_strcmp0(a->id, b->id) == 0 &&
+           g_strcmp0(a->address, b->address) == 0;
 }
 
 static void

@@ -1,5 +1,5 @@
-/* role-primary.c - the master primary: database, lease, the commit queue as the sink of writes; what happens when the
- * database goes, comes, or says that another server is the primary now. */
+/* role-primary.c - the master primary: database, lease, the commit queue as the sink of writes; what happens
+ * when the database goes, comes, or says that another server is the primary now. */
 #include "base/error.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -30,15 +30,17 @@ conf_primary_start(ConfServer *server, GError **error)
     ConfSchema *schema = conf_schema_load(path, error);
     if (schema == NULL)
         return false;
-    bool checked = strcmp(server->seen.environment, state.environment) == 0
-        && strcmp(server->seen.schema, conf_schema_hash(schema)) == 0;
-    ConfStore *store = conf_database_load(server->storage, schema, &state, checked, (size_t)server->options.recent_changes, error);
+    bool checked = strcmp(server->seen.environment, state.environment) == 0 &&
+                   strcmp(server->seen.schema, conf_schema_hash(schema)) == 0;
+    ConfStore *store = conf_database_load(server->storage, schema, &state, checked,
+                                          (size_t)server->options.recent_changes, error);
     if (store == NULL)
         return false;
     conf_server_build(server, store);
     if (conf_server_own_application(server) == NULL) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                    "The database holds no application '%s' (the section of this server, option -s)", server->application_name);
+                    "The database holds no application '%s' (the section of this server, option -s)",
+                    server->application_name);
         return false;
     }
     ConfCommitSettings commit = conf_primary_commit_settings(server);
@@ -54,8 +56,9 @@ conf_primary_start(ConfServer *server, GError **error)
         return false;
     server->position_written = server->read_only_diverged ? G_MAXINT64 : 0;
     conf_timer_arm(&server->housekeeping, HOUSEKEEPING_MS, housekeeping, server);
-    conf_log(CONF_LOG_STARTED, "role", "primary", "objects", conf_log_integer((int64_t)conf_store_count(store)), "revision",
-             conf_log_integer(state.revision), "epoch", conf_log_integer(state.epoch), NULL);
+    conf_log(CONF_LOG_STARTED, "role", "primary", "objects",
+             conf_log_integer((int64_t)conf_store_count(store)), "revision", conf_log_integer(state.revision),
+             "epoch", conf_log_integer(state.epoch), NULL);
     return true;
 }
 
@@ -78,7 +81,8 @@ conf_primary_commit_settings(const ConfServer *server)
 {
     ConfServerOptions database = {0};
     g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
-    conf_option_fill_lenient(conf_database_options, server->options.database, server->settings, &database, refused);
+    conf_option_fill_lenient(conf_database_options, server->options.database, server->settings, &database,
+                             refused);
     ConfCommitSettings settings = {
         .max_operations = server->options.max_transaction_operations,
         .response_timeout_ms = database.response_timeout * 1000,
@@ -91,30 +95,34 @@ conf_primary_commit_settings(const ConfServer *server)
 static bool
 open_database(ConfServer *server, ConfStorageState *state, GError **error)
 {
-    server->storage = conf_database_open(server->plugins, server->settings, server->options.database, false, error);
+    server->storage =
+        conf_database_open(server->plugins, server->settings, server->options.database, false, error);
     if (server->storage == NULL)
         return false;
-    g_autofree char *holder = g_strdup_printf("%s on %s, pid %d", server->application_name, g_get_host_name(), (int)getpid());
+    g_autofree char *holder =
+        g_strdup_printf("%s on %s, pid %d", server->application_name, g_get_host_name(), (int)getpid());
     if (!conf_storage_take_lease(server->storage, (unsigned)server->options.lease_time * 1000, holder, error))
         return false;
     return conf_storage_load_state(server->storage, state, error) && check_rollback(server, state, error);
 }
 
-/* A database that is behind what this server has seen is a restored copy or a lossy standby: clients and proxies hold
- * what it has lost.  It is served read-only until somebody says that this is meant. */
+/* A database that is behind what this server has seen is a restored copy or a lossy standby: clients and
+ * proxies hold what it has lost.  It is served read-only until somebody says that this is meant. */
 static bool
 check_rollback(ConfServer *server, ConfStorageState *state, GError **error)
 {
-    if (!conf_position_read(server->options.data_folder, &server->seen)
-        || strcmp(server->seen.environment, state->environment) != 0 || server->seen.revision <= state->revision)
+    if (!conf_position_read(server->options.data_folder, &server->seen) ||
+        strcmp(server->seen.environment, state->environment) != 0 || server->seen.revision <= state->revision)
         return true;
     int64_t revision = server->seen.revision;
     if (server->line->accept_rollback) {
         conf_id_new_uuid(state->environment);
-        conf_log(CONF_LOG_ROLLBACK_ACCEPTED, "seen", conf_log_integer(revision), "database", conf_log_integer(state->revision), NULL);
+        conf_log(CONF_LOG_ROLLBACK_ACCEPTED, "seen", conf_log_integer(revision), "database",
+                 conf_log_integer(state->revision), NULL);
         return conf_storage_set_environment(server->storage, state->environment, error);
     }
-    conf_log(CONF_LOG_DATABASE_DIVERGED, "seen", conf_log_integer(revision), "database", conf_log_integer(state->revision), NULL);
+    conf_log(CONF_LOG_DATABASE_DIVERGED, "seen", conf_log_integer(revision), "database",
+             conf_log_integer(state->revision), NULL);
     server->read_only_diverged = true;
     return true;
 }
@@ -124,8 +132,9 @@ refuse_diverged(void *self, ConfTransaction *transaction, ConfTransactionFunc fu
 {
     (void)self;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(&error, CONF_RPC_READ_ONLY,
-                  "The database is behind what this server has seen: read-only until it is started with -accept-rollback");
+    conf_rpc_fail(
+        &error, CONF_RPC_READ_ONLY,
+        "The database is behind what this server has seen: read-only until it is started with -accept-rollback");
     conf_transaction_free(transaction);
     func(&error, 0, NULL, NULL, 0, data);
 }
@@ -142,7 +151,9 @@ deposed(int64_t epoch_seen, void *data)
     /* There is no other role for it to take yet: it ends once its clients were told. */
     server->status = 1;
     server->stopping = true;
-    fprintf(stderr, "confserv: another server has become the primary (epoch %" G_GINT64_FORMAT "); this one commits nothing any more\n",
+    fprintf(stderr,
+            "confserv: another server has become the primary (epoch %" G_GINT64_FORMAT
+            "); this one commits nothing any more\n",
             epoch_seen);
     /* The commit under way is answered first: its verdict follows this call. */
     conf_timer_arm(&server->stop_deadline, VERDICT_MS, end_role, server);
@@ -200,5 +211,6 @@ housekeeping(void *data)
         keep_from = history->get_confirmed(self) + 1;
         conf_plugin_leave(plugin);
     }
-    conf_storage_prune(server->storage, server->options.change_retention * 3600 * 1000, server->options.change_retention_size, keep_from);
+    conf_storage_prune(server->storage, server->options.change_retention * 3600 * 1000,
+                       server->options.change_retention_size, keep_from);
 }

@@ -1,4 +1,5 @@
-/* role-proxy.c - a proxy: follows its master, serves its clients from memory, refuses writes by naming the master. */
+/* role-proxy.c - a proxy: follows its master, serves its clients from memory, refuses writes by naming the
+ * master. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server-private.h"
@@ -44,8 +45,8 @@ conf_proxy_start(ConfServer *server, GError **error)
     GPtrArray *methods = conf_server_plugin_methods(server);
     for (unsigned i = 0; i < methods->len; i++) {
         const ConfMethod *method = g_ptr_array_index(methods, i);
-        bool added = (method->flags & CONF_METHOD_BEFORE_LOGIN) == 0
-            || conf_method_table_add(conf_upstream_get_table(server->upstream), method);
+        bool added = (method->flags & CONF_METHOD_BEFORE_LOGIN) == 0 ||
+                     conf_method_table_add(conf_upstream_get_table(server->upstream), method);
         g_assert(added);
     }
     return true;
@@ -66,8 +67,9 @@ read_password(const ConfCommandLine *line, GError **error)
     const char *given = g_getenv("CONFSERV_PASSWORD");
     if (given != NULL && given[0] != '\0')
         return g_strdup(given);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                "A proxy needs the password of its account: -password-file, or environment CONFSERV_PASSWORD");
+    g_set_error(
+        error, CONF_ERROR, CONF_ERROR_INVALID,
+        "A proxy needs the password of its account: -password-file, or environment CONFSERV_PASSWORD");
     return NULL;
 }
 
@@ -88,8 +90,8 @@ ready(ConfStore *store, void *data)
         conf_server_fail(server, error->message);
         return;
     }
-    conf_log(CONF_LOG_STARTED, "role", "proxy", "objects", conf_log_integer((int64_t)conf_store_count(store)), "revision",
-             conf_log_integer(conf_store_position(store)->revision), NULL);
+    conf_log(CONF_LOG_STARTED, "role", "proxy", "objects", conf_log_integer((int64_t)conf_store_count(store)),
+             "revision", conf_log_integer(conf_store_position(store)->revision), NULL);
 }
 
 static void

@@ -1,4 +1,5 @@
-/* server-methods.c - server.info, server.statistics, and the operator's methods: stop, reload, logLevel, switchRole. */
+/* server-methods.c - server.info, server.statistics, and the operator's methods: stop, reload, logLevel,
+ * switchRole. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/server-private.h"
@@ -110,9 +111,11 @@ write_info(ConfServer *server, ConfJsonWriter *writer)
         conf_json_writer_member_string(writer, "state", "none");
     }
     conf_json_writer_end_object(writer);
-    int64_t known = proxy ? conf_upstream_get_heard_at(server->upstream) : conf_storage_get_confirmed_at(server->storage);
+    int64_t known =
+        proxy ? conf_upstream_get_heard_at(server->upstream) : conf_storage_get_confirmed_at(server->storage);
     conf_json_writer_member_integer(writer, "age", (conf_clock_monotonic_usec() - known) / 1000000);
-    conf_json_writer_member_boolean(writer, "diverged", proxy ? conf_upstream_is_diverged(server->upstream) : server->read_only_diverged);
+    conf_json_writer_member_boolean(
+        writer, "diverged", proxy ? conf_upstream_is_diverged(server->upstream) : server->read_only_diverged);
     if (!proxy)
         conf_json_writer_member_boolean(writer, "databaseAvailable", !server->database_lost);
     conf_json_writer_key(writer, "refusedOptions");
@@ -160,16 +163,35 @@ server_statistics(ConfRequest *request, void *data)
         const char *name;
         uint64_t value;
     } values[] = {
-        {"sessions", sessions->sessions}, {"sessionsBroken", sessions->broken}, {"connections", sessions->connections},
-        {"logins", sessions->logins}, {"loginsRefused", sessions->logins_refused}, {"sessionsResumed", sessions->resumed},
-        {"slowConsumers", sessions->slow_consumers}, {"notifications", sessions->notifications},
-        {"notificationLines", sessions->notification_lines}, {"resets", sessions->resets}, {"subscriptions", sessions->subscriptions},
-        {"views", sessions->views}, {"reads", methods->reads}, {"lists", methods->lists}, {"counts", methods->counts},
-        {"writes", methods->writes}, {"replicas", downstream->replicas}, {"replicaSnapshots", downstream->snapshots},
-        {"replicaResumes", downstream->resumes}, {"passwordHashes", access->hashes}, {"passwordRecentHits", access->recent_hits},
-        {"passwordQueue", access->queue}, {"loginsPaused", access->paused}, {"requests", dispatch->requests},
-        {"errors", dispatch->errors}, {"batches", dispatch->batches}, {"queueBytes", conf_connection_total_unsent()},
-        {"objects", conf_store_count(server->store)}, {"storeBytes", conf_store_memory(server->store)},
+        {"sessions", sessions->sessions},
+        {"sessionsBroken", sessions->broken},
+        {"connections", sessions->connections},
+        {"logins", sessions->logins},
+        {"loginsRefused", sessions->logins_refused},
+        {"sessionsResumed", sessions->resumed},
+        {"slowConsumers", sessions->slow_consumers},
+        {"notifications", sessions->notifications},
+        {"notificationLines", sessions->notification_lines},
+        {"resets", sessions->resets},
+        {"subscriptions", sessions->subscriptions},
+        {"views", sessions->views},
+        {"reads", methods->reads},
+        {"lists", methods->lists},
+        {"counts", methods->counts},
+        {"writes", methods->writes},
+        {"replicas", downstream->replicas},
+        {"replicaSnapshots", downstream->snapshots},
+        {"replicaResumes", downstream->resumes},
+        {"passwordHashes", access->hashes},
+        {"passwordRecentHits", access->recent_hits},
+        {"passwordQueue", access->queue},
+        {"loginsPaused", access->paused},
+        {"requests", dispatch->requests},
+        {"errors", dispatch->errors},
+        {"batches", dispatch->batches},
+        {"queueBytes", conf_connection_total_unsent()},
+        {"objects", conf_store_count(server->store)},
+        {"storeBytes", conf_store_memory(server->store)},
         {"longestTurnUsec", conf_poller_take_longest_turn(conf_poller_default())},
     };
     ConfJsonWriter writer;
@@ -204,11 +226,13 @@ may_operate(ConfServer *server, ConfRequest *request, ConfRpcError *error)
         return true;
     ConfSession *session = conf_request_get_session(request);
     if (session == NULL)
-        return conf_rpc_fail(error, CONF_RPC_NOT_LOGGED_IN, "This method needs a log-in, or the management port");
+        return conf_rpc_fail(error, CONF_RPC_NOT_LOGGED_IN,
+                             "This method needs a log-in, or the management port");
     const ConfObject *application = conf_server_own_application(server);
     if (application != NULL && (conf_session_rights(session, application) & CONF_RIGHT_EXECUTE) != 0)
         return true;
-    return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED, "Right execute is missing on this server's application object");
+    return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
+                         "Right execute is missing on this server's application object");
 }
 
 /* NULL: answered. */
@@ -303,6 +327,8 @@ server_switch_role(ConfRequest *request, void *data)
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfSlice role = {NULL, 0};
     if (conf_params_string(params, "", "role", true, &role, &error))
-        conf_rpc_fail_path(&error, "/role", "This server has no other role to take: a warm backup is not available in this release");
+        conf_rpc_fail_path(
+            &error, "/role",
+            "This server has no other role to take: a warm backup is not available in this release");
     conf_request_fail(request, &error);
 }

@@ -16,7 +16,8 @@ typedef struct {
     int64_t plain_login;
     int64_t lease_time, change_retention, change_retention_size;
     int64_t max_transaction_operations, view_change_max;
-    int64_t max_client_output_queue_size, max_notification_backlog, session_resume_timeout, recent_changes, slow_turn_warning;
+    int64_t max_client_output_queue_size, max_notification_backlog, session_resume_timeout, recent_changes,
+        slow_turn_warning;
     bool no_default_access, allow_plain_replica;
     /* proxies */
     int64_t delay_reload;

@@ -1,4 +1,5 @@
-/* server-plugins.c - the plugins of this server: loading, what the core lends them, their methods, and reloads. */
+/* server-plugins.c - the plugins of this server: loading, what the core lends them, their methods, and
+ * reloads. */
 #include "base/error.h"
 #include "server/server-private.h"
 
@@ -9,8 +10,8 @@ static const char *plugin_option(const char *section, const char *key, void *dat
 static const char *plugin_data_folder(void *data);
 static const char *plugin_application(void *data);
 static const char *plugin_role(void *data);
-static bool plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error,
-                              void *data);
+static bool plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func,
+                              GError **error, void *data);
 static void free_plugin_method(void *data);
 static bool is_reserved(const char *name);
 static bool knows_param(const char *method, ConfSlice member, void *data);
@@ -28,8 +29,9 @@ conf_server_load_plugins(ConfServer *server, GError **error)
         .data = server,
     };
     if (g_mkdir_with_parents(server->options.data_folder, 0750) != 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Folder %s (option data-folder) cannot be made: %s",
-                    server->options.data_folder, g_strerror(errno));
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "Folder %s (option data-folder) cannot be made: %s", server->options.data_folder,
+                    g_strerror(errno));
         return false;
     }
     g_autofree char *path = conf_paths_plugins(&server->options);
@@ -38,12 +40,14 @@ conf_server_load_plugins(ConfServer *server, GError **error)
     conf_request_set_known_param_func(knows_param, server);
     g_autofree char *list = g_strdup(server->options.plugins != NULL ? server->options.plugins : "");
     if (server->role == CONF_ROLE_PRIMARY) {
-        const char *storage = conf_database_plugin(server->plugins, server->settings, server->options.database, error);
+        const char *storage =
+            conf_database_plugin(server->plugins, server->settings, server->options.database, error);
         if (storage == NULL)
             return false;
         g_auto(GStrv) words = g_strsplit_set(list, ", ", -1);
         bool named = g_strv_contains((const char *const *)words, storage);
-        g_autofree char *whole = named ? g_strdup(list) : g_strdup_printf("%s%s%s", storage, list[0] != '\0' ? "," : "", list);
+        g_autofree char *whole =
+            named ? g_strdup(list) : g_strdup_printf("%s%s%s", storage, list[0] != '\0' ? "," : "", list);
         return conf_plugin_host_load(server->plugins, whole, server->section, server->settings, error);
     }
     return conf_plugin_host_load(server->plugins, list, server->section, server->settings, error);
@@ -136,7 +140,8 @@ call_plugin_method(ConfRequest *request, void *data)
 
 /* What may be called before log-in may also be called by the master on the link to it (keep-alive). */
 static bool
-plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func, GError **error, void *data)
+plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func,
+                  GError **error, void *data)
 {
     ConfServer *server = data;
     if (is_reserved(name)) {
@@ -165,8 +170,8 @@ plugin_add_method(ConfPlugin *p, const char *name, bool before_login, ConfPlugin
 static bool
 is_reserved(const char *name)
 {
-    static const char *const families[] = {"session", "object", "transaction", "permission", "account", "subscription",
-                                           "server", "replica", "changes", "rpc"};
+    static const char *const families[] = {"session",      "object", "transaction", "permission", "account",
+                                           "subscription", "server", "replica",     "changes",    "rpc"};
     for (const char *p = name; *p != '\0'; p++) {
         if (!isalnum((unsigned char)*p) && strchr("-_.", *p) == NULL)
             return true;

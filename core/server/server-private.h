@@ -18,13 +18,14 @@ typedef struct {
     char *id;
     char *address; /* NULL: all */
     uint16_t port;
-    char *listening;         /* "unsecured", "secured", "auto-detect" */
-    ConfSettings *transport; /* its transport string, as section "" */
+    char *listening;                /* "unsecured", "secured", "auto-detect" */
+    ConfSettings *transport;        /* its transport string, as section "" */
     bool ui_only, mutual, optional; /* optional: a failure to open is a warning, and tried again */
-    ConfListener *listener; /* NULL: not open */
+    ConfListener *listener;         /* NULL: not open */
 } ConfPort;
 
-/* What the position file in data-folder says: the highest revision seen, the schema that the data were found to fit. */
+/* What the position file in data-folder says: the highest revision seen, the schema that the data were found
+ * to fit. */
 typedef struct {
     char environment[37], schema[65];
     int64_t revision;
@@ -34,12 +35,12 @@ typedef struct ConfConnectionOptions ConfConnectionOptions; /* connection-option
 
 struct ConfServer {
     const ConfCommandLine *line;
-    const ConfSettings *file;   /* as read */
-    ConfSettings *reloaded;     /* owns what `file` points at after a reload */
-    GPtrArray *plugin_methods;  /* of ConfMethod *: for the table of the link to the master */
-    ConfSettings *settings;     /* file and, over it, the application object */
+    const ConfSettings *file;      /* as read */
+    ConfSettings *reloaded;        /* owns what `file` points at after a reload */
+    GPtrArray *plugin_methods;     /* of ConfMethod *: for the table of the link to the master */
+    ConfSettings *settings;        /* file and, over it, the application object */
     ConfSettings *plugin_settings; /* the last of these that all plugins agreed to: what they read */
-    char *section;              /* own section; also the application's name on a primary */
+    char *section;                 /* own section; also the application's name on a primary */
     char *application_name;
     ConfServerOptions options;
     GPtrArray *refused_options; /* char *: server.info */
@@ -104,12 +105,15 @@ void conf_primary_stop(ConfServer *server);
 ConfCommitSettings conf_primary_commit_settings(const ConfServer *server);
 /* database.c */
 /* The name of the plugin for `dbengine`: "db-sqlite", or "db-ENGINE" where the host has such a file. */
-const char *conf_database_plugin(ConfPluginHost *host, const ConfSettings *settings, const char *section, GError **error);
-ConfStorage *conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section, bool create, GError **error);
+const char *conf_database_plugin(ConfPluginHost *host, const ConfSettings *settings, const char *section,
+                                 GError **error);
+ConfStorage *conf_database_open(ConfPluginHost *host, const ConfSettings *settings, const char *section,
+                                bool create, GError **error);
 /* Loads the store: schema, objects (checked against it unless `checked`), next dbids, recent changes. */
-ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state, bool checked,
-                              size_t recent_bytes, GError **error);
-/* position file in data-folder: the highest revision seen, and the schema (its hash) that the data were found to fit */
+ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const ConfStorageState *state,
+                              bool checked, size_t recent_bytes, GError **error);
+/* position file in data-folder: the highest revision seen, and the schema (its hash) that the data were found
+ * to fit */
 bool conf_position_read(const char *folder, ConfSeenPosition *seen);
 void conf_position_write(const char *folder, const ConfStorePosition *position, const char *schema);
 /* role-proxy.c */

@@ -34,20 +34,25 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->settings = conf_settings_merge(settings, nothing);
     server->plugin_settings = conf_settings_merge(settings, nothing);
     server->role = line->hosts != NULL ? CONF_ROLE_PROXY : CONF_ROLE_PRIMARY;
-    server->section = g_strdup(line->section != NULL ? line->section : server->role == CONF_ROLE_PROXY ? "csproxy" : "confserv");
-    server->application_name = g_strdup(server->role == CONF_ROLE_PROXY ? line->application : server->section);
+    server->section = g_strdup(line->section != NULL             ? line->section
+                               : server->role == CONF_ROLE_PROXY ? "csproxy"
+                                                                 : "confserv");
+    server->application_name =
+        g_strdup(server->role == CONF_ROLE_PROXY ? line->application : server->section);
     server->loop = loop;
     server->started_ms = conf_clock_wall_ms();
     server->refused_options = g_ptr_array_new_with_free_func(g_free);
     server->ports = g_array_new(FALSE, TRUE, sizeof(ConfPort));
     server->table = conf_method_table_new();
-    bool started = conf_option_fill(conf_server_options, server->section, server->settings, &server->options, error)
-        && check_options(&server->options, error);
+    bool started =
+        conf_option_fill(conf_server_options, server->section, server->settings, &server->options, error) &&
+        check_options(&server->options, error);
     if (started && server->role == CONF_ROLE_PRIMARY)
         conf_option_register_section("confserv", server->options.database, conf_database_options);
     started = started && conf_server_load_plugins(server, error);
     if (started)
-        started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error) : conf_primary_start(server, error);
+        started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error)
+                                                  : conf_primary_start(server, error);
     if (started) {
         conf_option_find_unknown(server->settings, server->section, report_unknown, NULL);
         return server;
@@ -61,7 +66,8 @@ conf_server_build(ConfServer *server, ConfStore *store)
 {
     ConfAccessSettings access = access_settings(&server->options);
     ConfSessionSettings sessions = session_settings(&server->options);
-    ConfSessionHost host = {.write_server = write_server, .is_writable = is_writable, .may_open = may_open, .data = server};
+    ConfSessionHost host = {
+        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .data = server};
     server->store = store;
     conf_store_set_recent_limit(store, (size_t)server->options.recent_changes);
     conf_plugin_set_store(store);
@@ -81,7 +87,8 @@ conf_server_build(ConfServer *server, ConfStore *store)
         .data = server,
     };
     server->methods = conf_methods_new(server->table, &context);
-    ConfDownstreamSettings downstream = {.release = CONF_RELEASE, .allow_plain_replica = server->options.allow_plain_replica};
+    ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
+                                         .allow_plain_replica = server->options.allow_plain_replica};
     server->downstream = conf_downstream_new(server->sessions, server->publisher, server->table, &downstream);
     conf_publisher_add(server->publisher, &funcs, server);
     conf_server_add_methods(server);
@@ -99,7 +106,8 @@ conf_server_reload(ConfServer *server)
     if (read != NULL)
         fresh = conf_settings_merge(read, server->line->log);
     /* Plugins are asked before anything is changed: one bad value changes nothing. */
-    g_autoptr(ConfSettings) settings = error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
+    g_autoptr(ConfSettings) settings =
+        error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
     if (settings == NULL || !conf_server_reload_plugins(server, settings, &error)) {
         conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
         g_ptr_array_add(server->refused_options, g_strdup(error->message));
@@ -195,13 +203,16 @@ conf_server_broadcast_status(ConfServer *server)
         return;
     conf_clock_format(proxy ? conf_upstream_get_since(server->upstream) : server->started_ms, since);
     const char *master = !proxy ? "none"
-        : conf_upstream_get_link(server->upstream) == CONF_UPSTREAM_CONNECTED ? "connected" : "disconnected";
+                         : conf_upstream_get_link(server->upstream) == CONF_UPSTREAM_CONNECTED
+                             ? "connected"
+                             : "disconnected";
     bool diverged = proxy ? conf_upstream_is_diverged(server->upstream) : server->read_only_diverged;
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_rpc_begin_notification(&buffer, "server.status");
-    conf_buffer_printf(&buffer,
-                       "{\"role\":\"%s\",\"master\":\"%s\",\"since\":\"%s\",\"persistent\":false,\"diverged\":%s}}\n",
-                       proxy ? "proxy" : "primary", master, since, diverged ? "true" : "false");
+    conf_buffer_printf(
+        &buffer,
+        "{\"role\":\"%s\",\"master\":\"%s\",\"since\":\"%s\",\"persistent\":false,\"diverged\":%s}}\n",
+        proxy ? "proxy" : "primary", master, since, diverged ? "true" : "false");
     g_autoptr(ConfBytes) line = conf_buffer_to_bytes(&buffer);
     conf_sessions_broadcast(server->sessions, line);
 }
@@ -211,7 +222,8 @@ conf_server_own_application(const ConfServer *server)
 {
     if (server->store == NULL)
         return NULL;
-    return conf_store_lookup_name(server->store, CONF_TYPE_APPLICATION, conf_slice_from_string(server->application_name), NULL);
+    return conf_store_lookup_name(server->store, CONF_TYPE_APPLICATION,
+                                  conf_slice_from_string(server->application_name), NULL);
 }
 
 void
@@ -221,9 +233,11 @@ conf_server_apply_options(ConfServer *server)
     conf_settings_free(server->settings);
     server->settings = settings;
     g_ptr_array_set_size(server->refused_options, 0);
-    conf_option_fill_lenient(conf_server_options, server->section, server->settings, &server->options, server->refused_options);
+    conf_option_fill_lenient(conf_server_options, server->section, server->settings, &server->options,
+                             server->refused_options);
     for (unsigned i = 0; i < server->refused_options->len; i++)
-        conf_log(CONF_LOG_OPTION_REFUSED, "option", (char *)g_ptr_array_index(server->refused_options, i), NULL);
+        conf_log(CONF_LOG_OPTION_REFUSED, "option", (char *)g_ptr_array_index(server->refused_options, i),
+                 NULL);
     g_autoptr(GError) error = NULL;
     if (!conf_log_configure(server->settings, &error)) {
         g_ptr_array_add(server->refused_options, g_strdup(error->message));
@@ -239,7 +253,8 @@ conf_server_apply_options(ConfServer *server)
     conf_sessions_set_settings(server->sessions, &sessions);
     conf_access_set_settings(server->access, &access);
     conf_store_set_recent_limit(server->store, (size_t)server->options.recent_changes);
-    ConfDownstreamSettings downstream = {.release = CONF_RELEASE, .allow_plain_replica = server->options.allow_plain_replica};
+    ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
+                                         .allow_plain_replica = server->options.allow_plain_replica};
     conf_downstream_set_settings(server->downstream, &downstream);
     conf_poller_set_slow_turn(conf_poller_default(), (unsigned)server->options.slow_turn_warning);
     if (server->queue != NULL) {
@@ -253,12 +268,14 @@ conf_server_apply_options(ConfServer *server)
 static bool
 check_options(const ConfServerOptions *options, GError **error)
 {
-    const char *unavailable = options->proxy_protocol ? "proxy-protocol"
-        : options->proxy_writable ? "proxy-writable"
-        : !options->no_default_access ? "no-default-access = false" : NULL;
+    const char *unavailable = options->proxy_protocol       ? "proxy-protocol"
+                              : options->proxy_writable     ? "proxy-writable"
+                              : !options->no_default_access ? "no-default-access = false"
+                                                            : NULL;
     if (unavailable == NULL)
         return true;
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option %s is not available in this release", unavailable);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option %s is not available in this release",
+                unavailable);
     return false;
 }
 
@@ -269,11 +286,12 @@ write_server(ConfBuffer *buffer, void *data)
     const ConfStorePosition *position = conf_store_position(server->store);
     CONF_BUFFER_LITERAL(buffer, "\"name\":");
     conf_json_append_string(buffer, conf_slice_from_string(server->application_name));
-    conf_buffer_printf(buffer,
-                       ",\"role\":\"%s\",\"release\":\"%s\",\"environment\":\"%s\",\"epoch\":%" G_GINT64_FORMAT
-                       ",\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"writable\":%s",
-                       server->role == CONF_ROLE_PROXY ? "proxy" : "primary", CONF_RELEASE, position->environment, position->epoch,
-                       position->revision, position->chain, is_writable(server) ? "true" : "false");
+    conf_buffer_printf(
+        buffer,
+        ",\"role\":\"%s\",\"release\":\"%s\",\"environment\":\"%s\",\"epoch\":%" G_GINT64_FORMAT
+        ",\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\",\"writable\":%s",
+        server->role == CONF_ROLE_PROXY ? "proxy" : "primary", CONF_RELEASE, position->environment,
+        position->epoch, position->revision, position->chain, is_writable(server) ? "true" : "false");
 }
 
 static bool
@@ -409,7 +427,8 @@ merge_settings(const ConfServer *server, const ConfSettings *file)
 static void
 add_application_setting(ConfSettings *settings, const ConfJson *sections)
 {
-    for (const ConfJson *section = sections != NULL ? sections->first : NULL; section != NULL; section = section->next) {
+    for (const ConfJson *section = sections != NULL ? sections->first : NULL; section != NULL;
+         section = section->next) {
         g_autofree char *name = conf_slice_dup(section->key);
         for (const ConfJson *entry = section->first; entry != NULL; entry = entry->next) {
             g_autofree char *key = conf_slice_dup(entry->key), *value = conf_slice_dup(entry->text);
@@ -422,5 +441,6 @@ static void
 report_unknown(const char *section, const char *key, const char *value, int line, void *data)
 {
     (void)value, (void)data;
-    conf_log(CONF_LOG_OPTION_UNKNOWN, "section", section, "option", key, "line", conf_log_integer(line), NULL);
+    conf_log(CONF_LOG_OPTION_UNKNOWN, "section", section, "option", key, "line", conf_log_integer(line),
+             NULL);
 }

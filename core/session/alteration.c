@@ -1,9 +1,9 @@
-/* alteration.c - objects that a commit did not write but whose visibility it changed: below a folder that was moved or got
- * another list of rights, or anywhere for a session whose groups changed.
+/* alteration.c - objects that a commit did not write but whose visibility it changed: below a folder that was
+ * moved or got another list of rights, or anywhere for a session whose groups changed.
  *
- * Everything is computed after the commit was applied: lists are immutable and the commit holds those of before; an
- * identity is a fixed set of accounts.  Regions are walked by the tree of children with a stack (it is at most 32 deep).
- * A walk that would take too long ends in a reset, which is always right. */
+ * Everything is computed after the commit was applied: lists are immutable and the commit holds those of
+ * before; an identity is a fixed set of accounts.  Regions are walked by the tree of children with a stack
+ * (it is at most 32 deep). A walk that would take too long ends in a reset, which is always right. */
 #include "session/session-private.h"
 
 enum {
@@ -29,7 +29,7 @@ typedef struct {
     ConfAlterations *alterations;
     const ConfViewer *viewer;
     ConfView *view;
-    GHashTable *seen; /* keys judged already: a region of rights may lie within a region that moved */
+    GHashTable *seen;  /* keys judged already: a region of rights may lie within a region that moved */
     const Root *moved; /* the moved folder that this walk is below of; NULL: places stay */
     unsigned scanned;
 } Walk;
@@ -37,11 +37,13 @@ typedef struct {
 static bool is_root(const ConfChange *change);
 static bool root_concerns(const Root *root, const ConfViewer *viewer);
 static bool walk_region(Walk *walk, ConfKey container, const ConfAcl *old_acl, const ConfAcl *new_acl);
-static bool walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above, const ConfAcl *new_above, GArray *stack);
+static bool walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above,
+                       const ConfAcl *new_above, GArray *stack);
 static bool walk_identity(Walk *walk);
 static bool judge(Walk *walk, const ConfObject *object, const ConfAcl *old_acl, const ConfAcl *new_acl);
 static ConfPlace *place_before_move(const ConfPlace *place, const Root *moved);
-static bool reads_differ(ConfIdentity *before, const ConfAcl *acl_before, ConfIdentity *after, const ConfAcl *acl_after);
+static bool reads_differ(ConfIdentity *before, const ConfAcl *acl_before, ConfIdentity *after,
+                         const ConfAcl *acl_after);
 static bool is_member(const ConfObject *group, int64_t person);
 static bool identity_changed(const ConfChange *change, ConfKey subject, const GArray *groups);
 
@@ -105,7 +107,8 @@ conf_alterations_may_concern(ConfSessions *sessions, const ConfCommit *commit, C
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
         /* A commit of before a restart whose lists are no longer known. */
-        if ((change->before != NULL && change->acl_before == NULL) || (change->after != NULL && change->acl_after == NULL))
+        if ((change->before != NULL && change->acl_before == NULL) ||
+            (change->after != NULL && change->acl_after == NULL))
             return true;
         if (!commit->structural)
             continue;
@@ -115,12 +118,13 @@ conf_alterations_may_concern(ConfSessions *sessions, const ConfCommit *commit, C
             continue;
         if (reads_differ(session->identity, change->acl_before, session->identity, change->acl_after))
             return true;
-        for (unsigned k = 0; change->before->folder != change->after->folder && k < session->subscriptions->len; k++) {
+        for (unsigned k = 0;
+             change->before->folder != change->after->folder && k < session->subscriptions->len; k++) {
             const ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, k);
             ConfKey key = conf_object_key(change->after);
-            if (subscription->scope->object_count > 0
-                || conf_scope_covers_below(subscription->scope, key, change->place_before)
-                    != conf_scope_covers_below(subscription->scope, key, change->place_after))
+            if (subscription->scope->object_count > 0 ||
+                conf_scope_covers_below(subscription->scope, key, change->place_before) !=
+                    conf_scope_covers_below(subscription->scope, key, change->place_after))
                 return true;
         }
     }
@@ -185,20 +189,26 @@ walk_region(Walk *walk, ConfKey container, const ConfAcl *old_acl, const ConfAcl
     return true;
 }
 
-/* Judges one object of a region; `descend` gets the lists in force below it (old, new) where its content is concerned. */
+/* Judges one object of a region; `descend` gets the lists in force below it (old, new) where its content is
+ * concerned. */
 static bool
-walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above, const ConfAcl *new_above, GArray *descend)
+walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above, const ConfAcl *new_above,
+           GArray *descend)
 {
     ConfAlterations *alterations = walk->alterations;
-    if (++walk->scanned > SCANNED_BY_VIEWER_MAX || alterations->scanned + walk->scanned > SCANNED_BY_COMMIT_MAX)
+    if (++walk->scanned > SCANNED_BY_VIEWER_MAX ||
+        alterations->scanned + walk->scanned > SCANNED_BY_COMMIT_MAX)
         return false;
     ConfKey key = conf_object_key(child);
     const ConfChange *change = g_hash_table_lookup(alterations->written, &key);
     if (change != NULL && (change->before == NULL || is_root(change)))
         return true; /* New here, or the root of a region of its own. */
-    const ConfAcl *old_acl = change != NULL ? change->acl_before : child->acl != NULL ? child->acl : old_above;
+    const ConfAcl *old_acl = change != NULL       ? change->acl_before
+                             : child->acl != NULL ? child->acl
+                                                  : old_above;
     const ConfAcl *new_acl = child->acl != NULL ? child->acl : new_above;
-    if (old_acl == new_acl && walk->moved == NULL && walk->viewer->identity_before == walk->viewer->identity_after)
+    if (old_acl == new_acl && walk->moved == NULL &&
+        walk->viewer->identity_before == walk->viewer->identity_after)
         return true;
     if (change == NULL && !judge(walk, child, old_acl, new_acl))
         return false;
@@ -209,8 +219,9 @@ walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above, const 
     return true;
 }
 
-/* The groups of the viewer changed: every list that answers otherwise now, and all that hangs on it.  A list that was put
- * there by this very commit says nothing of before: below it the walk over the roots has judged, by both lists. */
+/* The groups of the viewer changed: every list that answers otherwise now, and all that hangs on it.  A list
+ * that was put there by this very commit says nothing of before: below it the walk over the roots has judged,
+ * by both lists. */
 static bool
 walk_identity(Walk *walk)
 {
@@ -229,8 +240,8 @@ walk_identity(Walk *walk)
                 return false;
             if (change != NULL && change->acl_before != change->acl_after)
                 continue;
-            if ((holder->type == CONF_TYPE_FOLDER || holder->type == CONF_TYPE_TENANT)
-                && !walk_region(walk, cursor, acl, acl))
+            if ((holder->type == CONF_TYPE_FOLDER || holder->type == CONF_TYPE_TENANT) &&
+                !walk_region(walk, cursor, acl, acl))
                 return false;
         }
     }
@@ -252,7 +263,8 @@ judge(Walk *walk, const ConfObject *object, const ConfAcl *old_acl, const ConfAc
     return walk->view->altered <= walk->viewer->sessions->settings.view_change_max;
 }
 
-/* The place of something below a folder that was moved, as it was: what stands above that folder is exchanged. */
+/* The place of something below a folder that was moved, as it was: what stands above that folder is
+ * exchanged. */
 static ConfPlace *
 place_before_move(const ConfPlace *place, const Root *moved)
 {
@@ -273,7 +285,8 @@ place_before_move(const ConfPlace *place, const Root *moved)
 static bool
 reads_differ(ConfIdentity *before, const ConfAcl *acl_before, ConfIdentity *after, const ConfAcl *acl_after)
 {
-    return ((conf_identity_rights(before, acl_before) ^ conf_identity_rights(after, acl_after)) & CONF_RIGHT_READ) != 0;
+    return ((conf_identity_rights(before, acl_before) ^ conf_identity_rights(after, acl_after)) &
+            CONF_RIGHT_READ) != 0;
 }
 
 /* For replays: did this change alter which groups count for the subject? */

@@ -1,5 +1,5 @@
-/* audience.c - sessions that see the same of every commit stand together, so that a commit is judged and written once for
- * all of them.  With hooks `visible` in force every session stands alone. */
+/* audience.c - sessions that see the same of every commit stand together, so that a commit is judged and
+ * written once for all of them.  With hooks `visible` in force every session stands alone. */
 #include "session/session-private.h"
 
 static unsigned audience_hash(const void *data);
@@ -19,7 +19,8 @@ void
 conf_audience_place(ConfSession *session)
 {
     g_autoptr(GPtrArray) scopes = g_ptr_array_new();
-    bool live = session->connection != NULL && session->replay == NULL && !session->finished && session->taken_ended == NULL;
+    bool live = session->connection != NULL && session->replay == NULL && !session->finished &&
+                session->taken_ended == NULL;
     if (live)
         collect_scopes(session, scopes);
     ConfAudience *fitting = scopes->len > 0 ? audience_intern(session, scopes) : NULL;
@@ -129,6 +130,6 @@ static int
 audience_equal(const void *a, const void *b)
 {
     const ConfAudience *x = a, *y = b;
-    return x->identity == y->identity && x->only == y->only && x->scope_count == y->scope_count
-        && memcmp(x->scopes, y->scopes, x->scope_count * sizeof(void *)) == 0;
+    return x->identity == y->identity && x->only == y->only && x->scope_count == y->scope_count &&
+           memcmp(x->scopes, y->scopes, x->scope_count * sizeof(void *)) == 0;
 }

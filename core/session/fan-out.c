@@ -1,8 +1,9 @@
-/* fan-out.c - tells sessions of a commit, right after it was applied, in this order: what each may see of it, then
- * session.ending to those whose right ended by it.
+/* fan-out.c - tells sessions of a commit, right after it was applied, in this order: what each may see of it,
+ * then session.ending to those whose right ended by it.
  *
- * Interested audiences come from the index of scopes.  A structural commit (lists of rights, groups, moves) is judged for
- * every audience, and moves sessions whose groups changed to another one: what they saw before and see after decides. */
+ * Interested audiences come from the index of scopes.  A structural commit (lists of rights, groups, moves)
+ * is judged for every audience, and moves sessions whose groups changed to another one: what they saw before
+ * and see after decides. */
 #include "session/session-private.h"
 
 typedef struct {
@@ -223,8 +224,8 @@ tell_sessions(FanOut *fan_out, ConfView *view, const ConfViewer *viewer, GPtrArr
     }
 }
 
-/* Every audience is judged: which objects it may see can have changed without one of them being written.  The list is
- * fixed first, since telling may break sessions and sessions then move to other audiences. */
+/* Every audience is judged: which objects it may see can have changed without one of them being written.  The
+ * list is fixed first, since telling may break sessions and sessions then move to other audiences. */
 static void
 tell_structural(FanOut *fan_out)
 {
@@ -255,8 +256,8 @@ tell_transition(FanOut *fan_out, Transition *transition)
     conf_view_clear(&view);
 }
 
-/* `moved`: sessions (in an audience or not) whose identity is another one now.  One whose account ends by this commit
- * keeps its identity to the end: it is told of the commit as before, then that it is over. */
+/* `moved`: sessions (in an audience or not) whose identity is another one now.  One whose account ends by
+ * this commit keeps its identity to the end: it is told of the commit as before, then that it is over. */
 static GPtrArray *
 find_transitions(FanOut *fan_out, GPtrArray *moved)
 {
@@ -344,8 +345,9 @@ transition_free(Transition *transition)
     g_free(transition);
 }
 
-/* After what they may still see of the commit: sessions whose person or application was disabled or deleted, whose
- * password was set from outside, or that lost the right to run their application.  Broken ones end too. */
+/* After what they may still see of the commit: sessions whose person or application was disabled or deleted,
+ * whose password was set from outside, or that lost the right to run their application.  Broken ones end too.
+ */
 static void
 end_sessions(FanOut *fan_out)
 {
@@ -404,11 +406,11 @@ is_ended_by(const ConfSession *session, const ConfChange *change)
     if (after == NULL || !after->enabled)
         return true;
     if (key.type == CONF_TYPE_PERSON && conf_key_equal(key, session->person))
-        return !session->changing_password
-            && (differs(before, after, "passwordChanged")
-                || !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets)));
+        return !session->changing_password &&
+               (differs(before, after, "passwordChanged") ||
+                !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets)));
     if (key.type == CONF_TYPE_APPLICATION && session->person.dbid == 0)
-        return differs(before, after, "account")
-            || !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets));
+        return differs(before, after, "account") ||
+               !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets));
     return false;
 }

@@ -9,20 +9,20 @@
 
 struct ConfLogin {
     ConfSessions *sessions;
-    ConfClient *client;    /* NULL: its connection is gone */
-    ConfRequest *request;  /* held; NULL while a challenge waits for its response */
+    ConfClient *client;   /* NULL: its connection is gone */
+    ConfRequest *request; /* held; NULL while a challenge waits for its response */
     char *user, *application, *password, *secret, *mechanism, *token, *address;
     char *client_name, *client_version;
-    char *text;            /* what the directory said to the user */
+    char *text; /* what the directory said to the user */
     bool replace;
-    unsigned position;     /* in the chain of hooks */
-    bool later_next;       /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
+    unsigned position; /* in the chain of hooks */
+    bool later_next;   /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
     ConfLater *later;
     const ConfPlugin *asker; /* the plugin that last took it later: a challenge and its answer are its own */
     ConfPasswordCheck *check;
-    bool *decided;         /* set when the check answers before it returns */
-    GArray *groups;        /* of ConfKey */
-    GBytes *state;         /* of the plugin that asked for more */
+    bool *decided;  /* set when the check answers before it returns */
+    GArray *groups; /* of ConfKey */
+    GBytes *state;  /* of the plugin that asked for more */
     char *response;
     char challenge[33];
     ConfTimer challenge_timer;

@@ -1,15 +1,17 @@
-/* login.c - session.open and session.continue: plugins are asked first, then the internal password; whoever said yes, the
- * rights stay internal.  Every refusal is told alike and after the same work, so that nobody learns which part was wrong.
+/* login.c - session.open and session.continue: plugins are asked first, then the internal password; whoever
+ * said yes, the rights stay internal.  Every refusal is told alike and after the same work, so that nobody
+ * learns which part was wrong.
  *
- * A ConfLogin lives from the request to its answer (over a challenge: to the last answer).  It holds the input of the
- * connection while it is being decided. */
+ * A ConfLogin lives from the request to its answer (over a challenge: to the last answer).  It holds the
+ * input of the connection while it is being decided. */
 #include "base/clock.h"
 #include "session/login-private.h"
 
 enum { CHALLENGE_TIMEOUT_MS = 120000, TEXT_MAX = 255 };
 
 static bool read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error);
-static bool is_transport_allowed(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error);
+static bool is_transport_allowed(ConfSessions *sessions, const ConfConnection *connection,
+                                 ConfRpcError *error);
 static bool check_protocols(const ConfJson *params, ConfRpcError *error);
 static bool copy_text(const ConfJson *params, const char *name, char **text, ConfRpcError *error);
 static bool check_combination(ConfLogin *login, ConfRpcError *error);
@@ -33,8 +35,8 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfClient *client = conf_client_of(conf_request_get_connection(request));
-    if (client == NULL || client->session != NULL || client->resuming
-        || (client->login != NULL && client->login->request != NULL)) {
+    if (client == NULL || client->session != NULL || client->resuming ||
+        (client->login != NULL && client->login->request != NULL)) {
         conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This connection has a session already");
         conf_request_fail(request, &error);
         return;
@@ -70,10 +72,10 @@ conf_sessions_continue(ConfSessions *sessions, ConfRequest *request)
     ConfClient *client = conf_client_of(conf_request_get_connection(request));
     ConfLogin *login = client != NULL ? client->login : NULL;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    bool fine = params != NULL && conf_params_string(params, "", "challenge", true, &challenge, &error)
-        && conf_params_string(params, "", "response", true, &response, &error);
-    if (fine && (login == NULL || login->request != NULL || login->challenge[0] == '\0'
-                 || !conf_slice_is(challenge, login->challenge)))
+    bool fine = params != NULL && conf_params_string(params, "", "challenge", true, &challenge, &error) &&
+                conf_params_string(params, "", "response", true, &response, &error);
+    if (fine && (login == NULL || login->request != NULL || login->challenge[0] == '\0' ||
+                 !conf_slice_is(challenge, login->challenge)))
         fine = conf_rpc_fail_path(&error, "/challenge", "No such challenge stands on this connection");
     if (!fine) {
         conf_request_fail(request, &error);
@@ -110,8 +112,11 @@ conf_login_write_session(ConfSession *session, const char *token, ConfBuffer *bu
 {
     ConfSessions *sessions = session->sessions;
     ConfJsonWriter writer;
-    conf_buffer_printf(buffer, "\"protocol\":1,\"features\":[\"transaction\",\"initial\",\"since\",\"resume\"],\"session\":\"%s\","
-                       "\"resumable\":%" G_GINT64_FORMAT ",\"server\":{", token, sessions->settings.resume_timeout_s);
+    conf_buffer_printf(
+        buffer,
+        "\"protocol\":1,\"features\":[\"transaction\",\"initial\",\"since\",\"resume\"],\"session\":\"%s\","
+        "\"resumable\":%" G_GINT64_FORMAT ",\"server\":{",
+        token, sessions->settings.resume_timeout_s);
     sessions->host.write_server(buffer, sessions->host.data);
     CONF_BUFFER_LITERAL(buffer, "},\"account\":");
     conf_json_writer_init(&writer, buffer);
@@ -168,15 +173,18 @@ conf_secret_replace(char **secret, char *value)
 static bool
 read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error)
 {
-    static const char *const names[] = {"user", "password", "application", "client", "protocols", "replace", "secret",
-                                        "mechanism", "token", "addp", NULL};
+    static const char *const names[] = {"user",      "password", "application", "client",
+                                        "protocols", "replace",  "secret",      "mechanism",
+                                        "token",     "addp",     NULL};
     const ConfJson *params = conf_request_parse_params(request, names, error);
-    if (params == NULL || !copy_text(params, "user", &login->user, error)
-        || !copy_text(params, "application", &login->application, error)
-        || !copy_text(params, "password", &login->password, error) || !copy_text(params, "secret", &login->secret, error)
-        || !copy_text(params, "mechanism", &login->mechanism, error) || !copy_text(params, "token", &login->token, error)
-        || !conf_params_boolean(params, "", "replace", &login->replace, error) || !read_client(login, params, error)
-        || !check_protocols(params, error))
+    if (params == NULL || !copy_text(params, "user", &login->user, error) ||
+        !copy_text(params, "application", &login->application, error) ||
+        !copy_text(params, "password", &login->password, error) ||
+        !copy_text(params, "secret", &login->secret, error) ||
+        !copy_text(params, "mechanism", &login->mechanism, error) ||
+        !copy_text(params, "token", &login->token, error) ||
+        !conf_params_boolean(params, "", "replace", &login->replace, error) ||
+        !read_client(login, params, error) || !check_protocols(params, error))
         return false;
     return check_combination(login, error);
 }
@@ -205,7 +213,8 @@ check_combination(ConfLogin *login, ConfRpcError *error)
     if (login->user == NULL && password && login->secret == NULL)
         return conf_rpc_fail_path(error, "/user", "Either user and password, or secret is needed");
     if (login->user != NULL && login->secret != NULL)
-        return conf_rpc_fail_path(error, "/secret", "secret is for an application that logs in as itself, without user");
+        return conf_rpc_fail_path(error, "/secret",
+                                  "secret is for an application that logs in as itself, without user");
     if (login->user != NULL && password && login->password == NULL)
         return conf_rpc_fail_path(error, "/password", "password is missing");
     /* Names are compared as they are stored. */
@@ -229,8 +238,8 @@ read_client(ConfLogin *login, const ConfJson *params, ConfRpcError *error)
     if (client->kind != CONF_JSON_OBJECT)
         return conf_rpc_fail_path(error, "/client", "client must be an object");
     ConfSlice name = {NULL, 0}, version = {NULL, 0};
-    if (!conf_params_string(client, "/client", "name", false, &name, error)
-        || !conf_params_string(client, "/client", "version", false, &version, error))
+    if (!conf_params_string(client, "/client", "name", false, &name, error) ||
+        !conf_params_string(client, "/client", "version", false, &version, error))
         return false;
     login->client_name = g_strndup(name.data != NULL ? name.data : "", MIN(name.size, TEXT_MAX));
     login->client_version = g_strndup(version.data != NULL ? version.data : "", MIN(version.size, TEXT_MAX));
@@ -242,9 +251,11 @@ static bool
 is_transport_allowed(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error)
 {
     int mode = sessions->settings.plain_login;
-    if (mode == 0 || conf_connection_is_encrypted(connection) || (mode == 1 && conf_connection_is_loopback(connection)))
+    if (mode == 0 || conf_connection_is_encrypted(connection) ||
+        (mode == 1 && conf_connection_is_loopback(connection)))
         return true;
-    return conf_rpc_fail(error, CONF_RPC_TLS_REQUIRED, "This port takes no log-in in plain text: TLS is required");
+    return conf_rpc_fail(error, CONF_RPC_TLS_REQUIRED,
+                         "This port takes no log-in in plain text: TLS is required");
 }
 
 static bool
@@ -271,7 +282,8 @@ ask_plugins(ConfLogin *login)
 {
     ConfSessions *sessions = login->sessions;
     ConfSlice name = conf_slice_from_string(login->user != NULL ? login->user : login->application);
-    /* Whoever must pause is not worth a question to a directory: the internal check makes it wait and refuses it. */
+    /* Whoever must pause is not worth a question to a directory: the internal check makes it wait and refuses
+     * it. */
     if (conf_access_pause_ms(sessions->access, name, login->address) > 0) {
         check_internally(login);
         return;
@@ -315,8 +327,9 @@ take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
     if (login->text != NULL)
         conf_rpc_error_add_string(&failure, "text", login->text);
     if (!unavailable)
-        conf_access_note_refusal(login->sessions->access,
-                                 conf_slice_from_string(login->user != NULL ? login->user : login->application), login->address);
+        conf_access_note_refusal(
+            login->sessions->access,
+            conf_slice_from_string(login->user != NULL ? login->user : login->application), login->address);
     refuse(login, &failure, why);
 }
 
@@ -333,14 +346,15 @@ check_internally(ConfLogin *login)
     }
     bool itself = login->user == NULL;
     ConfSlice name = conf_slice_from_string(itself ? login->application : login->user);
-    const ConfObject *account =
-        conf_store_lookup_name(sessions->store, itself ? CONF_TYPE_APPLICATION : CONF_TYPE_PERSON, name, NULL);
+    const ConfObject *account = conf_store_lookup_name(
+        sessions->store, itself ? CONF_TYPE_APPLICATION : CONF_TYPE_PERSON, name, NULL);
     ConfSlice secret = conf_slice_from_string(itself ? login->secret : login->password);
     /* It may be decided before the call returns, and then the log-in is gone with it. */
     bool decided = false;
     login->decided = &decided;
-    ConfPasswordCheck *check = conf_access_check_password(sessions->access, account, itself ? "secretHash" : "passwordHash", name,
-                                                          login->address, secret, password_checked, login);
+    ConfPasswordCheck *check =
+        conf_access_check_password(sessions->access, account, itself ? "secretHash" : "passwordHash", name,
+                                   login->address, secret, password_checked, login);
     if (decided)
         return;
     login->decided = NULL;
@@ -395,7 +409,8 @@ let_in(ConfLogin *login, bool by_plugin)
     conf_login_write_session(session, token, buffer);
     conf_buffer_append_char(buffer, '}');
     conf_request_end(login->request);
-    conf_access_set_last_login(sessions->access, session->person.dbid != 0 ? session->person : session->application,
+    conf_access_set_last_login(sessions->access,
+                               session->person.dbid != 0 ? session->person : session->application,
                                conf_clock_wall_ms());
     explicit_bzero(token, sizeof token);
     finish(login);
@@ -409,9 +424,12 @@ make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
     ConfStore *store = sessions->store;
     const ConfObject *application = conf_store_lookup_name(store, CONF_TYPE_APPLICATION,
                                                            conf_slice_from_string(login->application), NULL);
-    const ConfObject *person = login->user == NULL
-        ? NULL : conf_store_lookup_name(store, CONF_TYPE_PERSON, conf_slice_from_string(login->user), NULL);
-    if (application == NULL || !application->enabled || (login->user != NULL && (person == NULL || !person->enabled)))
+    const ConfObject *person =
+        login->user == NULL
+            ? NULL
+            : conf_store_lookup_name(store, CONF_TYPE_PERSON, conf_slice_from_string(login->user), NULL);
+    if (application == NULL || !application->enabled ||
+        (login->user != NULL && (person == NULL || !person->enabled)))
         return refused(error);
     ConfKey subject = {0};
     if (person != NULL)
@@ -447,8 +465,8 @@ make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
     return true;
 }
 
-/* One server application is connected once: two of the same name are a mistake of somebody's set-up, or a link that died
- * and was not yet noticed. */
+/* One server application is connected once: two of the same name are a mistake of somebody's set-up, or a
+ * link that died and was not yet noticed. */
 static bool
 displace(ConfLogin *login, ConfKey application, ConfRpcError *error)
 {
@@ -458,7 +476,8 @@ displace(ConfLogin *login, ConfKey application, ConfRpcError *error)
     for (unsigned i = 0; i < list->len && !login->replace; i++) {
         const ConfSession *session = g_ptr_array_index(list, i);
         if (session->connection != NULL)
-            return conf_rpc_fail(error, CONF_RPC_LIMIT, "Application %s is connected already", login->application);
+            return conf_rpc_fail(error, CONF_RPC_LIMIT, "Application %s is connected already",
+                                 login->application);
     }
     /* Broken ones too: resumed later, they would be connected beside this one. */
     g_autoptr(GPtrArray) older = g_ptr_array_copy(list, NULL, NULL);
@@ -488,8 +507,8 @@ refuse(ConfLogin *login, const ConfRpcError *error, const char *why)
 {
     login->sessions->statistics.logins_refused++;
     conf_hooks_login_refused(login, why);
-    conf_log(CONF_LOG_LOGIN_REFUSED, "user", login->user, "application", login->application, "address", login->address, "why", why,
-             NULL);
+    conf_log(CONF_LOG_LOGIN_REFUSED, "user", login->user, "application", login->application, "address",
+             login->address, "why", why, NULL);
     conf_request_fail(login->request, error);
     finish(login);
 }
@@ -532,8 +551,9 @@ login_free(ConfLogin *login)
 static bool
 refused(ConfRpcError *error)
 {
-    return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED,
-                         "The user, the password or the application is wrong, or may not be used by this user");
+    return conf_rpc_fail(
+        error, CONF_RPC_LOGIN_REFUSED,
+        "The user, the password or the application is wrong, or may not be used by this user");
 }
 
 static void

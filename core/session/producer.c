@@ -1,6 +1,6 @@
-/* producer.c - streams that follow the pace of a socket (initial objects, replays): every session with something left to
- * stream and room in its output queue takes its turn, in slices of at most 2 ms in all.  A session whose queue is full
- * leaves the list until its connection has drained. */
+/* producer.c - streams that follow the pace of a socket (initial objects, replays): every session with
+ * something left to stream and room in its output queue takes its turn, in slices of at most 2 ms in all.  A
+ * session whose queue is full leaves the list until its connection has drained. */
 #include "session/session-private.h"
 
 static bool produce(void *data);

@@ -1,16 +1,17 @@
 /* replay.c - what a session missed, out of the ring of recent changes: after `since`, and at session.resume.
  *
- * Two passes, both in slices: the first counts what will be sent and finds the last commit that calls for a reset (rights
- * of then that are no longer known: protocol.md 6, 13.3); the second sends, as the socket takes it.  While a session
- * replays, its connection's input is held: an answer that shows the present revision must not overtake the past. */
+ * Two passes, both in slices: the first counts what will be sent and finds the last commit that calls for a
+ * reset (rights of then that are no longer known: protocol.md 6, 13.3); the second sends, as the socket takes
+ * it.  While a session replays, its connection's input is held: an answer that shows the present revision
+ * must not overtake the past. */
 #include "session/session-private.h"
 
 struct ConfReplay {
-    int64_t cursor;   /* the last revision looked at */
+    int64_t cursor; /* the last revision looked at */
     int64_t from;
     int64_t reset_at; /* revision of the last commit that calls for a reset; 0: none */
     uint64_t missed;
-    bool going;       /* second pass */
+    bool going;           /* second pass */
     ConfSlicedWork *work; /* first pass */
     void (*done)(ConfSession *session, uint64_t missed, void *data);
     void *data;
@@ -18,11 +19,13 @@ struct ConfReplay {
 };
 
 static bool count_slice(void *data);
-static void view_of(ConfSession *session, ConfCommit *commit, ConfView *view, ConfViewer *viewer, GPtrArray *scopes);
+static void view_of(ConfSession *session, ConfCommit *commit, ConfView *view, ConfViewer *viewer,
+                    GPtrArray *scopes);
 static void go_live(ConfSession *session);
 
 void
-conf_replay_start(ConfSession *session, int64_t from, void (*done)(ConfSession *session, uint64_t missed, void *data), void *data)
+conf_replay_start(ConfSession *session, int64_t from,
+                  void (*done)(ConfSession *session, uint64_t missed, void *data), void *data)
 {
     ConfReplay *replay = g_new0(ConfReplay, 1);
     replay->from = from;
@@ -59,8 +62,8 @@ conf_replay_is_going(const ConfSession *session)
     return session->replay != NULL && session->replay->going;
 }
 
-/* What is not sent yet would be judged by the groups of now, and show what the session might not see then: the reset that
- * this commit calls for anyway comes next. */
+/* What is not sent yet would be judged by the groups of now, and show what the session might not see then:
+ * the reset that this commit calls for anyway comes next. */
 void
 conf_replay_forget_past(ConfSession *session, const ConfCommit *commit)
 {
@@ -106,7 +109,8 @@ conf_replay_step(ConfSession *session)
         return true;
     }
     replay->cursor = commit->revision;
-    if (commit->revision == replay->reset_at || conf_alterations_may_concern(session->sessions, commit, session)) {
+    if (commit->revision == replay->reset_at ||
+        conf_alterations_may_concern(session->sessions, commit, session)) {
         /* Walks of the initial subscriptions begin once the replay is over. */
         conf_fan_out_reset(session, commit->revision, CONF_REASON_PERMISSION);
         return session->connection != NULL;
@@ -135,7 +139,8 @@ count_slice(void *data)
         if (conf_work_is_due())
             return true;
         replay->cursor = commit->revision;
-        if (commit->revision == replay->reset_at || conf_alterations_may_concern(session->sessions, commit, session)) {
+        if (commit->revision == replay->reset_at ||
+            conf_alterations_may_concern(session->sessions, commit, session)) {
             replay->reset_at = commit->revision;
             replay->missed = 1;
             continue;

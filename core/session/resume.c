@@ -40,8 +40,8 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
     resuming->sessions = sessions;
     resuming->client = client;
     const ConfJson *params = NULL;
-    if (!parse(resuming, request, &params, &error) || !sessions->host.may_open(&error, sessions->host.data)
-        || find_session(resuming, &error) == NULL) {
+    if (!parse(resuming, request, &params, &error) || !sessions->host.may_open(&error, sessions->host.data) ||
+        find_session(resuming, &error) == NULL) {
         conf_request_fail(request, &error);
         g_free(resuming);
         return;
@@ -51,8 +51,10 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
     conf_request_on_gone(resuming->request, gone, resuming);
     conf_connection_hold_input(client->connection);
     /* A revision of another lineage is nothing to wait for. */
-    if (conf_slice_is(conf_json_member(params, "environment")->text, conf_store_position(sessions->store)->environment))
-        resuming->wait = conf_sessions_wait_revision(sessions, resuming->revision, BEHIND_WAIT_MS, reached, resuming);
+    if (conf_slice_is(conf_json_member(params, "environment")->text,
+                      conf_store_position(sessions->store)->environment))
+        resuming->wait =
+            conf_sessions_wait_revision(sessions, resuming->revision, BEHIND_WAIT_MS, reached, resuming);
     if (resuming->wait == NULL)
         take_up(resuming);
 }
@@ -60,13 +62,14 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
 static bool
 parse(Resuming *resuming, ConfRequest *request, const ConfJson **params, ConfRpcError *error)
 {
-    static const char *const names[] = {"session", "environment", "revision", "chain", "subscriptions", "addp", NULL};
+    static const char *const names[] = {"session",       "environment", "revision", "chain",
+                                        "subscriptions", "addp",        NULL};
     ConfSlice environment = {NULL, 0}, chain = {NULL, 0};
     *params = conf_request_parse_params(request, names, error);
-    return *params != NULL && read_token(*params, resuming->token, error)
-        && conf_params_string(*params, "", "environment", true, &environment, error)
-        && conf_params_string(*params, "", "chain", false, &chain, error)
-        && conf_params_integer(*params, "", "revision", 0, G_MAXINT64, true, &resuming->revision, error);
+    return *params != NULL && read_token(*params, resuming->token, error) &&
+           conf_params_string(*params, "", "environment", true, &environment, error) &&
+           conf_params_string(*params, "", "chain", false, &chain, error) &&
+           conf_params_integer(*params, "", "revision", 0, G_MAXINT64, true, &resuming->revision, error);
 }
 
 static bool
@@ -87,7 +90,8 @@ find_session(Resuming *resuming, ConfRpcError *error)
 {
     ConfSessions *sessions = resuming->sessions;
     ConfSession *session = resuming->token[0] != '\0'
-        ? conf_sessions_lookup_token(sessions, conf_slice_from_string(resuming->token)) : NULL;
+                               ? conf_sessions_lookup_token(sessions, conf_slice_from_string(resuming->token))
+                               : NULL;
     if (session != NULL && !conf_session_still_allowed(session)) {
         conf_session_finish(sessions, session, "account");
         session = NULL;
@@ -107,7 +111,8 @@ reached(bool is_there, void *data)
         return;
     }
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "This server has not reached revision %" G_GINT64_FORMAT " yet", resuming->revision);
+    conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE,
+                  "This server has not reached revision %" G_GINT64_FORMAT " yet", resuming->revision);
     conf_rpc_error_add_integer(&error, "retryAfter", 1);
     fail(resuming, &error);
 }
@@ -117,7 +122,8 @@ take_up(Resuming *resuming)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfJson *params = conf_json_parse(arena, conf_request_get_params(resuming->request), NULL, NULL, NULL);
+    const ConfJson *params =
+        conf_json_parse(arena, conf_request_get_params(resuming->request), NULL, NULL, NULL);
     ConfSession *session = find_session(resuming, &error);
     if (session == NULL) {
         fail(resuming, &error);
@@ -142,13 +148,15 @@ take_up(Resuming *resuming)
     conf_replay_start(session, resuming->revision, counted, resuming);
 }
 
-/* The session stands, and its subscriptions live from the present revision, where its history is gone or another one. */
+/* The session stands, and its subscriptions live from the present revision, where its history is gone or
+ * another one. */
 static bool
 check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error)
 {
     ConfStore *store = resuming->sessions->store;
     const ConfStorePosition *position = conf_store_position(store);
-    const ConfJson *environment = conf_json_member(params, "environment"), *chain = conf_json_member(params, "chain");
+    const ConfJson *environment = conf_json_member(params, "environment"),
+                   *chain = conf_json_member(params, "chain");
     int64_t oldest = conf_store_recent_start(store);
     bool same = conf_slice_is(environment->text, position->environment) && resuming->revision >= oldest;
     if (same && chain != NULL) {
@@ -158,7 +166,9 @@ check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error)
     if (same)
         return true;
     conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
-                  "Changes since revision %" G_GINT64_FORMAT " are no longer held, or belong to another history", resuming->revision);
+                  "Changes since revision %" G_GINT64_FORMAT
+                  " are no longer held, or belong to another history",
+                  resuming->revision);
     conf_rpc_error_add_integer(error, "oldest", oldest);
     conf_rpc_error_add_integer(error, "revision", position->revision);
     return false;
@@ -173,7 +183,8 @@ replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *
     if (list == NULL)
         return true;
     if (list->kind != CONF_JSON_ARRAY || list->count > SUBSCRIPTIONS_MAX)
-        return conf_rpc_fail_path(error, "/subscriptions", "subscriptions must be an array of at most %d", SUBSCRIPTIONS_MAX);
+        return conf_rpc_fail_path(error, "/subscriptions", "subscriptions must be an array of at most %d",
+                                  SUBSCRIPTIONS_MAX);
     ConfSession *session = resuming->session;
     g_autoptr(GPtrArray) scopes = g_ptr_array_new();
     unsigned index = 0;
@@ -201,7 +212,8 @@ replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *
     index = 0;
     for (const ConfJson *item = list->first; item != NULL; item = item->next, index++) {
         const ConfJson *initial = conf_json_member(item, "initial");
-        conf_session_add_subscription(session, g_ptr_array_index(scopes, index), initial != NULL && initial->boolean);
+        conf_session_add_subscription(session, g_ptr_array_index(scopes, index),
+                                      initial != NULL && initial->boolean);
     }
     return true;
 }

@@ -1,11 +1,14 @@
-/* scope.c - what a subscription names: parsing, interning, coverage, and the index that leads from a change to the scopes
- * it may concern, so that a commit never walks over all sessions. */
+/* scope.c - what a subscription names: parsing, interning, coverage, and the index that leads from a change
+ * to the scopes it may concern, so that a commit never walks over all sessions. */
 #include "session/session-private.h"
 
-static bool parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope, ConfRpcError *error);
-static bool parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope, ConfRpcError *error);
-static bool parse_container(ConfSessions *sessions, const ConfJson *params, const char *at, const char *name, ConfTypeId type,
-                            ConfSession *session, bool lenient, int64_t *dbid, ConfRpcError *error);
+static bool parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
+                        ConfRpcError *error);
+static bool parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
+                          ConfRpcError *error);
+static bool parse_container(ConfSessions *sessions, const ConfJson *params, const char *at, const char *name,
+                            ConfTypeId type, ConfSession *session, bool lenient, int64_t *dbid,
+                            ConfRpcError *error);
 static char *scope_text(const ConfScope *scope);
 static void scope_free(ConfScope *scope);
 static void index_scope(ConfSessions *sessions, ConfScope *scope, bool add);
@@ -15,13 +18,16 @@ static int compare_keys(const void *a, const void *b);
 static void call_all(GPtrArray *scopes, void (*func)(ConfScope *scope, void *data), void *data);
 
 ConfScope *
-conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at, ConfSession *session, bool lenient,
-                 ConfRpcError *error)
+conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at, ConfSession *session,
+                 bool lenient, ConfRpcError *error)
 {
     ConfScope *scope = g_new0(ConfScope, 1);
-    if (!parse_types(sessions, params, at, scope, error) || !parse_objects(sessions, params, at, scope, error)
-        || !parse_container(sessions, params, at, "tenant", CONF_TYPE_TENANT, session, lenient, &scope->tenant, error)
-        || !parse_container(sessions, params, at, "folder", CONF_TYPE_FOLDER, session, lenient, &scope->folder, error)) {
+    if (!parse_types(sessions, params, at, scope, error) ||
+        !parse_objects(sessions, params, at, scope, error) ||
+        !parse_container(sessions, params, at, "tenant", CONF_TYPE_TENANT, session, lenient, &scope->tenant,
+                         error) ||
+        !parse_container(sessions, params, at, "folder", CONF_TYPE_FOLDER, session, lenient, &scope->folder,
+                         error)) {
         scope_free(scope);
         return NULL;
     }
@@ -53,11 +59,11 @@ conf_scope_unref(ConfSessions *sessions, ConfScope *scope)
 bool
 conf_scope_covers(const ConfScope *scope, ConfKey key, const ConfPlace *place)
 {
-    if (scope->type_count > 0
-        && bsearch(&key.type, scope->types, scope->type_count, sizeof(ConfTypeId), compare_types) == NULL)
+    if (scope->type_count > 0 &&
+        bsearch(&key.type, scope->types, scope->type_count, sizeof(ConfTypeId), compare_types) == NULL)
         return false;
-    if (scope->object_count > 0
-        && bsearch(&key, scope->objects, scope->object_count, sizeof(ConfKey), compare_keys) == NULL)
+    if (scope->object_count > 0 &&
+        bsearch(&key, scope->objects, scope->object_count, sizeof(ConfKey), compare_keys) == NULL)
         return false;
     if (scope->tenant == 0 && scope->folder == 0)
         return true;
@@ -82,10 +88,12 @@ conf_scope_covers_below(const ConfScope *scope, ConfKey container, const ConfPla
         return true; /* Which objects lie below is not asked here: perhaps one that is named. */
     if (scope->tenant == 0 && scope->folder == 0)
         return true;
-    bool tenant_found = scope->tenant == 0 || (container.type == CONF_TYPE_TENANT && container.dbid == scope->tenant);
+    bool tenant_found =
+        scope->tenant == 0 || (container.type == CONF_TYPE_TENANT && container.dbid == scope->tenant);
     for (unsigned i = 0; place != NULL && i < place->tenant_count && !tenant_found; i++)
         tenant_found = place->tenants[i] == scope->tenant;
-    bool folder_found = scope->folder == 0 || (container.type == CONF_TYPE_FOLDER && container.dbid == scope->folder);
+    bool folder_found =
+        scope->folder == 0 || (container.type == CONF_TYPE_FOLDER && container.dbid == scope->folder);
     for (unsigned i = 0; place != NULL && i < place->folder_count && !folder_found; i++)
         folder_found = place->folders[i] == scope->folder;
     return tenant_found && folder_found;
@@ -107,7 +115,8 @@ conf_scope_write(const ConfSessions *sessions, const ConfScope *scope, ConfJsonW
         conf_json_writer_begin_array(writer);
         for (unsigned i = 0; i < scope->object_count; i++) {
             conf_json_writer_begin_object(writer);
-            conf_json_writer_member_string(writer, "type", conf_schema_type(schema, scope->objects[i].type)->name);
+            conf_json_writer_member_string(writer, "type",
+                                           conf_schema_type(schema, scope->objects[i].type)->name);
             conf_json_writer_member_integer(writer, "dbid", scope->objects[i].dbid);
             conf_json_writer_end_object(writer);
         }
@@ -120,8 +129,8 @@ conf_scope_write(const ConfSessions *sessions, const ConfScope *scope, ConfJsonW
 }
 
 void
-conf_scope_candidates(ConfSessions *sessions, ConfKey key, const ConfPlace *place, void (*func)(ConfScope *scope, void *data),
-                      void *data)
+conf_scope_candidates(ConfSessions *sessions, ConfKey key, const ConfPlace *place,
+                      void (*func)(ConfScope *scope, void *data), void *data)
 {
     call_all(sessions->scope_all, func, data);
     int64_t type = key.type;
@@ -157,7 +166,8 @@ conf_scope_index_clear(ConfSessions *sessions)
 }
 
 static bool
-parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope, ConfRpcError *error)
+parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
+            ConfRpcError *error)
 {
     const ConfJson *types = conf_json_member(params, "types");
     if (types == NULL)
@@ -168,8 +178,10 @@ parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, Conf
     GArray *ids = g_array_new(FALSE, FALSE, sizeof(ConfTypeId));
     unsigned index = 0;
     for (const ConfJson *item = types->first; item != NULL; item = item->next, index++) {
-        const ConfTypeInfo *info = item->kind == CONF_JSON_STRING
-            ? conf_schema_type_by_name(conf_store_schema(sessions->store), item->text) : NULL;
+        const ConfTypeInfo *info =
+            item->kind == CONF_JSON_STRING
+                ? conf_schema_type_by_name(conf_store_schema(sessions->store), item->text)
+                : NULL;
         if (info == NULL) {
             g_array_unref(ids);
             g_autofree char *item_path = g_strdup_printf("%s/%u", path, index);
@@ -191,7 +203,8 @@ parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, Conf
 }
 
 static bool
-parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path, ConfKey *key, ConfRpcError *error)
+parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path, ConfKey *key,
+                 ConfRpcError *error)
 {
     static const char *const names[] = {"type", "dbid", NULL};
     if (item->kind != CONF_JSON_OBJECT)
@@ -199,8 +212,8 @@ parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path,
     if (!conf_params_only(item, path, names, error))
         return false;
     ConfSlice type = {NULL, 0};
-    if (!conf_params_string(item, path, "type", true, &type, error)
-        || !conf_params_integer(item, path, "dbid", 1, G_MAXINT64, true, &key->dbid, error))
+    if (!conf_params_string(item, path, "type", true, &type, error) ||
+        !conf_params_integer(item, path, "dbid", 1, G_MAXINT64, true, &key->dbid, error))
         return false;
     const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(sessions->store), type);
     if (info == NULL) {
@@ -212,7 +225,8 @@ parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path,
 }
 
 static bool
-parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope, ConfRpcError *error)
+parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
+              ConfRpcError *error)
 {
     enum { OBJECTS_MAX = 10000 };
     const ConfJson *objects = conf_json_member(params, "objects");
@@ -222,7 +236,8 @@ parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, Co
     if (objects->kind != CONF_JSON_ARRAY || objects->count == 0)
         return conf_rpc_fail_path(error, path, "objects must be an array of at least one object");
     if (objects->count > OBJECTS_MAX)
-        return conf_rpc_fail(error, CONF_RPC_LIMIT, "A subscription names at most %d objects, not %u", OBJECTS_MAX, objects->count);
+        return conf_rpc_fail(error, CONF_RPC_LIMIT, "A subscription names at most %d objects, not %u",
+                             OBJECTS_MAX, objects->count);
     scope->objects = g_new0(ConfKey, objects->count);
     for (const ConfJson *item = objects->first; item != NULL; item = item->next) {
         g_autofree char *item_path = g_strdup_printf("%s/%u", path, scope->object_count);
@@ -240,11 +255,11 @@ parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, Co
     return true;
 }
 
-/* What is missing and what may not be read are told alike; one's own tenant is not hidden (protocol.md 13.10).  `lenient`:
- * a resumed session keeps a scope whose folder it may no longer read. */
+/* What is missing and what may not be read are told alike; one's own tenant is not hidden
+ * (protocol.md 13.10).  `lenient`: a resumed session keeps a scope whose folder it may no longer read. */
 static bool
-parse_container(ConfSessions *sessions, const ConfJson *params, const char *at, const char *name, ConfTypeId type,
-                ConfSession *session, bool lenient, int64_t *dbid, ConfRpcError *error)
+parse_container(ConfSessions *sessions, const ConfJson *params, const char *at, const char *name,
+                ConfTypeId type, ConfSession *session, bool lenient, int64_t *dbid, ConfRpcError *error)
 {
     if (!conf_params_integer(params, at, name, 1, G_MAXINT64, false, dbid, error))
         return false;

@@ -18,8 +18,8 @@ static const ConfTypeInfo *type_of(const ConfSession *session, const char *type)
 static Submission *submission_new(const ConfSession *session, ConfPlugin *plugin, void *data);
 static void submit(const ConfSession *session, ConfSlice operations, bool dry_run, Submission *submission);
 static void end_sessions(void *data);
-static void submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-                      unsigned result_count, void *data);
+static void submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
+                      const ConfOperationResult *results, unsigned result_count, void *data);
 static void later_finished(void *owner, ConfVerdict verdict, GError *error);
 static void later_challenged(void *owner, const char *prompt, GBytes *state);
 static void later_timed_out(void *owner);
@@ -73,8 +73,7 @@ conf_session_may_by(const ConfSession *s, const char *rights_json, const char *r
     const ConfJson *tree = conf_json_parse(arena, conf_slice_from_string(rights_json), NULL, NULL, NULL);
     if (tree == NULL || tree->kind != CONF_JSON_ARRAY)
         return false;
-    g_autoptr(GArray) entries =
-        conf_acl_entries_parse(tree, conf_store_schema(s->sessions->store), "", NULL);
+    g_autoptr(GArray) entries = conf_acl_entries_parse(tree, conf_store_schema(s->sessions->store), "", NULL);
     if (entries == NULL)
         return false;
     ConfAcl *acl = conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len);
@@ -103,8 +102,9 @@ const ConfObject *
 conf_session_read(ConfSession *s, const char *type, int64_t dbid)
 {
     const ConfTypeInfo *info = type_of(s, type);
-    const ConfObject *object = info == NULL
-        ? NULL : conf_store_lookup(s->sessions->store, (ConfKey){.type = info->id, .dbid = dbid});
+    const ConfObject *object =
+        info == NULL ? NULL
+                     : conf_store_lookup(s->sessions->store, (ConfKey){.type = info->id, .dbid = dbid});
     return object != NULL && conf_session_may_read(s, object) ? object : NULL;
 }
 
@@ -112,14 +112,16 @@ const ConfObject *
 conf_session_read_name(ConfSession *s, const char *type, const char *name)
 {
     const ConfTypeInfo *info = type_of(s, type);
-    const ConfObject *object = info == NULL
-        ? NULL : conf_store_lookup_name(s->sessions->store, info->id, conf_slice_from_string(name), NULL);
+    const ConfObject *object = info == NULL ? NULL
+                                            : conf_store_lookup_name(s->sessions->store, info->id,
+                                                                     conf_slice_from_string(name), NULL);
     return object != NULL && conf_session_may_read(s, object) ? object : NULL;
 }
 
 void
 conf_session_submit(ConfSession *s, ConfPlugin *p, const char *operations_json,
-                    void (*done)(void *self, int64_t revision, const char *error_json, void *data), void *data)
+                    void (*done)(void *self, int64_t revision, const char *error_json, void *data),
+                    void *data)
 {
     Submission *submission = submission_new(s, p, data);
     submission->done = done;
@@ -128,14 +130,16 @@ conf_session_submit(ConfSession *s, ConfPlugin *p, const char *operations_json,
 
 void
 conf_session_transaction(ConfSession *s, ConfPlugin *p, const char *params_json,
-                         void (*done)(void *self, const char *result_json, const char *error_json, void *data),
+                         void (*done)(void *self, const char *result_json, const char *error_json,
+                                      void *data),
                          void *data)
 {
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfSlice operations = {NULL, 0};
     Submission *submission = submission_new(s, p, data);
     submission->told = done;
-    if (conf_transaction_params_read(conf_slice_from_string(params_json), &operations, &submission->dry_run, &error))
+    if (conf_transaction_params_read(conf_slice_from_string(params_json), &operations, &submission->dry_run,
+                                     &error))
         submit(s, operations, submission->dry_run, submission);
     else
         submitted(&error, 0, NULL, NULL, 0, submission);
@@ -144,7 +148,8 @@ conf_session_transaction(ConfSession *s, ConfPlugin *p, const char *params_json,
 bool
 conf_session_send_notification(ConfSession *s, const char *method, const char *params_json)
 {
-    return s->connection != NULL && !s->finished && conf_connection_send_notification(s->connection, method, params_json);
+    return s->connection != NULL && !s->finished &&
+           conf_connection_send_notification(s->connection, method, params_json);
 }
 
 /* Not under the feet of the hook that ends it. */
@@ -211,7 +216,8 @@ conf_login_get_person(const ConfLogin *l)
 {
     if (l->user == NULL)
         return NULL;
-    return conf_store_lookup_name(l->sessions->store, CONF_TYPE_PERSON, conf_slice_from_string(l->user), NULL);
+    return conf_store_lookup_name(l->sessions->store, CONF_TYPE_PERSON, conf_slice_from_string(l->user),
+                                  NULL);
 }
 
 ConfConnection *
@@ -230,8 +236,8 @@ conf_login_set_text(ConfLogin *l, const char *text)
 void
 conf_login_add_group(ConfLogin *l, const char *group)
 {
-    const ConfObject *object =
-        conf_store_lookup_name(l->sessions->store, CONF_TYPE_ACCESS_GROUP, conf_slice_from_string(group), NULL);
+    const ConfObject *object = conf_store_lookup_name(l->sessions->store, CONF_TYPE_ACCESS_GROUP,
+                                                      conf_slice_from_string(group), NULL);
     if (object == NULL) {
         conf_log(CONF_LOG_GROUP_UNKNOWN, "group", group, "user", l->user, NULL);
         return;
@@ -287,14 +293,16 @@ later_challenged(void *owner, const char *prompt, GBytes *state)
 static void
 later_timed_out(void *owner)
 {
-    conf_login_later_verdict(owner, CONF_REFUSE,
-                             g_error_new(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The directory did not answer in time"));
+    conf_login_later_verdict(
+        owner, CONF_REFUSE,
+        g_error_new(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The directory did not answer in time"));
 }
 
 static const ConfTypeInfo *
 type_of(const ConfSession *session, const char *type)
 {
-    return conf_schema_type_by_name(conf_store_schema(session->sessions->store), conf_slice_from_string(type));
+    return conf_schema_type_by_name(conf_store_schema(session->sessions->store),
+                                    conf_slice_from_string(type));
 }
 
 static Submission *
@@ -322,8 +330,8 @@ submit(const ConfSession *session, ConfSlice operations, bool dry_run, Submissio
 }
 
 static void
-submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit, const ConfOperationResult *results,
-          unsigned result_count, void *data)
+submitted(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
+          const ConfOperationResult *results, unsigned result_count, void *data)
 {
     Submission *submission = data;
     g_auto(ConfBuffer) text = CONF_BUFFER_INIT;

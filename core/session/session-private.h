@@ -1,7 +1,8 @@
 /* session-private.h - the structs of this folder.  Main loop only.
  *
- * Ownership: ConfSessions owns clients, sessions, scopes' index and audiences.  A session owns its subscriptions, each
- * holds a reference to an interned scope.  An audience borrows its sessions; it is freed when the last one leaves. */
+ * Ownership: ConfSessions owns clients, sessions, scopes' index and audiences.  A session owns its
+ * subscriptions, each holds a reference to an interned scope.  An audience borrows its sessions; it is freed
+ * when the last one leaves. */
 #pragma once
 
 #include "base/timer-wheel.h"
@@ -13,7 +14,8 @@ typedef struct ConfClient ConfClient;
 typedef struct ConfProducer ConfProducer;
 typedef struct ConfReplay ConfReplay;
 
-/* What a subscription names; equal ones are one object, so that what a commit touches is found once for all of them. */
+/* What a subscription names; equal ones are one object, so that what a commit touches is found once for all
+ * of them. */
 struct ConfScope {
     unsigned refs;
     char *text; /* canonical: the key of the interning table */
@@ -91,7 +93,13 @@ struct ConfClient {
 };
 
 /* One entry of what a session is told of a commit. */
-typedef enum { CONF_VIEW_CREATE, CONF_VIEW_ENTER, CONF_VIEW_UPDATE, CONF_VIEW_LEAVE, CONF_VIEW_DELETE } ConfViewOp;
+typedef enum {
+    CONF_VIEW_CREATE,
+    CONF_VIEW_ENTER,
+    CONF_VIEW_UPDATE,
+    CONF_VIEW_LEAVE,
+    CONF_VIEW_DELETE
+} ConfViewOp;
 typedef enum { CONF_REASON_NONE, CONF_REASON_PERMISSION, CONF_REASON_SCOPE } ConfReason;
 typedef struct {
     ConfViewOp op;
@@ -119,19 +127,19 @@ struct ConfSessions {
     ConfSessionSettings settings;
     ConfSessionHost host;
     ConfWriteSink *sink;
-    GHashTable *by_token;       /* token hash → session (owner) */
-    GHashTable *by_number;      /* number → session */
-    GHashTable *endings;        /* session → reason: those that plugins end, at the end of the turn */
-    GHashTable *by_subject;     /* ConfKey → GPtrArray of sessions */
+    GHashTable *by_token;   /* token hash → session (owner) */
+    GHashTable *by_number;  /* number → session */
+    GHashTable *endings;    /* session → reason: those that plugins end, at the end of the turn */
+    GHashTable *by_subject; /* ConfKey → GPtrArray of sessions */
     GHashTable *by_person;
     GHashTable *by_application;
-    GQueue unauthenticated;     /* of ConfClient, oldest first */
-    GQueue broken;              /* of ConfSession, oldest first */
-    GHashTable *clients;        /* set of ConfClient */
+    GQueue unauthenticated; /* of ConfClient, oldest first */
+    GQueue broken;          /* of ConfSession, oldest first */
+    GHashTable *clients;    /* set of ConfClient */
     uint64_t next_number;
     /* scopes and audiences */
-    GHashTable *scopes;         /* text → ConfScope */
-    GHashTable *audiences;      /* set of ConfAudience */
+    GHashTable *scopes;          /* text → ConfScope */
+    GHashTable *audiences;       /* set of ConfAudience */
     GHashTable *scope_by_object; /* ConfKey → GPtrArray of ConfScope */
     GHashTable *scope_by_folder; /* int64 → GPtrArray */
     GHashTable *scope_by_tenant;
@@ -147,25 +155,27 @@ struct ConfSessions {
 };
 
 /* scope.c */
-ConfScope *conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at, ConfSession *session, bool lenient,
-                            ConfRpcError *error);
+ConfScope *conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at,
+                            ConfSession *session, bool lenient, ConfRpcError *error);
 void conf_scope_unref(ConfSessions *sessions, ConfScope *scope);
 bool conf_scope_covers(const ConfScope *scope, ConfKey key, const ConfPlace *place);
 /* Would what lies below this container (standing at `place`) be covered? */
 bool conf_scope_covers_below(const ConfScope *scope, ConfKey container, const ConfPlace *place);
 void conf_scope_write(const ConfSessions *sessions, const ConfScope *scope, ConfJsonWriter *writer);
 /* Finds the scopes that a change may concern: calls func for each candidate, perhaps twice. */
-void conf_scope_candidates(ConfSessions *sessions, ConfKey key, const ConfPlace *place, void (*func)(ConfScope *scope, void *data),
-                           void *data);
+void conf_scope_candidates(ConfSessions *sessions, ConfKey key, const ConfPlace *place,
+                           void (*func)(ConfScope *scope, void *data), void *data);
 void conf_scope_index_init(ConfSessions *sessions);
 void conf_scope_index_clear(ConfSessions *sessions);
 
 /* audience.c */
 void conf_audience_init(ConfSessions *sessions);
-/* Puts a live session into the audience that fits what it is now, or takes it out where it has nothing to be told. */
+/* Puts a live session into the audience that fits what it is now, or takes it out where it has nothing to be
+ * told. */
 void conf_audience_place(ConfSession *session);
 void conf_audience_leave(ConfSession *session);
-bool conf_audience_covers(ConfScope *const *scopes, unsigned scope_count, ConfKey key, const ConfPlace *place);
+bool conf_audience_covers(ConfScope *const *scopes, unsigned scope_count, ConfKey key,
+                          const ConfPlace *place);
 
 /* view.c */
 void conf_view_init(ConfView *view);
@@ -181,10 +191,12 @@ typedef struct {
 /* What the commit wrote, as the viewer sees it.  `matches`: indices to look at, NULL: all. */
 void conf_view_add_changes(ConfView *view, const ConfViewer *viewer, const GArray *matches);
 /* An object that was not written: list of rights and place before and after. */
-void conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject *object, const ConfAcl *acl_before,
-                           const ConfAcl *acl_after, const ConfPlace *place_before, const ConfPlace *place_after);
+void conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject *object,
+                           const ConfAcl *acl_before, const ConfAcl *acl_after, const ConfPlace *place_before,
+                           const ConfPlace *place_after);
 void conf_view_finish(ConfView *view, const ConfViewer *viewer);
-/* Lines, each ended by LF: cached by content in `cache` (conf_view_cache_new) for the commit.  Borrowed GPtrArray of ConfBytes. */
+/* Lines, each ended by LF: cached by content in `cache` (conf_view_cache_new) for the commit.  Borrowed
+ * GPtrArray of ConfBytes. */
 GHashTable *conf_view_cache_new(void);
 GPtrArray *conf_view_lines(ConfView *view, const ConfViewer *viewer, GHashTable *cache);
 ConfBytes *conf_view_reset_line(int64_t revision, ConfReason reason);
@@ -193,7 +205,8 @@ ConfBytes *conf_view_reset_line(int64_t revision, ConfReason reason);
 ConfAlterations *conf_alterations_new(ConfSessions *sessions, ConfCommit *commit);
 void conf_alterations_free(ConfAlterations *alterations);
 void conf_alterations_view(ConfAlterations *alterations, const ConfViewer *viewer, ConfView *view);
-/* For replays: might this structural commit have altered what the viewer sees of objects that it did not write? */
+/* For replays: might this structural commit have altered what the viewer sees of objects that it did not
+ * write? */
 bool conf_alterations_may_concern(ConfSessions *sessions, const ConfCommit *commit, ConfSession *session);
 
 /* fan-out.c */
@@ -208,9 +221,10 @@ void conf_producer_remove(ConfSession *session);
 bool conf_walk_step(ConfSession *session);
 void conf_walk_start(ConfSession *session, ConfSubscription *subscription);
 /* replay.c */
-/* Counts what will be sent from `from` on (in slices), then calls done with it; the session replays from then on once
- * conf_replay_go was called.  While it replays the connection's input is held. */
-void conf_replay_start(ConfSession *session, int64_t from, void (*done)(ConfSession *session, uint64_t missed, void *data), void *data);
+/* Counts what will be sent from `from` on (in slices), then calls done with it; the session replays from then
+ * on once conf_replay_go was called.  While it replays the connection's input is held. */
+void conf_replay_start(ConfSession *session, int64_t from,
+                       void (*done)(ConfSession *session, uint64_t missed, void *data), void *data);
 void conf_replay_go(ConfSession *session);
 /* The session's groups changed by `commit`: what it might see before is no longer known. */
 void conf_replay_forget_past(ConfSession *session, const ConfCommit *commit);
@@ -237,7 +251,8 @@ ConfSubscription *conf_session_add_subscription(ConfSession *session, ConfScope 
 void conf_session_clear_subscriptions(ConfSession *session);
 /* login.c */
 void conf_login_abandon(ConfLogin *login); /* the connection is gone */
-/* "protocol":1,...,"account":{...} of session.open and session.resume; `extra` (may be NULL) is appended inside. */
+/* "protocol":1,...,"account":{...} of session.open and session.resume; `extra` (may be NULL) is appended
+ * inside. */
 void conf_login_write_session(ConfSession *session, const char *token, ConfBuffer *buffer);
 bool conf_session_still_allowed(ConfSession *session);
 /* wait.c */

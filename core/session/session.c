@@ -73,8 +73,8 @@ conf_session_clear_must_change(ConfSession *session)
 bool
 conf_session_may_read(ConfSession *session, const ConfObject *object)
 {
-    return conf_identity_may_read(session->sessions->store, session->identity, object)
-        && (!conf_hooks_have_visible() || conf_hooks_visible(session, object));
+    return conf_identity_may_read(session->sessions->store, session->identity, object) &&
+           (!conf_hooks_have_visible() || conf_hooks_visible(session, object));
 }
 
 uint8_t
@@ -91,7 +91,8 @@ conf_session_current_identity(ConfSession *session)
         return conf_identity_of(session->sessions->store, session->subject);
     g_autoptr(GArray) subjects = g_array_copy(session->groups);
     g_array_prepend_val(subjects, session->subject);
-    return conf_identity_of_all(session->sessions->store, (const ConfKey *)(void *)subjects->data, subjects->len);
+    return conf_identity_of_all(session->sessions->store, (const ConfKey *)(void *)subjects->data,
+                                subjects->len);
 }
 
 void
@@ -132,7 +133,8 @@ conf_session_clear_subscriptions(ConfSession *session)
 }
 
 void
-conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data), void *data)
+conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data),
+                       void *data)
 {
     session->taken_ended = ended;
     session->taken_drained = drained;
@@ -148,9 +150,11 @@ conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*d
 void
 conf_session_author_transaction(const ConfSession *session, ConfTransaction *transaction)
 {
-    conf_transaction_set_author(transaction, session->subject, session->person, session->application, session->address);
+    conf_transaction_set_author(transaction, session->subject, session->person, session->application,
+                                session->address);
     if (session->groups != NULL)
-        conf_transaction_set_groups(transaction, (const ConfKey *)(void *)session->groups->data, session->groups->len);
+        conf_transaction_set_groups(transaction, (const ConfKey *)(void *)session->groups->data,
+                                    session->groups->len);
     if (!conf_hooks_have_visible())
         return;
     Author *author = g_new(Author, 1);

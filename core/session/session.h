@@ -1,7 +1,8 @@
 /* session.h - who is logged in, from where, as what; tokens; resumption.  Main loop only.
  *
- * States: open (has a connection), broken (none; may be resumed until session-resume-timeout), ended (gone).  A session is
- * freed by the manager only.  The fan-out (fan-out.h) gives it its notifications; the walk (walk.h) its initial objects. */
+ * States: open (has a connection), broken (none; may be resumed until session-resume-timeout), ended (gone).
+ * A session is freed by the manager only.  The fan-out (fan-out.h) gives it its notifications; the walk
+ * (walk.h) its initial objects. */
 #pragma once
 
 #include "access/identity.h"
@@ -12,15 +13,15 @@
 typedef struct ConfSessions ConfSessions; /* the manager */
 
 typedef struct {
-    int64_t resume_timeout_s;        /* session-resume-timeout */
-    int64_t login_timeout_s;         /* login-timeout */
-    int64_t max_unauthenticated;     /* connections without a session; beyond, the oldest goes */
-    int64_t max_request_size;        /* bytes, after log-in */
-    int64_t max_output_queue;        /* max-client-output-queue-size, bytes */
+    int64_t resume_timeout_s;         /* session-resume-timeout */
+    int64_t login_timeout_s;          /* login-timeout */
+    int64_t max_unauthenticated;      /* connections without a session; beyond, the oldest goes */
+    int64_t max_request_size;         /* bytes, after log-in */
+    int64_t max_output_queue;         /* max-client-output-queue-size, bytes */
     int64_t max_notification_backlog; /* bytes */
     int64_t view_change_max;
-    int plain_login;                 /* 0: allow, 1: loopback only, 2: refuse log-ins in plain text */
-    int64_t broken_max;              /* broken sessions kept at most; beyond, the oldest goes */
+    int plain_login;    /* 0: allow, 1: loopback only, 2: refuse log-ins in plain text */
+    int64_t broken_max; /* broken sessions kept at most; beyond, the oldest goes */
 } ConfSessionSettings;
 
 /* What session.open tells of the server, and what the manager asks of it; filled by core/server. */
@@ -33,8 +34,8 @@ typedef struct {
     void *data;
 } ConfSessionHost;
 
-ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher, const ConfSessionSettings *settings,
-                                const ConfSessionHost *host);
+ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher,
+                                const ConfSessionSettings *settings, const ConfSessionHost *host);
 /* Ends all. */
 void conf_sessions_free(ConfSessions *sessions);
 void conf_sessions_set_settings(ConfSessions *sessions, const ConfSessionSettings *settings);
@@ -43,8 +44,10 @@ ConfStore *conf_sessions_store(ConfSessions *sessions);
 void conf_sessions_set_sink(ConfSessions *sessions, ConfWriteSink *sink);
 
 /* ---- connections of clients: the server's listeners hand them over ---- */
-/* Takes `fd`.  The connection belongs to the manager; its lines go to `table`.  `ui_only`: port for user interfaces. */
-void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id, bool ui_only);
+/* Takes `fd`.  The connection belongs to the manager; its lines go to `table`.  `ui_only`: port for user
+ * interfaces. */
+void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id,
+                          bool ui_only);
 /* Installs gate and session look-up of `table`; once, before the first connection. */
 void conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table);
 
@@ -56,12 +59,13 @@ void conf_sessions_close(ConfSessions *sessions, ConfRequest *request);
 
 /* ---- a session ---- */
 ConfConnection *conf_session_connection(const ConfSession *session); /* NULL: broken */
-ConfIdentity *conf_session_identity(const ConfSession *session);     /* borrowed; changes with structural commits */
-ConfKey conf_session_subject(const ConfSession *session);            /* as whom rights are judged */
-ConfKey conf_session_person(const ConfSession *session);             /* dbid 0: an application as itself */
-int64_t conf_session_account_tenant(const ConfSession *session);     /* creator's tenant for creates */
-const char *conf_session_address(const ConfSession *session);        /* peer "host:port" as last known; borrowed */
-int64_t conf_session_opened_at(const ConfSession *session);          /* wall ms */
+ConfIdentity *conf_session_identity(
+    const ConfSession *session);                          /* borrowed; changes with structural commits */
+ConfKey conf_session_subject(const ConfSession *session); /* as whom rights are judged */
+ConfKey conf_session_person(const ConfSession *session);  /* dbid 0: an application as itself */
+int64_t conf_session_account_tenant(const ConfSession *session); /* creator's tenant for creates */
+const char *conf_session_address(const ConfSession *session); /* peer "host:port" as last known; borrowed */
+int64_t conf_session_opened_at(const ConfSession *session);   /* wall ms */
 uint64_t conf_session_number(const ConfSession *session);
 /* session.changePassword: the commit that follows is this session's own and does not end it. */
 void conf_session_set_changing_password(ConfSession *session, bool changing);
@@ -73,8 +77,8 @@ uint8_t conf_session_rights(ConfSession *session, const ConfObject *object);
 bool conf_transaction_params_read(ConfSlice params, ConfSlice *operations, bool *dry_run, ConfRpcError *error)
     G_GNUC_WARN_UNUSED_RESULT;
 /* {"revision","results"} */
-void conf_transaction_write_result(int64_t revision, const ConfOperationResult *results, unsigned result_count,
-                                   ConfBuffer *buffer);
+void conf_transaction_write_result(int64_t revision, const ConfOperationResult *results,
+                                   unsigned result_count, ConfBuffer *buffer);
 /* The same, and "dryRun", "changes" as far as the session may read them; NULL: it is gone. */
 void conf_transaction_write_dry_run(ConfSession *session, int64_t present, const ConfCommit *commit,
                                     const ConfOperationResult *results, unsigned result_count,
@@ -90,8 +94,8 @@ void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *
 /* A line (with LF) to every open session: server.status. */
 void conf_sessions_broadcast(ConfSessions *sessions, ConfBytes *line);
 typedef struct {
-    uint64_t sessions, broken, connections, logins, logins_refused, resumed, slow_consumers, notifications, notification_lines,
-        resets, subscriptions, views;
+    uint64_t sessions, broken, connections, logins, logins_refused, resumed, slow_consumers, notifications,
+        notification_lines, resets, subscriptions, views;
 } ConfSessionStatistics;
 const ConfSessionStatistics *conf_sessions_statistics(ConfSessions *sessions);
 
@@ -99,13 +103,15 @@ const ConfSessionStatistics *conf_sessions_statistics(ConfSessions *sessions);
 void conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request);
 void conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request);
 
-/* ---- waiting for a revision (minRevision): func once the store is there or the time is over; NULL: it is there now.
- * Cancelled by conf_revision_wait_cancel. ---- */
+/* ---- waiting for a revision (minRevision): func once the store is there or the time is over; NULL: it is
+ * there now. Cancelled by conf_revision_wait_cancel. ---- */
 typedef struct ConfRevisionWait ConfRevisionWait;
 ConfRevisionWait *conf_sessions_wait_revision(ConfSessions *sessions, int64_t revision, unsigned timeout_ms,
                                               void (*func)(bool reached, void *data), void *data);
 void conf_revision_wait_cancel(ConfRevisionWait *wait);
 
 /* ---- a replica downstream is a session too: replication/downstream.c takes its stream over ---- */
-/* From now on the fan-out leaves this session alone; `ended` is called when it ends or its connection breaks. */
-void conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data), void *data);
+/* From now on the fan-out leaves this session alone; `ended` is called when it ends or its connection breaks.
+ */
+void conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*drained)(void *data),
+                            void *data);

@@ -1,7 +1,9 @@
-/* sessions.c - the manager: connections of clients, the table of sessions by (hashed) token, their end and their break.
+/* sessions.c - the manager: connections of clients, the table of sessions by (hashed) token, their end and
+ * their break.
  *
- * A connection without a session has 64 KiB a line and login-timeout; beyond max-unauthenticated of them the oldest goes.
- * A session whose connection broke waits for session.resume; the oldest goes beyond broken_max. */
+ * A connection without a session has 64 KiB a line and login-timeout; beyond max-unauthenticated of them the
+ * oldest goes. A session whose connection broke waits for session.resume; the oldest goes beyond broken_max.
+ */
 #include "base/clock.h"
 #include "base/id.h"
 #include "session/session-private.h"
@@ -36,8 +38,8 @@ static const ConfConnectionFuncs client_funcs = {
 };
 
 ConfSessions *
-conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher, const ConfSessionSettings *settings,
-                  const ConfSessionHost *host)
+conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher,
+                  const ConfSessionSettings *settings, const ConfSessionHost *host)
 {
     ConfSessions *sessions = g_new0(ConfSessions, 1);
     GDestroyNotify free_list = (GDestroyNotify)g_ptr_array_unref;
@@ -145,13 +147,15 @@ conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table)
 }
 
 void
-conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id, bool ui_only)
+conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id,
+                     bool ui_only)
 {
     ConfClient *client = g_new0(ConfClient, 1);
     client->sessions = sessions;
     client->table = table;
     client->ui_only = ui_only;
-    client->connection = conf_connection_new_accepted(conf_poller_default(), fd, port_id, &client_funcs, client);
+    client->connection =
+        conf_connection_new_accepted(conf_poller_default(), fd, port_id, &client_funcs, client);
     if (client->connection == NULL) {
         g_free(client);
         return;
@@ -163,7 +167,8 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
     client->link.data = client;
     g_queue_push_tail_link(&sessions->unauthenticated, &client->link);
     client->linked = true;
-    conf_timer_arm(&client->timer, (unsigned)sessions->settings.login_timeout_s * 1000, login_timed_out, client);
+    conf_timer_arm(&client->timer, (unsigned)sessions->settings.login_timeout_s * 1000, login_timed_out,
+                   client);
     if (sessions->unauthenticated.length > (unsigned)sessions->settings.max_unauthenticated) {
         ConfClient *oldest = g_queue_peek_head(&sessions->unauthenticated);
         client_unlink(oldest);
@@ -174,7 +179,9 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
 ConfClient *
 conf_client_of(ConfConnection *connection)
 {
-    return connection != NULL && !conf_connection_is_outgoing(connection) ? conf_connection_get_data(connection) : NULL;
+    return connection != NULL && !conf_connection_is_outgoing(connection)
+               ? conf_connection_get_data(connection)
+               : NULL;
 }
 
 ConfSession *
@@ -270,7 +277,8 @@ conf_session_break(ConfSession *session, const char *reason)
         ended(ended_data);
     }
     g_queue_push_tail(&sessions->broken, session);
-    conf_timer_arm(&session->resume_timer, (unsigned)sessions->settings.resume_timeout_s * 1000, resume_timed_out, session);
+    conf_timer_arm(&session->resume_timer, (unsigned)sessions->settings.resume_timeout_s * 1000,
+                   resume_timed_out, session);
     sessions->statistics.broken = sessions->broken.length;
     sessions->statistics.sessions = g_hash_table_size(sessions->by_token) - sessions->broken.length;
 }
@@ -338,7 +346,8 @@ static void
 client_too_long(ConfConnection *connection)
 {
     ConfClient *client = conf_connection_get_data(connection);
-    size_t limit = client->session != NULL ? (size_t)client->sessions->settings.max_request_size : LINE_BEFORE_LOGIN;
+    size_t limit =
+        client->session != NULL ? (size_t)client->sessions->settings.max_request_size : LINE_BEFORE_LOGIN;
     conf_dispatch_too_long(client->table, connection, limit);
 }
 
@@ -413,8 +422,8 @@ gate(ConfConnection *connection, const ConfMethod *method, ConfRpcError *error, 
     ConfClient *client = conf_client_of(connection);
     ConfSession *session = client != NULL ? client->session : NULL;
     if (session == NULL)
-        return (method->flags & CONF_METHOD_BEFORE_LOGIN) != 0
-            || conf_rpc_fail(error, CONF_RPC_NOT_LOGGED_IN, "Method %s needs a log-in", method->name);
+        return (method->flags & CONF_METHOD_BEFORE_LOGIN) != 0 ||
+               conf_rpc_fail(error, CONF_RPC_NOT_LOGGED_IN, "Method %s needs a log-in", method->name);
     if (session->must_change && (method->flags & CONF_METHOD_WHILE_EXPIRED) == 0)
         return conf_rpc_fail(error, CONF_RPC_PASSWORD_MUST_CHANGE,
                              "The password must be changed first (session.changePassword)");

@@ -24,13 +24,16 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
     bool initial = false;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
     ConfScope *scope = NULL;
-    bool fine = params != NULL && conf_params_integer(params, "", "since", 0, G_MAXINT64, false, &since, &error)
-        && conf_params_boolean(params, "", "initial", &initial, &error)
-        && (since < 0 || check_since(session, since, initial, &error));
+    bool fine = params != NULL &&
+                conf_params_integer(params, "", "since", 0, G_MAXINT64, false, &since, &error) &&
+                conf_params_boolean(params, "", "initial", &initial, &error) &&
+                (since < 0 || check_since(session, since, initial, &error));
     if (fine && session->taken_ended != NULL)
-        fine = conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST, "This session is a replica: changes come to it as such");
+        fine = conf_rpc_fail(&error, CONF_RPC_INVALID_REQUEST,
+                             "This session is a replica: changes come to it as such");
     if (fine && session->subscriptions->len >= SUBSCRIPTIONS_MAX)
-        fine = conf_rpc_fail(&error, CONF_RPC_LIMIT, "A session has at most %d subscriptions", SUBSCRIPTIONS_MAX);
+        fine = conf_rpc_fail(&error, CONF_RPC_LIMIT, "A session has at most %d subscriptions",
+                             SUBSCRIPTIONS_MAX);
     if (fine)
         scope = conf_scope_parse(sessions, params, "", session, false, &error);
     if (scope == NULL) {
@@ -44,7 +47,8 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
     }
     ConfSubscription *subscription = conf_session_add_subscription(session, scope, initial);
     conf_audience_place(session);
-    answer_open(session, request, subscription->id, present);
+    /* In one batch with a `since`, the replay to come is for both. */
+    answer_open(session, request, subscription->id, session->replay != NULL ? conf_replay_get_from(session) : present);
     if (initial)
         conf_walk_start(session, subscription);
 }
@@ -57,7 +61,8 @@ conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request)
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     int64_t id = 0;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    if (params == NULL || !conf_params_integer(params, "", "subscription", 1, G_MAXINT64, true, &id, &error)) {
+    if (params == NULL ||
+        !conf_params_integer(params, "", "subscription", 1, G_MAXINT64, true, &id, &error)) {
         conf_request_fail(request, &error);
         return;
     }
@@ -82,23 +87,27 @@ check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *err
 {
     ConfStore *store = session->sessions->store;
     int64_t present = conf_store_position(store)->revision;
-    if (session->subscriptions->len > 0)
+    /* A batch may have closed the one whose replay is still under way. */
+    if (session->subscriptions->len > 0 || session->replay != NULL)
         return conf_rpc_fail_path(error, "/since", "since is for the first subscription of a session");
     if (initial)
         return conf_rpc_fail_path(error, "/since", "since and initial exclude each other");
     if (since > present)
-        return conf_rpc_fail_path(error, "/since", "Revision %" G_GINT64_FORMAT " lies ahead of the present one, %" G_GINT64_FORMAT,
-                                  since, present);
+        return conf_rpc_fail_path(
+            error, "/since", "Revision %" G_GINT64_FORMAT " lies ahead of the present one, %" G_GINT64_FORMAT,
+            since, present);
     int64_t oldest = conf_store_recent_start(store);
     if (since >= oldest)
         return true;
-    conf_rpc_fail(error, CONF_RPC_HISTORY_GONE, "Changes after revision %" G_GINT64_FORMAT " are no longer held", since);
+    conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
+                  "Changes after revision %" G_GINT64_FORMAT " are no longer held", since);
     conf_rpc_error_add_integer(error, "oldest", oldest);
     conf_rpc_error_add_integer(error, "revision", present);
     return false;
 }
 
-/* The answer comes first, then the past, then the present; meanwhile no further line of the connection is read. */
+/* The answer comes first, then the past, then the present; meanwhile no further line of the connection is
+ * read. */
 static void
 open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since)
 {
@@ -133,7 +142,8 @@ static void
 answer_open(ConfSession *session, ConfRequest *request, int64_t id, int64_t revision)
 {
     ConfBuffer *buffer = conf_request_begin(request);
-    conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, id, revision);
+    conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, id,
+                       revision);
     const ConfStorePosition *position = conf_store_position(session->sessions->store);
     if (revision == position->revision)
         conf_buffer_printf(buffer, ",\"chain\":\"%s\"", position->chain);

@@ -1,4 +1,5 @@
-/* transaction.c - method `transaction` but for its way there: its params, and its result as its author may see it. */
+/* transaction.c - method `transaction` but for its way there: its params, and its result as its author may
+ * see it. */
 #include "session/session-private.h"
 
 enum { CHANGES_MAX = 700 * 1024 }; /* of a dry run: a line is no longer than 1 MiB */

@@ -1,20 +1,21 @@
 /* view.c - what one commit means to those who see the same of it, and its lines.
  *
- * The net effect as a viewer sees it: an object readable and covered before and after is updated, one that was not is
- * created (it enters), one that is not any more is deleted (it leaves).  Lines are cached by content: whoever sees the
- * same set of changes shares the same bytes, whatever led to it. */
+ * The net effect as a viewer sees it: an object readable and covered before and after is updated, one that
+ * was not is created (it enters), one that is not any more is deleted (it leaves).  Lines are cached by
+ * content: whoever sees the same set of changes shares the same bytes, whatever led to it. */
 #include "base/clock.h"
 #include "session/session-private.h"
 
 enum {
-    LINE_TARGET = 256 * 1024,  /* a line is ended once it is longer: many sockets take small lines sooner */
-    LINE_LIMIT = 1024 * 1024,    /* protocol.md 1: no longer line unless a single object is */
+    LINE_TARGET = 256 * 1024, /* a line is ended once it is longer: many sockets take small lines sooner */
+    LINE_LIMIT = 1024 * 1024, /* protocol.md 1: no longer line unless a single object is */
 };
 
 static void add_change(ConfView *view, const ConfViewer *viewer, uint32_t index);
-static void add_item(ConfView *view, ConfViewOp op, ConfReason reason, uint32_t order, uint32_t change, const ConfObject *object);
-static bool sees(const ConfViewer *viewer, ConfIdentity *identity, const ConfObject *object, const ConfAcl *acl,
-                 const ConfPlace *place);
+static void add_item(ConfView *view, ConfViewOp op, ConfReason reason, uint32_t order, uint32_t change,
+                     const ConfObject *object);
+static bool sees(const ConfViewer *viewer, ConfIdentity *identity, const ConfObject *object,
+                 const ConfAcl *acl, const ConfPlace *place);
 static ConfReason reason_of(ConfIdentity *identity, const ConfAcl *acl);
 static int compare_items(const void *a, const void *b);
 static bool is_shown(const ConfViewer *viewer, ConfKey key);
@@ -45,8 +46,9 @@ conf_view_add_changes(ConfView *view, const ConfViewer *viewer, const GArray *ma
 }
 
 void
-conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject *object, const ConfAcl *acl_before,
-                      const ConfAcl *acl_after, const ConfPlace *place_before, const ConfPlace *place_after)
+conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject *object,
+                      const ConfAcl *acl_before, const ConfAcl *acl_after, const ConfPlace *place_before,
+                      const ConfPlace *place_after)
 {
     bool before = sees(viewer, viewer->identity_before, object, acl_before, place_before);
     bool after = sees(viewer, viewer->identity_after, object, acl_after, place_after);
@@ -57,9 +59,11 @@ conf_view_add_altered(ConfView *view, const ConfViewer *viewer, const ConfObject
     bool container = object->type == CONF_TYPE_FOLDER || object->type == CONF_TYPE_TENANT;
     unsigned depth = container ? place_after->folder_count + place_after->tenant_count : 1000;
     if (after)
-        add_item(view, CONF_VIEW_ENTER, reason_of(viewer->identity_before, acl_before), depth, UINT32_MAX, object);
+        add_item(view, CONF_VIEW_ENTER, reason_of(viewer->identity_before, acl_before), depth, UINT32_MAX,
+                 object);
     else
-        add_item(view, CONF_VIEW_LEAVE, reason_of(viewer->identity_after, acl_after), 2000 - depth, UINT32_MAX, object);
+        add_item(view, CONF_VIEW_LEAVE, reason_of(viewer->identity_after, acl_after), 2000 - depth,
+                 UINT32_MAX, object);
 }
 
 void
@@ -110,7 +114,8 @@ conf_view_reset_line(int64_t revision, ConfReason reason)
 {
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_rpc_begin_notification(&buffer, "subscription.reset");
-    conf_buffer_printf(&buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}}\n", revision, reason_name(reason));
+    conf_buffer_printf(&buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}}\n", revision,
+                       reason_name(reason));
     return conf_buffer_to_bytes(&buffer);
 }
 
@@ -120,10 +125,10 @@ add_change(ConfView *view, const ConfViewer *viewer, uint32_t index)
     const ConfChange *change = &viewer->commit->changes[index];
     if (change->kind == CONF_CHANGE_SECRET)
         return;
-    bool before = change->before != NULL
-        && sees(viewer, viewer->identity_before, change->before, change->acl_before, change->place_before);
-    bool after = change->after != NULL
-        && sees(viewer, viewer->identity_after, change->after, change->acl_after, change->place_after);
+    bool before = change->before != NULL && sees(viewer, viewer->identity_before, change->before,
+                                                 change->acl_before, change->place_before);
+    bool after = change->after != NULL &&
+                 sees(viewer, viewer->identity_after, change->after, change->acl_after, change->place_after);
     if (change->kind == CONF_CHANGE_CREATE && after) {
         add_item(view, CONF_VIEW_CREATE, CONF_REASON_NONE, index, index, change->after);
     } else if (change->kind == CONF_CHANGE_DELETE && before) {
@@ -134,19 +139,23 @@ add_change(ConfView *view, const ConfViewer *viewer, uint32_t index)
     } else if (after) {
         view->altered++;
         bool container = change->after->type == CONF_TYPE_FOLDER || change->after->type == CONF_TYPE_TENANT;
-        unsigned depth = container ? change->place_after->folder_count + change->place_after->tenant_count : 1000;
-        add_item(view, CONF_VIEW_ENTER, reason_of(viewer->identity_before, change->acl_before), depth, index, change->after);
+        unsigned depth =
+            container ? change->place_after->folder_count + change->place_after->tenant_count : 1000;
+        add_item(view, CONF_VIEW_ENTER, reason_of(viewer->identity_before, change->acl_before), depth, index,
+                 change->after);
     } else if (before) {
         view->altered++;
         bool container = change->before->type == CONF_TYPE_FOLDER || change->before->type == CONF_TYPE_TENANT;
-        unsigned depth = container ? change->place_before->folder_count + change->place_before->tenant_count : 1000;
-        add_item(view, CONF_VIEW_LEAVE, reason_of(viewer->identity_after, change->acl_after), 2000 - depth, index,
-                 change->before);
+        unsigned depth =
+            container ? change->place_before->folder_count + change->place_before->tenant_count : 1000;
+        add_item(view, CONF_VIEW_LEAVE, reason_of(viewer->identity_after, change->acl_after), 2000 - depth,
+                 index, change->before);
     }
 }
 
 static void
-add_item(ConfView *view, ConfViewOp op, ConfReason reason, uint32_t order, uint32_t change, const ConfObject *object)
+add_item(ConfView *view, ConfViewOp op, ConfReason reason, uint32_t order, uint32_t change,
+         const ConfObject *object)
 {
     /* Cleared as a whole: items are compared byte by byte as the key of the cache. */
     ConfViewItem item;
@@ -160,18 +169,20 @@ add_item(ConfView *view, ConfViewOp op, ConfReason reason, uint32_t order, uint3
 }
 
 static bool
-sees(const ConfViewer *viewer, ConfIdentity *identity, const ConfObject *object, const ConfAcl *acl, const ConfPlace *place)
+sees(const ConfViewer *viewer, ConfIdentity *identity, const ConfObject *object, const ConfAcl *acl,
+     const ConfPlace *place)
 {
-    return (conf_identity_rights(identity, acl) & CONF_RIGHT_READ) != 0
-        && conf_audience_covers(viewer->scopes, viewer->scope_count, conf_object_key(object), place)
-        && (viewer->only == NULL || conf_hooks_visible(viewer->only, object));
+    return (conf_identity_rights(identity, acl) & CONF_RIGHT_READ) != 0 &&
+           conf_audience_covers(viewer->scopes, viewer->scope_count, conf_object_key(object), place) &&
+           (viewer->only == NULL || conf_hooks_visible(viewer->only, object));
 }
 
 /* Why something was not seen on one side: permission wins over scope (protocol.md 13.4). */
 static ConfReason
 reason_of(ConfIdentity *identity, const ConfAcl *acl)
 {
-    return (conf_identity_rights(identity, acl) & CONF_RIGHT_READ) != 0 ? CONF_REASON_SCOPE : CONF_REASON_PERMISSION;
+    return (conf_identity_rights(identity, acl) & CONF_RIGHT_READ) != 0 ? CONF_REASON_SCOPE
+                                                                        : CONF_REASON_PERMISSION;
 }
 
 static int
@@ -193,8 +204,8 @@ is_shown(const ConfViewer *viewer, ConfKey key)
         return false;
     const ConfObject *object = conf_store_lookup(viewer->sessions->store, key);
     if (object != NULL)
-        return conf_identity_may_read(viewer->sessions->store, viewer->identity_after, object)
-            && (viewer->only == NULL || conf_hooks_visible(viewer->only, object));
+        return conf_identity_may_read(viewer->sessions->store, viewer->identity_after, object) &&
+               (viewer->only == NULL || conf_hooks_visible(viewer->only, object));
     const ConfCommit *commit = viewer->commit;
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
@@ -214,7 +225,8 @@ write_lines(const ConfView *view, const ConfViewer *viewer)
     for (unsigned i = 0; i < view->items->len; i++) {
         const ConfViewItem *item = &g_array_index(view->items, ConfViewItem, i);
         bool filled = buffer.size > head;
-        if (filled && (buffer.size > LINE_TARGET || buffer.size + item_size(item, viewer->commit) > LINE_LIMIT)) {
+        if (filled &&
+            (buffer.size > LINE_TARGET || buffer.size + item_size(item, viewer->commit) > LINE_LIMIT)) {
             CONF_BUFFER_LITERAL(&buffer, "],\"more\":true}}\n");
             g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
             conf_buffer_truncate(&buffer, head);
@@ -241,17 +253,19 @@ write_head(ConfBuffer *buffer, const ConfView *view, const ConfCommit *commit)
         conf_buffer_printf(buffer, ",\"from\":%" G_GINT64_FORMAT ",\"reason\":\"reload\"", commit->from);
     conf_buffer_printf(buffer, ",\"chain\":\"%s\",\"time\":\"%s\"", commit->chain, time);
     if (view->by_user && view->by_application)
-        conf_buffer_printf(buffer, ",\"by\":{\"user\":%" G_GINT64_FORMAT ",\"application\":%" G_GINT64_FORMAT "}",
+        conf_buffer_printf(buffer,
+                           ",\"by\":{\"user\":%" G_GINT64_FORMAT ",\"application\":%" G_GINT64_FORMAT "}",
                            commit->user.dbid, commit->application.dbid);
     else if (view->by_user)
         conf_buffer_printf(buffer, ",\"by\":{\"user\":%" G_GINT64_FORMAT "}", commit->user.dbid);
     else if (view->by_application)
-        conf_buffer_printf(buffer, ",\"by\":{\"application\":%" G_GINT64_FORMAT "}", commit->application.dbid);
+        conf_buffer_printf(buffer, ",\"by\":{\"application\":%" G_GINT64_FORMAT "}",
+                           commit->application.dbid);
     CONF_BUFFER_LITERAL(buffer, ",\"changes\":[");
 }
 
-/* A patch takes an object to the revision of its commit.  In a fold an object has some revision in between, so what was
- * changed is sent whole, with its own. */
+/* A patch takes an object to the revision of its commit.  In a fold an object has some revision in between,
+ * so what was changed is sent whole, with its own. */
 static bool
 is_patch(const ConfViewItem *item, const ConfCommit *commit)
 {

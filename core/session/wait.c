@@ -1,4 +1,5 @@
-/* wait.c - requests that wait until the store has reached a revision (minRevision, resumption on a server behind). */
+/* wait.c - requests that wait until the store has reached a revision (minRevision, resumption on a server
+ * behind). */
 #include "session/session-private.h"
 
 struct ConfRevisionWait {

@@ -1,6 +1,6 @@
-/* walk.c - the walk: streams the objects of a subscription opened with `initial`, in (type, dbid) order, as they stand when
- * they are sent.  Commits are sent at once meanwhile, so what a client hears of an object is never older than what it heard
- * before; nothing is pinned and no writer waits (protocol.md 6). */
+/* walk.c - the walk: streams the objects of a subscription opened with `initial`, in (type, dbid) order, as
+ * they stand when they are sent.  Commits are sent at once meanwhile, so what a client hears of an object is
+ * never older than what it heard before; nothing is pinned and no writer waits (protocol.md 6). */
 #include "session/session-private.h"
 
 enum { LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
@@ -40,7 +40,8 @@ conf_walk_step(ConfSession *session)
         }
         ConfKey key = conf_object_key(object);
         ConfPlace *place = conf_store_place(store, object);
-        bool shown = conf_scope_covers(subscription->scope, key, place) && conf_session_may_read(session, object);
+        bool shown =
+            conf_scope_covers(subscription->scope, key, place) && conf_session_may_read(session, object);
         conf_place_unref(place);
         if (shown && count > 0 && buffer.size + object->body->size > LINE_LIMIT) {
             send_line(session, &buffer);
@@ -93,7 +94,8 @@ advance(ConfSession *session, ConfSubscription *subscription)
         return conf_store_next(store, subscription->cursor);
     while (subscription->type_index < scope->type_count) {
         ConfTypeId type = scope->types[subscription->type_index];
-        int64_t after = subscription->cursor_set && subscription->cursor.type == type ? subscription->cursor.dbid : 0;
+        int64_t after =
+            subscription->cursor_set && subscription->cursor.type == type ? subscription->cursor.dbid : 0;
         const ConfObject *object = conf_store_next_of_type(store, type, after);
         if (object != NULL)
             return object;
@@ -125,8 +127,9 @@ write_loaded(ConfSession *session, ConfSubscription *subscription)
     int64_t revision = conf_store_position(session->sessions->store)->revision;
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_rpc_begin_notification(&buffer, "subscription.loaded");
-    conf_buffer_printf(&buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT "}}\n", subscription->id,
-                       revision);
+    conf_buffer_printf(&buffer,
+                       "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT "}}\n",
+                       subscription->id, revision);
     g_autoptr(ConfBytes) line = conf_buffer_to_bytes(&buffer);
     conf_connection_send_bytes(session->connection, line, CONF_OUTPUT_ANSWER);
 }
