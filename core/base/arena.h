@@ -1,4 +1,5 @@
-/* arena.h - scratch memory given back all at once.  Nothing taken from an arena may outlive its next reset. */
+/* arena.h - scratch memory given back all at once.  Nothing taken from an arena may outlive its next reset.
+ */
 #pragma once
 
 #include "base/bytes.h"

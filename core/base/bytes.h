@@ -1,7 +1,7 @@
 /* bytes.h - immutable, reference-counted byte buffers and the slices that point into them.
  *
- * A body of an object, a notification and a page share one ConfBytes among all their readers, so nothing is copied
- * or serialised twice.  Counting is atomic: the storage writer thread holds bodies too. */
+ * A body of an object, a notification and a page share one ConfBytes among all their readers, so nothing is
+ * copied or serialised twice.  Counting is atomic: the storage writer thread holds bodies too. */
 #pragma once
 
 #include <stdbool.h>

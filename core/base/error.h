@@ -1,4 +1,5 @@
-/* error.h - errors told to an operator (GError domain CONF_ERROR); errors told to a client are in rpc/rpc-error.h. */
+/* error.h - errors told to an operator (GError domain CONF_ERROR); errors told to a client are in
+ * rpc/rpc-error.h. */
 #pragma once
 
 #include <glib.h>
@@ -10,11 +11,11 @@ typedef enum {
     CONF_ERROR_EXISTS,
     CONF_ERROR_NOT_FOUND,
     CONF_ERROR_DENIED,
-    CONF_ERROR_HELD,        /* another server holds the lease */
-    CONF_ERROR_DEPOSED,     /* this server's epoch is over */
-    CONF_ERROR_UNKNOWN,     /* it cannot be told whether the commit happened */
-    CONF_ERROR_FULL,        /* a disk, a queue */
-    CONF_ERROR_NEWER,       /* the database is newer than this program */
+    CONF_ERROR_HELD,    /* another server holds the lease */
+    CONF_ERROR_DEPOSED, /* this server's epoch is over */
+    CONF_ERROR_UNKNOWN, /* it cannot be told whether the commit happened */
+    CONF_ERROR_FULL,    /* a disk, a queue */
+    CONF_ERROR_NEWER,   /* the database is newer than this program */
     CONF_ERROR_DIVERGED,
 } ConfError;
 

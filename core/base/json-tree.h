@@ -1,5 +1,5 @@
-/* json-tree.h - a JSON text as a tree in an arena: for requests and objects on their way in, never on the path of a
- * read or a notification. */
+/* json-tree.h - a JSON text as a tree in an arena: for requests and objects on their way in, never on the
+ * path of a read or a notification. */
 #pragma once
 
 #include "base/arena.h"
@@ -17,20 +17,21 @@ typedef enum {
 typedef struct ConfJson ConfJson;
 struct ConfJson {
     ConfJsonKind kind;
-    bool boolean;      /* of BOOLEAN */
-    bool is_integer;   /* of NUMBER: see json-reader.h */
-    unsigned count;    /* of ARRAY, OBJECT: members */
-    int64_t integer;   /* of NUMBER, where is_integer */
-    ConfSlice key;     /* decoded; of a member of an object */
-    ConfSlice text;    /* of STRING: decoded; of NUMBER: as written */
-    ConfJson *first;   /* of ARRAY, OBJECT: in the order of the text */
+    bool boolean;    /* of BOOLEAN */
+    bool is_integer; /* of NUMBER: see json-reader.h */
+    unsigned count;  /* of ARRAY, OBJECT: members */
+    int64_t integer; /* of NUMBER, where is_integer */
+    ConfSlice key;   /* decoded; of a member of an object */
+    ConfSlice text;  /* of STRING: decoded; of NUMBER: as written */
+    ConfJson *first; /* of ARRAY, OBJECT: in the order of the text */
     ConfJson *last;
-    ConfJson *next;    /* in the parent */
+    ConfJson *next; /* in the parent */
 };
 
-/* The tree and all its text live in `arena` (text is copied only where it had escapes: `text` must live as long).
- * NULL: *fault, *offset and *message say what is wrong where; each may be NULL. */
-ConfJson *conf_json_parse(ConfArena *arena, ConfSlice text, ConfJsonFault *fault, size_t *offset, const char **message);
+/* The tree and all its text live in `arena` (text is copied only where it had escapes: `text` must live as
+ * long). NULL: *fault, *offset and *message say what is wrong where; each may be NULL. */
+ConfJson *conf_json_parse(ConfArena *arena, ConfSlice text, ConfJsonFault *fault, size_t *offset,
+                          const char **message);
 /* As above with one GError (CONF_ERROR_INVALID) that names line and column: for files. */
 ConfJson *conf_json_parse_file_text(ConfArena *arena, ConfSlice text, const char *file_name, GError **error);
 

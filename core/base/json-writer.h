@@ -5,7 +5,8 @@
 #include "base/json-tree.h"
 
 /* The plain pieces, for text whose shape the caller writes itself. */
-void conf_json_append_string(ConfBuffer *buffer, ConfSlice text); /* with quotes and escapes; valid UTF-8 stays as it is */
+void conf_json_append_string(ConfBuffer *buffer,
+                             ConfSlice text); /* with quotes and escapes; valid UTF-8 stays as it is */
 void conf_json_append_tree(ConfBuffer *buffer, const ConfJson *node);
 
 /* Puts commas and colons.  Depth up to 64. */

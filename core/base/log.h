@@ -38,10 +38,10 @@ const char *conf_log_integer(int64_t value);
 
 /* Registers the options of section [log], for the listing; conf_log_configure() does it too. */
 void conf_log_register_options(void);
-/* Section [log]: verbose (none|standard|interaction|trace|debug|all); all, standard, interaction, trace, debug:
- * comma lists of stdout, stderr, syslog or file names; message-format (short|medium|full|json); segment and
- * expire (rotation); check-point.  Until configured: standard error, level notice and above.  False: what was
- * in force stays. */
+/* Section [log]: verbose (none|standard|interaction|trace|debug|all); all, standard, interaction, trace,
+ * debug: comma lists of stdout, stderr, syslog or file names; message-format (short|medium|full|json);
+ * segment and expire (rotation); check-point.  Until configured: standard error, level notice and above.
+ * False: what was in force stays. */
 bool conf_log_configure(const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* server.logLevel: the words of `verbose`. */
 bool conf_log_set_verbose(const char *verbose, GError **error) G_GNUC_WARN_UNUSED_RESULT;

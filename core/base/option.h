@@ -15,8 +15,8 @@ typedef struct ConfSettings ConfSettings;
 ConfSettings *conf_settings_new(void);
 void conf_settings_free(ConfSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfSettings, conf_settings_free)
-/* The configuration file: [section], key = value, '#' and ';' comments at the start of a line.  UTF-8, at most
- * 4 MiB, no key twice in a section.  Errors name file and line, never what stands there. */
+/* The configuration file: [section], key = value, '#' and ';' comments at the start of a line.  UTF-8, at
+ * most 4 MiB, no key twice in a section.  Errors name file and line, never what stands there. */
 ConfSettings *conf_settings_load_file(const char *path, GError **error);
 void conf_settings_set(ConfSettings *settings, const char *section, const char *key, const char *value);
 /* NULL: unset.  Borrowed until the next change. */
@@ -34,8 +34,8 @@ ConfSettings *conf_settings_merge(const ConfSettings *base, const ConfSettings *
  * aborts. */
 #define CONF_OPTION_OWNER_SERVER "confserv"
 void conf_option_register(const char *owner, const ConfOption *options);
-/* As above for a table whose NULL sections are `section`, where the file names the section itself (that of the
- * database): register it under that name. */
+/* As above for a table whose NULL sections are `section`, where the file names the section itself (that of
+ * the database): register it under that name. */
 void conf_option_register_section(const char *owner, const char *section, const ConfOption *options);
 /* The program's own command line, in the same form (the section is not used): for the listing and the
  * completion. */
@@ -45,8 +45,8 @@ void conf_option_register_command_line(const ConfOption *options);
  * allowed; target is unchanged. */
 bool conf_option_fill(const ConfOption *options, const char *own_section, const ConfSettings *settings,
                       void *target, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* As above, but a bad value keeps the old one (in a struct of zeroes, which was never filled: the default) and
- * is appended to `refused` ("section/key: why", char *). */
+/* As above, but a bad value keeps the old one (in a struct of zeroes, which was never filled: the default)
+ * and is appended to `refused` ("section/key: why", char *). */
 void conf_option_fill_lenient(const ConfOption *options, const char *own_section,
                               const ConfSettings *settings, void *target, GPtrArray *refused);
 /* Frees the strings, zeroes the members. */

@@ -1,6 +1,6 @@
-/* ordered-set.h - pointers kept in order: a sorted array cut into chunks of at most 512, so that insertion and removal
- * move little and memory is 8 to 12 bytes a member.  Serves dbid order, name order, children, referrers.
- * Cursors are keys, not positions, so a set may change between two slices of a scan. */
+/* ordered-set.h - pointers kept in order: a sorted array cut into chunks of at most 512, so that insertion
+ * and removal move little and memory is 8 to 12 bytes a member.  Serves dbid order, name order, children,
+ * referrers. Cursors are keys, not positions, so a set may change between two slices of a scan. */
 #pragma once
 
 #include <stdbool.h>

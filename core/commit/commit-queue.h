@@ -47,12 +47,13 @@ void conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *gr
  * members of one object, checked by `right` on it (0: none).  Used instead of operations. `patch` and
  * `secrets`: JSON objects, copied. */
 ConfTransaction *conf_transaction_new_amend(ConfKey key, uint8_t right, ConfSlice patch, ConfSlice secrets);
-/* What is hidden from the author besides rights (plugins' hook `visible`): func answers false for it, and it is
- * then as if no right on it were there.  `data` is freed with the transaction. */
+/* What is hidden from the author besides rights (plugins' hook `visible`): func answers false for it, and it
+ * is then as if no right on it were there.  `data` is freed with the transaction. */
 void conf_transaction_set_visible(ConfTransaction *transaction,
                                   bool (*func)(const ConfObject *object, void *data), void *data,
                                   void (*free_data)(void *data));
-/* An object to be created may carry the dbid that one of its type had before it was deleted: history.revert. */
+/* An object to be created may carry the dbid that one of its type had before it was deleted: history.revert.
+ */
 void conf_transaction_allow_dbids(ConfTransaction *transaction);
 /* The server itself writes, without a client (-import): rights are not asked.  Neither author nor this:
  * nothing is found. */

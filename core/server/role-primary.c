@@ -86,7 +86,7 @@ conf_primary_commit_settings(const ConfServer *server)
     ConfCommitSettings settings = {
         .max_operations = server->options.max_transaction_operations,
         .response_timeout_ms = database.response_timeout * 1000,
-        .queue_limit = 256 * 1024 * 1024,
+        .queue_limit = INT64_C(256) * 1024 * 1024,
     };
     conf_option_clear(conf_database_options, &database);
     return settings;
@@ -132,9 +132,9 @@ refuse_diverged(void *self, ConfTransaction *transaction, ConfTransactionFunc fu
 {
     (void)self;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(
-        &error, CONF_RPC_READ_ONLY,
-        "The database is behind what this server has seen: read-only until it is started with -accept-rollback");
+    conf_rpc_fail(&error, CONF_RPC_READ_ONLY,
+                  "The database is behind what this server has seen: read-only until it is started with "
+                  "-accept-rollback");
     conf_transaction_free(transaction);
     func(&error, 0, NULL, NULL, 0, data);
 }

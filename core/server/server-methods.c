@@ -6,6 +6,7 @@
 
 static void server_info(ConfRequest *request, void *data);
 static void server_statistics(ConfRequest *request, void *data);
+static void write_role_statistics(ConfServer *server, ConfJsonWriter *writer);
 static void server_stop(ConfRequest *request, void *data);
 static void server_reload(ConfRequest *request, void *data);
 static void server_log_level(ConfRequest *request, void *data);
@@ -199,23 +200,29 @@ server_statistics(ConfRequest *request, void *data)
     conf_json_writer_begin_object(&writer);
     for (unsigned i = 0; i < G_N_ELEMENTS(values); i++)
         write_statistic(values[i].name, values[i].value, &writer);
-    if (server->queue != NULL) {
-        const ConfCommitStatistics *commit = conf_commit_statistics(server->queue);
-        write_statistic("commits", commit->commits, &writer);
-        write_statistic("commitBatches", commit->batches, &writer);
-        write_statistic("writesRefused", commit->refused, &writer);
-        write_statistic("writesWaiting", commit->waiting, &writer);
-    }
-    if (server->upstream != NULL) {
-        const ConfUpstreamStatistics *upstream = conf_upstream_statistics(server->upstream);
-        write_statistic("masterConnects", upstream->connects, &writer);
-        write_statistic("masterSnapshots", upstream->snapshots, &writer);
-        write_statistic("masterResumes", upstream->resumes, &writer);
-        write_statistic("masterFetchedObjects", upstream->fetched_objects, &writer);
-    }
+    write_role_statistics(server, &writer);
     conf_plugin_host_foreach_statistic(server->plugins, write_statistic, &writer);
     conf_json_writer_end_object(&writer);
     conf_request_end(request);
+}
+
+static void
+write_role_statistics(ConfServer *server, ConfJsonWriter *writer)
+{
+    if (server->queue != NULL) {
+        const ConfCommitStatistics *commit = conf_commit_statistics(server->queue);
+        write_statistic("commits", commit->commits, writer);
+        write_statistic("commitBatches", commit->batches, writer);
+        write_statistic("writesRefused", commit->refused, writer);
+        write_statistic("writesWaiting", commit->waiting, writer);
+    }
+    if (server->upstream != NULL) {
+        const ConfUpstreamStatistics *upstream = conf_upstream_statistics(server->upstream);
+        write_statistic("masterConnects", upstream->connects, writer);
+        write_statistic("masterSnapshots", upstream->snapshots, writer);
+        write_statistic("masterResumes", upstream->resumes, writer);
+        write_statistic("masterFetchedObjects", upstream->fetched_objects, writer);
+    }
 }
 
 /* On the management port, or with the right to execute this server. */

@@ -5,9 +5,9 @@
 #define OWN NULL
 
 const ConfOption conf_server_options[] = {
-    CONF_OPTION_INT(
-        S, port, OWN, "port", NULL, "1..65535", CONF_AT_START,
-        "Port for clients. Read by -init, which stores it in the server's application object; later starts take the ports from there."),
+    CONF_OPTION_INT(S, port, OWN, "port", NULL, "1..65535", CONF_AT_START,
+                    "Port for clients. Read by -init, which stores it in the server's application object; "
+                    "later starts take the ports from there."),
     CONF_OPTION_INT(S, management_port, OWN, "management-port", NULL, "1..65535", CONF_AT_START,
                     "Port for server.* methods without a log-in."),
     CONF_OPTION_STRING(S, management_address, OWN, "management-address", "loopback", NULL, CONF_AT_START,
@@ -72,7 +72,8 @@ const ConfOption conf_server_options[] = {
                      "Send password hashes to proxies over plain links that leave this machine."),
     CONF_OPTION_INT(
         S, delay_reload, "csproxy", "delay-reload", "0 s", "0..86400 s", CONF_AT_ONCE,
-        "Wait of a proxy before it loads everything anew; not before the first load, nor before a resumption."),
+        "Wait of a proxy before it loads everything anew; not before the first load, nor before a "
+        "resumption."),
     CONF_OPTION_BOOL(S, proxy_writable, "csproxy", "proxy-writable", "false", NULL, CONF_AT_START,
                      "Pass writes on to the master. Not available in this release."),
     CONF_OPTION_END,

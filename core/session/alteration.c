@@ -38,7 +38,7 @@ static bool is_root(const ConfChange *change);
 static bool root_concerns(const Root *root, const ConfViewer *viewer);
 static bool walk_region(Walk *walk, ConfKey container, const ConfAcl *old_acl, const ConfAcl *new_acl);
 static bool walk_child(Walk *walk, const ConfObject *child, const ConfAcl *old_above,
-                       const ConfAcl *new_above, GArray *stack);
+                       const ConfAcl *new_above, GArray *descend);
 static bool walk_identity(Walk *walk);
 static bool judge(Walk *walk, const ConfObject *object, const ConfAcl *old_acl, const ConfAcl *new_acl);
 static ConfPlace *place_before_move(const ConfPlace *place, const Root *moved);

@@ -17,7 +17,7 @@ static bool read_token(const ConfJson *params, char token[33], ConfRpcError *err
 static ConfSession *find_session(Resuming *resuming, ConfRpcError *error);
 static bool replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
 static void take_up(Resuming *resuming);
-static void reached(bool reached, void *data);
+static void reached(bool is_there, void *data);
 static void counted(ConfSession *session, uint64_t missed, void *data);
 static void gone(void *data);
 static void fail(Resuming *resuming, const ConfRpcError *error);

@@ -26,6 +26,18 @@ environment_of(TestClient *client)
     return g_strdup(json_object_get_string_member(server, "environment"));
 }
 
+/* The token of a session of `default` whose connection is gone. */
+static char *
+break_session(TestServer *server, TestClient *other, char **environment)
+{
+    TestClient *broken = test_client_new(server);
+    char *token = token_of(broken);
+    *environment = environment_of(broken);
+    test_client_free(broken);
+    test_wait_statistic(other, "sessionsBroken", 1);
+    return token;
+}
+
 static int64_t
 revision_now(TestClient *client)
 {
@@ -84,10 +96,8 @@ test_open_behind_resume(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) other = test_client_new(server);
-    TestClient *broken = test_client_new(server);
-    g_autofree char *token = token_of(broken), *environment = environment_of(broken);
-    test_client_free(broken);
-    test_wait_statistic(other, "sessionsBroken", 1);
+    g_autofree char *environment = NULL;
+    g_autofree char *token = break_session(server, other, &environment);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     g_autofree char *batch = g_strdup_printf(
         "[{'jsonrpc':'2.0','id':1,'method':'session.resume','params':{'session':'%s','environment':'%s','revision':%"
@@ -129,10 +139,8 @@ test_stop_while_waiting(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) other = test_client_new(server);
-    TestClient *broken = test_client_new(server);
-    g_autofree char *token = token_of(broken), *environment = environment_of(broken);
-    test_client_free(broken);
-    test_wait_statistic(other, "sessionsBroken", 1);
+    g_autofree char *environment = NULL;
+    g_autofree char *token = break_session(server, other, &environment);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     int64_t ahead = revision_now(other) + 100;
     test_send(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
