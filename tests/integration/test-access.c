@@ -12,8 +12,10 @@ new_person(TestClient *admin, const char *name)
     JsonObject *result = test_call(admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name);
     int64_t person = json_object_get_int_member(result, "dbid");
     test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(admin, "permission.update", "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}", person);
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read','execute']}]}",
+              person);
     return person;
 }
 
@@ -23,7 +25,8 @@ expect_ending(TestClient *client, const char *reason)
     const char *method = NULL;
     JsonObject *params;
     test_client_wait_closed(client);
-    while ((params = test_take_notification(client, &method)) != NULL && strcmp(method, "session.ending") != 0)
+    while ((params = test_take_notification(client, &method)) != NULL &&
+           strcmp(method, "session.ending") != 0)
         ;
     g_assert_nonnull(params);
     g_assert_cmpstr(json_object_get_string_member(params, "reason"), ==, reason);
@@ -53,15 +56,19 @@ test_sessions_end(void)
     test_call(forced, "object.count", "{}");
     /* The right to run the application; also of a session that is not connected. */
     g_autoptr(TestClient) broken = test_client_new_as(server, "worker", "pw4", "confctl");
-    g_autofree char *token = g_strdup(json_object_get_string_member(test_client_get_session(broken), "session"));
+    g_autofree char *token =
+        g_strdup(json_object_get_string_member(test_client_get_session(broken), "session"));
     test_client_abort(broken);
     test_wait_statistic(admin, "sessionsBroken", 1);
-    test_call(admin, "permission.update", "{'type':'application','name':'confctl','revoke':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['execute']}]}", person);
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'confctl','revoke':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['execute']}]}",
+              person);
     expect_ending(forced, "account");
     g_autoptr(TestClient) late = test_client_connect(test_server_get_port(server));
     test_call_error(late, -32003, "session.resume", "{'session':'%s','environment':'x','revision':1}", token);
-    test_call_error(late, -32001, "session.open", "{'user':'worker','password':'pw4','application':'confctl'}");
+    test_call_error(late, -32001, "session.open",
+                    "{'user':'worker','password':'pw4','application':'confctl'}");
 }
 
 static void
@@ -69,11 +76,14 @@ test_server_application_once(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    test_call(admin, "object.create", "{'object':{'type':'application','name':'urs','applicationType':'genericServer'}}");
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'urs','applicationType':'genericServer'}}");
     g_autoptr(TestClient) first = test_client_new_as(server, "default", TEST_PASSWORD, "urs");
     g_autoptr(TestClient) second = test_client_connect(test_server_get_port(server));
-    test_call_error(second, -32016, "session.open", "{'user':'default','password':'%s','application':'urs'}", TEST_PASSWORD);
-    test_call(second, "session.open", "{'user':'default','password':'%s','application':'urs','replace':true}", TEST_PASSWORD);
+    test_call_error(second, -32016, "session.open", "{'user':'default','password':'%s','application':'urs'}",
+                    TEST_PASSWORD);
+    test_call(second, "session.open", "{'user':'default','password':'%s','application':'urs','replace':true}",
+              TEST_PASSWORD);
     expect_ending(first, "replaced");
     test_call(admin, "object.update", "{'type':'application','name':'urs','patch':{'state':'disabled'}}");
     expect_ending(second, "account");
@@ -84,24 +94,31 @@ test_replica_rights(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    test_call(admin, "object.create", "{'object':{'type':'application','name':'px','applicationType':'configurationServer'}}");
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'px','applicationType':'configurationServer'}}");
     int64_t person = new_person(admin, "curious");
     g_autoptr(TestClient) curious = test_client_new_as(server, "curious", "pw", "confctl");
     /* The right to run a client is none to the stream, and what one may not read is not there. */
-    test_call_error(curious, -32602, "replica.open", "{'application':'confctl','role':'proxy','release':'x'}");
+    test_call_error(curious, -32602, "replica.open",
+                    "{'application':'confctl','role':'proxy','release':'x'}");
     test_call_error(curious, -32602, "replica.open", "{'application':'px','role':'proxy','release':'x'}");
-    test_call(admin, "permission.update", "{'type':'application','name':'px','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read']}]}", person);
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'px','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read']}]}",
+              person);
     test_call_error(curious, -32005, "replica.open", "{'application':'px','role':'proxy','release':'x'}");
     test_call_error(curious, -32005, "replica.object", "{'type':'person','dbid':%" INT "}", person);
-    test_call(admin, "permission.update", "{'type':'application','name':'px','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['execute']}]}", person);
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'px','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['execute']}]}",
+              person);
     test_call(admin, "object.create", "{'object':{'type':'host','name':'not-for-the-curious'}}");
     test_call(curious, "replica.open", "{'application':'px','role':'proxy','release':'x'}");
     test_wait_notification(curious, "replica.loaded");
     test_call_error(curious, -32600, "subscription.open", "{}");
     /* Neither objects nor secrets nor who did it. */
-    test_call(admin, "object.update", "{'type':'host','name':'not-for-the-curious','patch':{'address':'hidden-address'}}");
+    test_call(admin, "object.update",
+              "{'type':'host','name':'not-for-the-curious','patch':{'address':'hidden-address'}}");
     JsonObject *changes = test_wait_notification(curious, "replica.changes");
     g_assert_cmpint(json_array_get_length(json_object_get_array_member(changes, "changes")), ==, 0);
     g_assert_false(json_object_has_member(json_object_get_object_member(changes, "by"), "user"));

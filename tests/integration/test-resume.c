@@ -54,8 +54,8 @@ token_of(TestClient *client)
 static JsonObject *
 resume(World *world, TestClient *client, const char *token, int64_t revision, const char *more)
 {
-    return test_call(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "%s}", token,
-                     world->environment, revision, more);
+    return test_call(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "%s}",
+                     token, world->environment, revision, more);
 }
 
 static void
@@ -83,24 +83,28 @@ test_missed_changes(void)
     g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, G_N_ELEMENTS(missed));
     g_assert_cmpstr(json_object_get_string_member(result, "session"), ==, token);
     for (unsigned i = 0; i < G_N_ELEMENTS(missed); i++)
-        g_assert_cmpint(json_object_get_int_member(test_wait_notification(second, "changes"), "revision"), ==, missed[i]);
+        g_assert_cmpint(json_object_get_int_member(test_wait_notification(second, "changes"), "revision"), ==,
+                        missed[i]);
     g_assert_false(test_has_notification(second, "changes"));
     /* Live again, and displaced by whoever has the token. */
     g_autoptr(TestClient) third = test_client_connect(test_server_get_port(world.server));
     revision = json_object_get_int_member(test_call(world.admin, "object.count", "{}"), "revision");
     result = resume(&world, third, token, revision, ",'subscriptions':[{'types':['skill']}]");
     g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, 0);
-    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(second, "session.ending"), "reason"), ==, "replaced");
+    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(second, "session.ending"), "reason"),
+                    ==, "replaced");
     test_client_wait_closed(second);
     create_host(&world, "unwanted");
     int64_t wanted = 0;
     create(&world, "{'type':'skill','name':'wanted'}", &wanted);
-    g_assert_cmpint(json_object_get_int_member(test_wait_notification(third, "changes"), "revision"), ==, wanted);
+    g_assert_cmpint(json_object_get_int_member(test_wait_notification(third, "changes"), "revision"), ==,
+                    wanted);
     /* A closed session is gone. */
     test_call(third, "session.close", "{}");
     g_autoptr(TestClient) fourth = test_client_connect(test_server_get_port(world.server));
-    test_call_error(fourth, -32003, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
-                    world.environment, wanted);
+    test_call_error(fourth, -32003, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT "}", token, world.environment,
+                    wanted);
     world_close(&world);
 }
 
@@ -120,12 +124,15 @@ test_other_history(void)
                                         "{'session':'%s','environment':'%s','revision':1000000}", token,
                                         "00000000-0000-4000-8000-000000000000");
     g_assert_cmpint(g_get_monotonic_time() - began, <, 4 * G_USEC_PER_SEC);
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "revision"), ==, revision);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "revision"), ==,
+                    revision);
     /* The session stands, live. */
     revision = create_host(&world, "two");
-    g_assert_cmpint(json_object_get_int_member(test_wait_notification(second, "changes"), "revision"), ==, revision);
+    g_assert_cmpint(json_object_get_int_member(test_wait_notification(second, "changes"), "revision"), ==,
+                    revision);
     g_autoptr(TestClient) third = test_client_connect(test_server_get_port(world.server));
-    test_call_error(third, -32011, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'%s'}", token,
+    test_call_error(third, -32011, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'%s'}", token,
                     world.environment, revision, "0123456789abcdef");
     world_close(&world);
 }
@@ -139,32 +146,42 @@ test_no_past_with_rights_of_now(void)
     world_open(&world, NULL);
     int64_t person = create(&world, "{'type':'person','name':'reader'}", NULL);
     test_call(world.admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(world.admin, "permission.update", "{'type':'application','name':'confctl','grant':[{'account':{'type':'person',"
-              "'dbid':%" INT "},'rights':['execute']}]}", person);
+    test_call(world.admin, "permission.update",
+              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person',"
+              "'dbid':%" INT "},'rights':['execute']}]}",
+              person);
     int64_t group = create(&world, "{'type':'accessGroup','name':'later','kind':'custom'}", NULL);
     int64_t open = create(&world, "{'type':'host','name':'open'}", NULL);
-    test_call(world.admin, "permission.update", "{'type':'host','name':'open','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read']}]}", person);
+    test_call(world.admin, "permission.update",
+              "{'type':'host','name':'open','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read']}]}",
+              person);
     int64_t hidden = create(&world, "{'type':'host','name':'hidden'}", NULL);
-    JsonObject *result = test_call(world.admin, "permission.update", "{'type':'host','name':'hidden','grant':[{'account':"
-                                   "{'type':'accessGroup','dbid':%" INT "},'rights':['read']}]}", group);
+    JsonObject *result = test_call(world.admin, "permission.update",
+                                   "{'type':'host','name':'hidden','grant':[{'account':"
+                                   "{'type':'accessGroup','dbid':%" INT "},'rights':['read']}]}",
+                                   group);
     int64_t since = json_object_get_int_member(result, "revision");
     g_autofree char *bulk = g_strnfill(SIZE, 'x');
     for (unsigned i = 0; i < BULK; i++)
-        test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'k':'%u%s'}}}}", open, i, bulk);
-    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'told-to-nobody'}}", hidden);
-    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'later'}}", hidden);
+        test_call(world.admin, "object.update",
+                  "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'k':'%u%s'}}}}", open, i, bulk);
+    test_call(world.admin, "object.update",
+              "{'type':'host','dbid':%" INT ",'patch':{'address':'told-to-nobody'}}", hidden);
+    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'later'}}",
+              hidden);
     g_autoptr(TestClient) reader = test_client_new_as(world.server, "reader", "pw", "confctl");
     int64_t id = test_send(reader, "subscription.open", "{'since':%" INT "}", since);
     test_wait_response(reader, id); /* The replay has begun; nobody reads it. */
-    result = test_call(world.admin, "object.update", "{'type':'accessGroup','dbid':%" INT ",'add':{'members':[%" INT "]}}", group,
-                       person);
+    result = test_call(world.admin, "object.update",
+                       "{'type':'accessGroup','dbid':%" INT ",'add':{'members':[%" INT "]}}", group, person);
     int64_t joined = json_object_get_int_member(result, "revision");
     JsonObject *reset = test_wait_notification(reader, "subscription.reset");
     g_assert_cmpint(json_object_get_int_member(reset, "revision"), ==, joined);
     g_assert_cmpstr(json_object_get_string_member(reset, "reason"), ==, "permission");
     g_assert_false(test_client_has_seen(reader, "told-to-nobody"));
-    result = test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'now'}}", hidden);
+    result = test_call(world.admin, "object.update",
+                       "{'type':'host','dbid':%" INT ",'patch':{'address':'now'}}", hidden);
     do
         reset = test_wait_notification(reader, "changes");
     while (json_object_get_int_member(reset, "revision") < joined);
@@ -184,11 +201,14 @@ test_mirror_over_cuts(void)
     int64_t folders[2] = {folder, create(&world, inner, NULL)};
     int64_t person = create(&world, "{'type':'person','name':'reader'}", NULL);
     test_call(world.admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(world.admin, "permission.update", "{'type':'application','name':'confctl','grant':[{'account':{'type':'person',"
-              "'dbid':%" INT "},'rights':['execute']}]}", person);
+    test_call(world.admin, "permission.update",
+              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person',"
+              "'dbid':%" INT "},'rights':['execute']}]}",
+              person);
     int64_t hosts[12];
     for (unsigned i = 0; i < G_N_ELEMENTS(hosts); i++) {
-        g_autofree char *object = g_strdup_printf("{'type':'host','name':'h%u','folder':%" INT "}", i, folders[i % 2]);
+        g_autofree char *object =
+            g_strdup_printf("{'type':'host','name':'h%u','folder':%" INT "}", i, folders[i % 2]);
         hosts[i] = create(&world, object, NULL);
     }
     Mirror *mirror = mirror_new();
@@ -203,14 +223,17 @@ test_mirror_over_cuts(void)
             int64_t host = hosts[g_test_rand_int_range(0, G_N_ELEMENTS(hosts))];
             int choice = g_test_rand_int_range(0, 4);
             if (choice == 0)
-                test_call(world.admin, "permission.update", "{'type':'folder','dbid':%" INT ",'%s':[{'account':{'type':'person',"
-                          "'dbid':%" INT "},'rights':['read']}]}", folders[g_test_rand_bit()], g_test_rand_bit() ? "grant" : "revoke",
-                          person);
+                test_call(world.admin, "permission.update",
+                          "{'type':'folder','dbid':%" INT ",'%s':[{'account':{'type':'person',"
+                          "'dbid':%" INT "},'rights':['read']}]}",
+                          folders[g_test_rand_bit()], g_test_rand_bit() ? "grant" : "revoke", person);
             else if (choice == 1)
-                test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT "}}", host,
+                test_call(world.admin, "object.update",
+                          "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT "}}", host,
                           folders[g_test_rand_bit()]);
             else
-                test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'%u-%u'}}", host, round, i);
+                test_call(world.admin, "object.update",
+                          "{'type':'host','dbid':%" INT ",'patch':{'address':'%u-%u'}}", host, round, i);
         }
         reader = test_client_connect(test_server_get_port(world.server));
         resume(&world, reader, token, mirror->revision, "");

@@ -56,12 +56,15 @@ test_once_and_reasons(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     g_autoptr(TestClient) reader = test_client_new(server);
     int64_t root = path_dbid(admin, "/Environment/Hosts");
-    int64_t inside = dbid_of(test_call(admin, "object.create", "{'object':{'type':'folder','name':'inside','folder':%" INT "}}", root));
-    int64_t first = json_object_get_int_member(test_call(reader, "subscription.open", "{'folder':%" INT "}", inside), "subscription");
+    int64_t inside = dbid_of(test_call(
+        admin, "object.create", "{'object':{'type':'folder','name':'inside','folder':%" INT "}}", root));
+    int64_t first = json_object_get_int_member(
+        test_call(reader, "subscription.open", "{'folder':%" INT "}", inside), "subscription");
     test_call(reader, "subscription.open", "{'types':['host'],'folder':%" INT ",'tenant':1}", inside);
     test_call(reader, "subscription.open", "{'folder':%" INT ",'types':['person','host']}", inside);
     /* Three match; it comes once.  The folder itself is not within its scope. */
-    JsonObject *result = test_call(admin, "object.create", "{'object':{'type':'host','name':'a','folder':%" INT "}}", inside);
+    JsonObject *result =
+        test_call(admin, "object.create", "{'object':{'type':'host','name':'a','folder':%" INT "}}", inside);
     int64_t host = dbid_of(result), revision = revision_of(result);
     test_call(admin, "object.update", "{'type':'folder','dbid':%" INT ",'patch':{'class':'unit'}}", inside);
     JsonObject *changes = test_wait_notification(reader, "changes");
@@ -69,18 +72,22 @@ test_once_and_reasons(void)
     g_assert_false(json_object_has_member(only_change(changes), "reason"));
     g_assert_false(test_has_notification(reader, "changes"));
     /* Out and in again. */
-    test_call(admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT "}}", host, root);
+    test_call(admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT "}}", host,
+              root);
     JsonObject *change = only_change(test_wait_notification(reader, "changes"));
     g_assert_cmpstr(json_object_get_string_member(change, "op"), ==, "delete");
     g_assert_cmpstr(json_object_get_string_member(change, "reason"), ==, "scope");
     g_assert_cmpint(json_object_get_int_member(change, "folder"), ==, inside);
-    test_call(admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT ",'address':'b'}}", host, inside);
+    test_call(admin, "object.update",
+              "{'type':'host','dbid':%" INT ",'patch':{'folder':%" INT ",'address':'b'}}", host, inside);
     change = only_change(test_wait_notification(reader, "changes"));
     g_assert_cmpstr(json_object_get_string_member(change, "op"), ==, "create");
     g_assert_cmpstr(json_object_get_string_member(change, "reason"), ==, "scope");
     /* Secret changes and permissions are no changes of what is seen; a closed subscription leaves the others. */
-    test_call(admin, "permission.update", "{'type':'host','dbid':%" INT ",'grant':[{'account':{'type':'person','dbid':100},"
-              "'rights':['read']}]}", host);
+    test_call(admin, "permission.update",
+              "{'type':'host','dbid':%" INT ",'grant':[{'account':{'type':'person','dbid':100},"
+              "'rights':['read']}]}",
+              host);
     test_call(reader, "subscription.close", "{'subscription':%" INT "}", first);
     test_call_error(reader, -32602, "subscription.close", "{'subscription':%" INT "}", first);
     revision = revision_of(test_call(admin, "object.delete", "{'type':'host','dbid':%" INT "}", host));
@@ -102,7 +109,8 @@ test_since_in_batches(void)
         since = i == 0 ? last : since;
     }
     g_autoptr(TestClient) reader = test_client_new(server);
-    static const char batch[] = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscription.open\",\"params\":{\"since\":%" INT "}},"
+    static const char batch[] =
+        "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscription.open\",\"params\":{\"since\":%" INT "}},"
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"subscription.close\",\"params\":{\"subscription\":1}},"
         "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"subscription.open\",\"params\":{\"since\":%" INT "}},"
         "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"subscription.open\",\"params\":{\"types\":[\"skill\"]}}]\n";
@@ -133,16 +141,19 @@ test_initial_under_writes(void)
 {
     enum { HOSTS = 3000, MIRRORS = 4, ROUNDS = 40 };
     static const char *const scopes[MIRRORS] = {"{'initial':true}", "{'initial':true,'types':['host']}",
-                                                "{'initial':true,'tenant':1,'types':['host','folder']}", "{'initial':true}"};
+                                                "{'initial':true,'tenant':1,'types':['host','folder']}",
+                                                "{'initial':true}"};
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
     g_autofree char *filling = g_strnfill(1500, 'x');
     g_autoptr(GString) operations = g_string_new("{'operations':[");
     for (unsigned i = 0; i < HOSTS; i++)
-        g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
-                               i > 0 ? "," : "", i, filling);
+        g_string_append_printf(
+            operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
+            i > 0 ? "," : "", i, filling);
     g_string_append(operations, "]}");
-    JsonArray *results = json_object_get_array_member(test_call(admin, "transaction", "%s", operations->str), "results");
+    JsonArray *results =
+        json_object_get_array_member(test_call(admin, "transaction", "%s", operations->str), "results");
     int64_t first = dbid_of(json_array_get_object_element(results, 0));
     TestClient *clients[MIRRORS];
     Mirror *mirrors[MIRRORS];
@@ -154,8 +165,9 @@ test_initial_under_writes(void)
     for (unsigned round = 0; round < ROUNDS; round++) {
         g_string_assign(operations, "{'operations':[");
         for (unsigned i = 0; i < 20; i++)
-            g_string_append_printf(operations, "%s{'op':'update','type':'host','dbid':%" INT ",'patch':{'address':'%u-%u'}}",
-                                   i > 0 ? "," : "", first + g_test_rand_int_range(0, HOSTS / 2), round, i);
+            g_string_append_printf(
+                operations, "%s{'op':'update','type':'host','dbid':%" INT ",'patch':{'address':'%u-%u'}}",
+                i > 0 ? "," : "", first + g_test_rand_int_range(0, HOSTS / 2), round, i);
         g_string_append(operations, "]}");
         test_call(admin, "transaction", "%s", operations->str);
         test_call(admin, "object.delete", "{'type':'host','dbid':%" INT "}", first + HOSTS / 2 + round * 20);
@@ -164,8 +176,9 @@ test_initial_under_writes(void)
     /* Several lines of one revision: "more" on all but the last. */
     g_string_assign(operations, "{'operations':[");
     for (unsigned i = 0; i < HOSTS / 2; i++)
-        g_string_append_printf(operations, "%s{'op':'update','type':'host','dbid':%" INT ",'patch':{'annex':{'b':{'k':'%s'}}}}",
-                               i > 0 ? "," : "", first + i, filling);
+        g_string_append_printf(
+            operations, "%s{'op':'update','type':'host','dbid':%" INT ",'patch':{'annex':{'b':{'k':'%s'}}}}",
+            i > 0 ? "," : "", first + i, filling);
     g_string_append(operations, "]}");
     int64_t last = revision_of(test_call(admin, "transaction", "%s", operations->str));
     for (unsigned i = 0; i < MIRRORS; i++) {

@@ -1,0 +1,137 @@
+/* test-limits.c - bad and greedy clients get the documented answer, nobody else notices, memory stays bounded. */
+#include "fixture.h"
+
+#include <string.h>
+
+#define INT G_GINT64_FORMAT
+
+static void
+expect_line(TestClient *client, const char *sent, const char *expected)
+{
+    test_client_write(client, sent, strlen(sent));
+    const char *line = test_client_read_line(client);
+    if (line == NULL || strstr(line, expected) == NULL)
+        g_error("%s was answered %s, not %s", sent, line != NULL ? line : "by closing", expected);
+}
+
+static void
+test_bad_lines(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) other = test_client_new(server);
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    static const struct {
+        const char *sent, *expected;
+    } lines[] = {
+        {"{bad\n", "-32700"},
+        {"1 2\n", "-32700"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"server.info\"}\n", "-32700"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":\"\\ud800\",\"method\":\"server.info\"}\n", "-32700"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\",\"params\":{\"a\":1e400}}\n", "-32700"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"server.info\"}\n", "-32600"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"server.info\"}\n", "-32600"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"server.info\"}\n", "-32600"},
+        {"null\n", "-32600"},
+        {"[]\n", "-32600"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"no.such\"}\n", "-32601"},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\",\"params\":{\"a\":1}}\n",
+         "\"path\":\"/a\""},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"object.count\"}\n", "-32000"},
+        /* Ignored: empty lines, a response to nothing; then a good one, its id byte for byte. */
+        {"\r\n\n{\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":\"\\u0041\",\"method\":\"server.info\"}\r\n",
+         "\"id\":\"\\u0041\",\"result\""},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++)
+        expect_line(client, lines[i].sent, lines[i].expected);
+    g_autoptr(GString) batch = g_string_new("[");
+    for (unsigned i = 0; i < 101; i++)
+        g_string_append_printf(batch, "%s{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"server.info\"}",
+                               i > 0 ? "," : "", i);
+    g_string_append(batch, "]\n");
+    expect_line(client, batch->str, "-32600");
+    g_autofree char *deep = g_strnfill(65, '[');
+    g_autofree char *deep_line = g_strconcat(deep, "\n", NULL);
+    expect_line(client, deep_line, "-32700");
+    /* Too long: answered, closed. */
+    g_autofree char *filling = g_strnfill(70000, 'x');
+    expect_line(client, filling, "-32006");
+    g_assert_null(test_client_read_line(client));
+    test_call(other, "object.count", "{}");
+}
+
+static void
+test_half_open(void)
+{
+    enum { CONNECTIONS = 300, ALLOWED = 50 };
+    g_autoptr(TestServer) server = test_primary_new("max-unauthenticated = 50\nlogin-timeout = 1");
+    g_autoptr(TestClient) other = test_client_new(server);
+    TestClient *clients[CONNECTIONS];
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        clients[i] = test_client_connect(test_server_get_port(server));
+        test_client_write(clients[i], "{\"jsonrpc\":", 11);
+    }
+    test_call(other, "object.count", "{}");
+    /* The oldest went first; the others go when their time is over. */
+    g_assert_null(test_client_read_line(clients[0]));
+    g_assert_null(test_client_read_line(clients[CONNECTIONS - ALLOWED - 2]));
+    g_assert_null(test_client_read_line(clients[CONNECTIONS - 1]));
+    g_assert_cmpint(test_statistic(other, "connections"), ==, 1);
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        test_client_free(clients[i]);
+}
+
+/* One that asks and never reads is not read from any more; one that does not take its notifications is cut off and goes on
+ * from where it was. */
+static void
+test_clients_that_do_not_read(void)
+{
+    enum { SIZE = 200000, WRITES = 120 };
+    g_autoptr(TestServer) server = test_primary_new("max-notification-backlog = 2097152");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    g_autofree char *filling = g_strnfill(SIZE, 'x');
+    test_call(admin, "object.create", "{'object':{'type':'host','name':'h','annex':{'a':{'k':'%s'}}}}",
+              filling);
+    g_autoptr(TestClient) asking = test_client_new(server);
+    for (unsigned i = 0; i < 300; i++)
+        test_send(asking, "object.read", "{'type':'host','name':'h'}");
+    test_sync(admin);
+    g_assert_cmpint(test_statistic(admin, "queueBytes"), <, 8 << 20);
+    g_autoptr(TestClient) watching = test_client_new(server);
+    test_call(watching, "subscription.open", "{}");
+    for (unsigned i = 0; i < WRITES; i++)
+        test_call(admin, "object.update", "{'type':'host','name':'h','patch':{'annex':{'a':{'k':'%u%s'}}}}",
+                  i, filling);
+    test_wait_statistic(admin, "slowConsumers", 1);
+    g_assert_cmpint(test_statistic(admin, "queueBytes"), <, 12 << 20);
+    /* What came is whole and in order; the rest comes to whom resumes. */
+    test_client_wait_closed(watching);
+    int64_t revision = 0;
+    const char *method = NULL;
+    JsonObject *params;
+    while ((params = test_take_notification(watching, &method)) != NULL) {
+        if (strcmp(method, "changes") != 0)
+            continue;
+        g_assert_cmpint(json_object_get_int_member(params, "revision"), >, revision);
+        revision = json_object_get_int_member(params, "revision");
+    }
+    JsonObject *session = test_client_get_session(watching);
+    g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
+    test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}",
+              json_object_get_string_member(session, "session"),
+              json_object_get_string_member(json_object_get_object_member(session, "server"), "environment"),
+              revision);
+    int64_t last = json_object_get_int_member(test_call(admin, "object.count", "{}"), "revision");
+    while (revision < last)
+        g_assert_cmpint(json_object_get_int_member(test_wait_notification(again, "changes"), "revision"), ==,
+                        ++revision);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/integration/limits/bad-lines", test_bad_lines);
+    g_test_add_func("/integration/limits/half-open", test_half_open);
+    g_test_add_func("/integration/limits/clients-that-do-not-read", test_clients_that_do_not_read);
+    return g_test_run();
+}
