@@ -51,7 +51,8 @@ measure(Fixture *fixture, const char *what, const char *text, unsigned changes)
                    " us; longest turn of record and publication %" G_GINT64_FORMAT
                    " us; in all %" G_GINT64_FORMAT " us",
                    what, check, turns, longest, last, processor_usec() - began);
-    g_assert_cmpuint(turns, >, 10);
+    /* In slices of 2 ms, however fast the whole is. */
+    g_assert_cmpint(check / turns, <, 4000);
     g_assert_cmpint(longest, <, TURN_MAX_USEC);
 }
 
