@@ -95,7 +95,7 @@ read_given(ConfCheck *check, ConfNewPlace *place)
 {
     static const char *const given[] = {"dbid", "revision"};
     for (unsigned i = 0; i < G_N_ELEMENTS(given); i++) {
-        const ConfJson *member = conf_json_member(place->tree, given[i]);
+        ConfJson *member = conf_json_member(place->tree, given[i]);
         g_autofree char *path = g_strconcat("/object/", given[i], NULL);
         if (member == NULL || member->kind == CONF_JSON_NULL)
             continue;
@@ -108,6 +108,7 @@ read_given(ConfCheck *check, ConfNewPlace *place)
             conf_check_lookup(check, key) != NULL)
             return conf_check_fail_member(check, path, "No %s of this dbid was deleted.", place->type->name);
         place->dbid_given = key.dbid;
+        member->kind = CONF_JSON_NULL; /* It stands in the head. */
     }
     return true;
 }

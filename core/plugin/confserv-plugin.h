@@ -157,7 +157,8 @@ CONF_API bool conf_connection_send_request(
 CONF_API bool conf_connection_send_notification(ConfConnection *c, const char *method,
                                                 const char *params_json);
 /* Of an outgoing connection, from hook `opened`: a further member of the params of "session.open" or
- * "replica.open" that this server sends on it ("addp").  answered() (may be NULL) gets the member of the same
+ * "replica.open" that this server sends on it ("addp", which every server lets pass; others are refused by a
+ * master whose plugins do not know them).  answered() (may be NULL) gets the member of the same
  * name of the result, raw JSON; NULL: the other side understands none. Not called where the request fails. */
 CONF_API void conf_connection_add_param(ConfConnection *c, ConfPlugin *p, const char *method,
                                         const char *member, const char *json,
@@ -275,7 +276,8 @@ CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index,
 /* The list of rights in force on the object of that change, its own or inherited: after it, of a delete before
  * it.  JSON as of permission.read's `entries`, for conf_session_may_by(); g_free().  NULL: not known. */
 CONF_API char *conf_commit_get_rights(const ConfCommit *c, unsigned index);
-/* The change record of architecture.md 5 as JSON: the text that the chain is made of; g_free(). */
+/* The change record of architecture.md 5 as JSON; on a primary it is the very text that the chain is made of, a
+ * proxy is not told the client's address.  g_free(). */
 CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid);
