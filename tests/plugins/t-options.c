@@ -4,7 +4,7 @@
 
 typedef struct {
     bool flag;
-    int64_t number, size, choice;
+    int64_t number, size, choice, level;
     char *text, *secret, *fixed, *own, *elsewhere;
 } Settings;
 
@@ -26,7 +26,7 @@ static const ConfOption OPTIONS[] = {
     CONF_OPTION_STRING(Settings, fixed, NULL, "fixed", "as it was", NULL, CONF_AT_START, "Fixed until the next start."),
     CONF_OPTION_STRING(Settings, own, "", "t-own", "none", NULL, CONF_AT_ONCE, "In the server's own section."),
     CONF_OPTION_STRING(Settings, elsewhere, "t-elsewhere", "place", "none", NULL, CONF_AT_ONCE, "In another section."),
-    CONF_OPTION_INT(Settings, number, "t-family*", "level", "0", "0..9", CONF_AT_ONCE, "Of every section of the family."),
+    CONF_OPTION_INT(Settings, level, "t-family*", "level", "0", "0..9", CONF_AT_ONCE, "Of every section of the family."),
     CONF_OPTION_END,
 };
 
