@@ -61,7 +61,7 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer, self.id, self.notes = b"", 0, []
+        self.buffer, self.id, self.notes, self.answers = b"", 0, [], {}
         if login:
             self.call("session.open", user=user, password=password, application="confctl")
 
@@ -80,13 +80,16 @@ class Client:
         return line
 
     def wait(self, number):
-        while True:
+        while number not in self.answers:
             message = json.loads(self.line())
-            if message.get("id") == number and "method" not in message:
-                if "error" in message:
-                    raise RuntimeError(message["error"])
-                return message["result"]
-            self.notes.append(message)
+            if "method" in message:
+                self.notes.append(message)
+            else:
+                self.answers[message["id"]] = message
+        message = self.answers.pop(number)
+        if "error" in message:
+            raise RuntimeError(message["error"])
+        return message["result"]
 
     def call(self, method, **params):
         return self.wait(self.send(method, **params))

@@ -8,6 +8,7 @@ enum { PASSWORD_MAX = 1024 };
 typedef struct {
     ConfMethods *methods;
     ConfRequest *request; /* held */
+    ConfWriteTurn *turn;
     ConfKey key;
     char *password;
     bool must_change;
@@ -52,6 +53,7 @@ set_password(ConfRequest *request, void *data)
         return;
     }
     change->request = conf_request_hold(request);
+    change->turn = conf_write_order_take(methods, change->request);
     start_hash(change);
 }
 
@@ -132,6 +134,7 @@ change_password(ConfRequest *request, void *data)
         g_strdup(conf_connection_get_peer_address(conf_request_get_connection(request)));
     g_autofree char *name = g_strdup(person->name);
     change->request = conf_request_hold(request);
+    change->turn = conf_write_order_take(methods, change->request);
     conf_access_check_password(methods->context.access, person, "passwordHash", conf_slice_from_string(name),
                                address, old, old_checked, change);
 }
@@ -190,10 +193,10 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
                                    conf_slice_from_string(patch), conf_buffer_slice(&secrets));
     if (change->own)
         conf_session_set_changing_password(session, true);
-    ConfRequest *request = change->request;
-    change->request = NULL;
-    conf_methods_submit_held(change->methods, request, transaction, conf_methods_answer_revision,
-                             change->own);
+    ConfWriting *writing =
+        conf_methods_writing_new(change->methods, change->request, transaction, conf_methods_answer_revision);
+    writing->own_password = change->own;
+    conf_write_order_ready(change->turn, writing, transaction);
     change_free(change);
 }
 
@@ -201,6 +204,7 @@ static void
 fail(PasswordChange *change, const ConfRpcError *error)
 {
     conf_request_fail(change->request, error);
+    conf_write_order_leave(change->turn, change->request);
     conf_request_release(change->request);
     change_free(change);
 }

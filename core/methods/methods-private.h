@@ -6,6 +6,7 @@
 struct ConfMethods {
     ConfMethodsContext context;
     ConfMethodsStatistics statistics;
+    GHashTable *write_lanes; /* connection id → lane: write-order.c */
     bool confirmed; /* the read that runs now was confirmed by the database a moment ago */
 };
 
@@ -48,9 +49,26 @@ struct ConfWriting {
 };
 void conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction,
                          ConfWritingFunc done);
-/* The same for a request that is held already (taken). */
-void conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
-                              ConfWritingFunc done, bool own_password);
+/* The author is set, the request (held) taken. */
+ConfWriting *conf_methods_writing_new(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
+                                      ConfWritingFunc done);
+/* The write goes to the role's sink now; both are taken. */
+void conf_methods_hand_over(ConfWriting *writing, ConfTransaction *transaction);
+
+/* write-order.c: writes of one connection commit in the order sent, also where one is prepared first. */
+typedef struct ConfWriteTurn ConfWriteTurn;
+void conf_write_order_init(ConfMethods *methods);
+/* What waits is refused (-32014); turns still being prepared stay their takers'. */
+void conf_write_order_clear(ConfMethods *methods);
+/* A place for the write of this request (held), whose connection is there; ended by one of the two below. */
+ConfWriteTurn *conf_write_order_take(ConfMethods *methods, const ConfRequest *held);
+/* Prepared: it is handed over when its turn comes.  All are taken. */
+void conf_write_order_ready(ConfWriteTurn *turn, ConfWriting *writing, ConfTransaction *transaction);
+/* Nothing will be written; before `held` is released. */
+void conf_write_order_leave(ConfWriteTurn *turn, const ConfRequest *held);
+/* True: the connection has a write that is being prepared; this one was taken and follows it. */
+bool conf_write_order_wait(ConfMethods *methods, ConfWriting *writing, ConfTransaction *transaction);
+
 /* One operation as a transaction of its own; params are checked to have no other members than `names`.  NULL:
  * *error. */
 ConfTransaction *conf_methods_single(ConfRequest *request, const char *op, const char *const *names,

@@ -6,6 +6,7 @@ conf_methods_new(ConfMethodTable *table, const ConfMethodsContext *context)
 {
     ConfMethods *methods = g_new0(ConfMethods, 1);
     methods->context = *context;
+    conf_write_order_init(methods);
     conf_methods_add_session(methods, table);
     conf_methods_add_read(methods, table);
     conf_methods_add_list(methods, table);
@@ -19,6 +20,7 @@ conf_methods_new(ConfMethodTable *table, const ConfMethodsContext *context)
 void
 conf_methods_free(ConfMethods *methods)
 {
+    conf_write_order_clear(methods);
     g_free(methods);
 }
 

@@ -9,19 +9,26 @@ void
 conf_methods_submit(ConfMethods *methods, ConfRequest *request, ConfTransaction *transaction,
                     ConfWritingFunc done)
 {
-    conf_methods_submit_held(methods, conf_request_hold(request), transaction, done, false);
+    ConfWriting *writing = conf_methods_writing_new(methods, conf_request_hold(request), transaction, done);
+    if (!conf_write_order_wait(methods, writing, transaction))
+        conf_methods_hand_over(writing, transaction);
+}
+
+ConfWriting *
+conf_methods_writing_new(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
+                         ConfWritingFunc done)
+{
+    ConfWriting *writing = g_new0(ConfWriting, 1);
+    *writing = (ConfWriting){.methods = methods, .request = held, .done = done};
+    methods->statistics.writes++;
+    conf_session_author_transaction(conf_request_get_session(held), transaction);
+    return writing;
 }
 
 void
-conf_methods_submit_held(ConfMethods *methods, ConfRequest *held, ConfTransaction *transaction,
-                         ConfWritingFunc done, bool own_password)
+conf_methods_hand_over(ConfWriting *writing, ConfTransaction *transaction)
 {
-    ConfSession *session = conf_request_get_session(held);
-    ConfWriting *writing = g_new0(ConfWriting, 1);
-    *writing = (ConfWriting){.methods = methods, .request = held, .done = done, .own_password = own_password};
-    methods->statistics.writes++;
-    conf_session_author_transaction(session, transaction);
-    ConfWriteSink *sink = methods->context.sink;
+    ConfWriteSink *sink = writing->methods->context.sink;
     sink->submit(sink->self, transaction, finished, writing);
 }
 

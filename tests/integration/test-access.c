@@ -33,6 +33,46 @@ expect_ending(TestClient *client, const char *reason)
     g_assert_null(test_take_notification(client, NULL)); /* It is the last line. */
 }
 
+static int64_t
+answered_revision(TestClient *client, int64_t id)
+{
+    JsonObject *response = test_wait_response(client, id);
+    g_assert_true(json_object_has_member(response, "result"));
+    return json_object_get_int_member(json_object_get_object_member(response, "result"), "revision");
+}
+
+/* Hashing takes its time in the pool; what was sent after it is committed after it all the same, also where more
+ * is sent than may wait, and where one of them fails. */
+static void
+test_writes_in_order(void)
+{
+    enum { PERSONS = 6, HOSTS = 160 };
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t persons[PERSONS], ids[PERSONS + HOSTS], last = 0;
+    for (unsigned i = 0; i < PERSONS; i++) {
+        JsonObject *created = test_call(admin, "object.create", "{'object':{'type':'person','name':'p%u'}}", i);
+        persons[i] = json_object_get_int_member(created, "dbid");
+    }
+    for (unsigned i = 0; i < PERSONS; i++)
+        ids[i] = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw%u'}", persons[i], i);
+    int64_t refused = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':''}", persons[0]);
+    for (unsigned i = PERSONS; i < PERSONS + HOSTS; i++) {
+        if (i % 50 == 0)
+            ids[i] = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'x'}", persons[i % PERSONS]);
+        else
+            ids[i] = test_send(admin, "object.create", "{'object':{'type':'host','name':'h%u'}}", i);
+    }
+    /* It needs no waiting. */
+    JsonObject *response = test_wait_response(admin, refused);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==, -32602);
+    for (unsigned i = 0; i < PERSONS + HOSTS; i++) {
+        int64_t revision = answered_revision(admin, ids[i]);
+        g_assert_cmpint(revision, >, last);
+        last = revision;
+    }
+}
+
 static void
 test_sessions_end(void)
 {
@@ -137,6 +177,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/integration/access/writes-in-order", test_writes_in_order);
     g_test_add_func("/integration/access/sessions-end", test_sessions_end);
     g_test_add_func("/integration/access/server-application-once", test_server_application_once);
     g_test_add_func("/integration/access/replica-rights", test_replica_rights);
