@@ -90,7 +90,7 @@ run_server(const ConfCommandLine *line, const ConfSettings *settings)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     if (!conf_log_configure(settings, &error))
         return fail(error);
-    if (line->licence)
+    if (line->licence != NULL)
         conf_log(CONF_LOG_LICENCE_IGNORED, NULL);
     ConfServer *server = conf_server_new(line, settings, loop, &error);
     if (server == NULL)

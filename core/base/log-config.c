@@ -67,6 +67,7 @@ static const Verbosity VERBOSITIES[] = {
 };
 
 static bool add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error);
+static bool gather_outputs(const LogSettings *log, GHashTable *levels, GPtrArray *names, GError **error);
 static bool parse_limits(const LogSettings *log, ConfLogFileLimits *limits, GError **error);
 static bool parse_amount(const char *key, const char *text, const char *allowed, const ConfOption forms[2],
                          int64_t amounts[2], GError **error);
@@ -77,6 +78,20 @@ void
 conf_log_register_options(void)
 {
     conf_option_register(CONF_OPTION_OWNER_SERVER, LOG_OPTIONS);
+}
+
+bool
+conf_log_check(const ConfSettings *settings, GError **error)
+{
+    LogSettings log = {0};
+    ConfLogFileLimits limits;
+    if (!conf_option_fill(LOG_OPTIONS, "log", settings, &log, error))
+        return false;
+    g_autoptr(GHashTable) levels = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    bool good = parse_limits(&log, &limits, error) && gather_outputs(&log, levels, names, error);
+    conf_option_clear(LOG_OPTIONS, &log);
+    return good;
 }
 
 ConfLogPlan *
@@ -146,6 +161,24 @@ add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error)
     /* An output named by several options is one output, of the least urgent level named. */
     g_autoptr(GHashTable) levels = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    if (!gather_outputs(log, levels, names, error))
+        return false;
+    if (names->len == 0 && !add_outputs(levels, names, "all", "stderr", CONF_LOG_DEBUG, error))
+        return false;
+
+    for (unsigned i = 0; i < names->len; i++) {
+        ConfLogLevel level = (ConfLogLevel)GPOINTER_TO_INT(g_hash_table_lookup(levels, names->pdata[i]));
+        ConfLogOutput *output = conf_log_output_new(names->pdata[i], level, &limits, error);
+        if (output == NULL)
+            return false;
+        g_ptr_array_add(plan->outputs, output);
+    }
+    return true;
+}
+
+static bool
+gather_outputs(const LogSettings *log, GHashTable *levels, GPtrArray *names, GError **error)
+{
     const struct {
         const char *key, *list;
         ConfLogLevel level;
@@ -159,16 +192,6 @@ add_all_outputs(ConfLogPlan *plan, const LogSettings *log, GError **error)
     for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++)
         if (!add_outputs(levels, names, lists[i].key, lists[i].list, lists[i].level, error))
             return false;
-    if (names->len == 0 && !add_outputs(levels, names, "all", "stderr", CONF_LOG_DEBUG, error))
-        return false;
-
-    for (unsigned i = 0; i < names->len; i++) {
-        ConfLogLevel level = (ConfLogLevel)GPOINTER_TO_INT(g_hash_table_lookup(levels, names->pdata[i]));
-        ConfLogOutput *output = conf_log_output_new(names->pdata[i], level, &limits, error);
-        if (output == NULL)
-            return false;
-        g_ptr_array_add(plan->outputs, output);
-    }
     return true;
 }
 

@@ -38,6 +38,8 @@ const char *conf_log_integer(int64_t value);
 
 /* Registers the options of section [log], for the listing; conf_log_configure() does it too. */
 void conf_log_register_options(void);
+/* Whether conf_log_configure() would take section [log]; opens nothing. */
+bool conf_log_check(const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Section [log]: verbose (none|standard|interaction|trace|debug|all); all, standard, interaction, trace,
  * debug: comma lists of stdout, stderr, syslog or file names; message-format (short|medium|full|json);
  * segment and expire (rotation); check-point.  Until configured: standard error, level notice and above.

@@ -30,6 +30,7 @@ static char *first_sentence(const char *help);
 static char as_space(char c);
 static void append_cell(ConfBuffer *out, const char *text);
 static void append_roff(ConfBuffer *out, const char *text);
+static const char *before_argument(const ConfOption *option);
 static void append_command_line_text(ConfBuffer *out);
 static void append_command_line_markdown(ConfBuffer *out);
 static void append_command_line_words(ConfBuffer *out);
@@ -175,16 +176,20 @@ list_bash(ConfBuffer *out, const GArray *entries)
             "    -log-%s|--log-%s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$current\"); return ;;\n",
             entry->option->name, entry->option->name, joined);
     }
-    CONF_BUFFER_LITERAL(out, "    esac\n    case $current in\n    -*) mapfile -t COMPREPLY < <(compgen -W '");
+    CONF_BUFFER_LITERAL(out, "    esac\n    local words='");
     append_command_line_words(out);
     for (unsigned i = 0; i < entries->len; i++) {
         const Entry *entry = &g_array_index(entries, Entry, i);
         if (strcmp(entry->section, "log") == 0)
             conf_buffer_printf(out, " -log-%s", entry->option->name);
     }
-    CONF_BUFFER_LITERAL(out, "' -- \"$current\") ;;\n"
-                             "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
-                             "    esac\n}\ncomplete -o filenames -F _confserv confserv\n");
+    /* Two dashes are as good as one. */
+    CONF_BUFFER_LITERAL(
+        out, "'\n    case $current in\n"
+             "    --*) mapfile -t COMPREPLY < <(compgen -P - -W \"$words\" -- \"${current#-}\") ;;\n"
+             "    -*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\") ;;\n"
+             "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
+             "    esac\n}\ncomplete -o filenames -F _confserv confserv\n");
 }
 
 /* Registration order depends on what is loaded first; within an owner, sections stay together. */
@@ -278,6 +283,13 @@ append_roff(ConfBuffer *out, const char *text)
     }
 }
 
+/* "-port N", "-list-options[=FORMAT]" */
+static const char *
+before_argument(const ConfOption *option)
+{
+    return option->range == NULL || option->range[0] == '[' ? "" : " ";
+}
+
 static void
 append_command_line_text(ConfBuffer *out)
 {
@@ -287,7 +299,7 @@ append_command_line_text(ConfBuffer *out)
     CONF_BUFFER_LITERAL(out, "Command line\n");
     for (; option->name != NULL; option++) {
         g_autofree char *sentence = first_sentence(option->help);
-        conf_buffer_printf(out, "  -%s%s%s\n      %s\n", option->name, option->range != NULL ? " " : "",
+        conf_buffer_printf(out, "  -%s%s%s\n      %s\n", option->name, before_argument(option),
                            option->range != NULL ? option->range : "", sentence);
     }
 }
@@ -300,7 +312,7 @@ append_command_line_markdown(ConfBuffer *out)
         return;
     CONF_BUFFER_LITERAL(out, "\n## Command line\n\n| option | meaning |\n|---|---|\n");
     for (; option->name != NULL; option++) {
-        conf_buffer_printf(out, "| `-%s` ", option->name);
+        conf_buffer_printf(out, "| `-%s`%s", option->name, before_argument(option));
         append_cell(out, option->range != NULL ? option->range : "");
         CONF_BUFFER_LITERAL(out, " | ");
         append_cell(out, option->help);

@@ -91,6 +91,21 @@ conf_option_fill(const ConfOption *options, const char *own_section, const ConfS
 }
 
 void
+conf_option_fill_running(const ConfOption *options, const char *own_section, const ConfSettings *settings,
+                         void *target, GPtrArray *refused)
+{
+    for (const ConfOption *option = options; option->name != NULL; option++) {
+        Source source = {option, own_section, settings};
+        ConfOptionValue value;
+        g_autoptr(GError) error = NULL;
+        if (!read_value(&source, &value, &error))
+            g_ptr_array_add(refused, g_strdup(error->message));
+        else if (option->when != CONF_AT_START)
+            store(option, &value, target);
+    }
+}
+
+void
 conf_option_fill_lenient(const ConfOption *options, const char *own_section, const ConfSettings *settings,
                          void *target, GPtrArray *refused)
 {

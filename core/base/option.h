@@ -49,6 +49,9 @@ bool conf_option_fill(const ConfOption *options, const char *own_section, const 
  * and is appended to `refused` ("section/key: why", char *). */
 void conf_option_fill_lenient(const ConfOption *options, const char *own_section,
                               const ConfSettings *settings, void *target, GPtrArray *refused);
+/* As above for a server that runs, whose `target` is filled: what takes effect at start keeps its value. */
+void conf_option_fill_running(const ConfOption *options, const char *own_section,
+                              const ConfSettings *settings, void *target, GPtrArray *refused);
 /* Frees the strings, zeroes the members. */
 void conf_option_clear(const ConfOption *options, void *target);
 /* One value by itself: for tests and confctl-like tools. */

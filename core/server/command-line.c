@@ -6,49 +6,49 @@
 
 #include "base/error.h"
 
-typedef enum { FLAG, TEXT, NUMBER, OPTIONAL_TEXT } Kind;
+#define S ConfCommandLine
+#define TEXT(member, name, argument, help) \
+    CONF_OPTION_STRING(S, member, NULL, name, NULL, argument, CONF_AT_START, help)
+#define PORT(member, name, help) CONF_OPTION_INT(S, member, NULL, name, NULL, "1..65535", CONF_AT_START, help)
+#define FLAG(member, name, help) CONF_OPTION_BOOL(S, member, NULL, name, NULL, NULL, CONF_AT_START, help)
 
-typedef struct {
-    const char *name;
-    Kind kind;
-    size_t offset;
-    const char *argument, *help;
-} Switch;
-
-#define AT(member) offsetof(ConfCommandLine, member)
-static const Switch switches[] = {
-    {"c", TEXT, AT(config_file), "FILE", "configuration file (default confserv.conf)"},
-    {"s", TEXT, AT(section), "SECTION", "its section for this server (default confserv)"},
-    {"host", TEXT, AT(hosts), "H", "be a proxy of the master at H, or at one of a list a:2020,b:2020"},
-    {"port", NUMBER, AT(port), "P", "port of the master"},
-    {"app", TEXT, AT(application), "NAME", "the proxy's application"},
-    {"user", TEXT, AT(user), "U", "account that a proxy logs in with"},
-    {"password-file", TEXT, AT(password_file), "F", "its password (or environment CONFSERV_PASSWORD)"},
-    {"init", FLAG, AT(init), NULL, "make the database, then exit"},
-    {"admin", TEXT, AT(admin), "NAME", "with -init: the administrator's name (default 'default')"},
-    {"admin-password-file", TEXT, AT(admin_password_file), "F",
-     "with -init: the administrator's password (default: random, shown once)"},
-    {"import", TEXT, AT(import_file), "FILE", "read objects, JSON Lines, offline"},
-    {"export", TEXT, AT(export_file), "FILE", "write all objects, JSON Lines, offline"},
-    {"accept-rollback", FLAG, AT(accept_rollback), NULL,
-     "the database is behind what this server has seen, and that is meant"},
-    {"rescue-port", NUMBER, AT(rescue_port), "N",
-     "one more plain port on loopback; other ports that cannot be opened are a warning"},
-    {"check-config", FLAG, AT(check_config), NULL,
-     "read configuration and plugins' options, say what is wrong, exit"},
-    {"list-options", OPTIONAL_TEXT, AT(list_options), "[=FORMAT]", "text, markdown, man, json or bash"},
-    {"l", TEXT, 0, "X", "accepted and ignored: there are no licences"},
-    {"V", FLAG, AT(version), NULL, "version"},
-    {"version", FLAG, AT(version), NULL, "version"},
-    {"help", FLAG, AT(help), NULL, "this text"},
-    {"h", FLAG, AT(help), NULL, "this text"},
+/* Declared as other options are; the range of a text is what its argument is called in listings. */
+static const ConfOption switches[] = {
+    TEXT(config_file, "c", "FILE", "Configuration file (default confserv.conf)."),
+    TEXT(section, "s", "SECTION", "Its section for this server (default confserv; of a proxy, csproxy)."),
+    TEXT(hosts, "host", "H", "Be a proxy of the master at H, or at one of a list a:2020,b:2020."),
+    PORT(port, "port", "Port of the master."),
+    TEXT(application, "app", "NAME", "The proxy's application."),
+    TEXT(user, "user", "U", "Account that a proxy logs in with."),
+    TEXT(password_file, "password-file", "F", "Its password (or environment CONFSERV_PASSWORD)."),
+    FLAG(init, "init", "Make the database, then exit."),
+    TEXT(admin, "admin", "NAME", "With -init: the administrator's name (default 'default')."),
+    TEXT(admin_password_file, "admin-password-file", "F",
+         "With -init: the administrator's password (default: random, shown once)."),
+    TEXT(import_file, "import", "FILE", "Read objects, JSON Lines, offline."),
+    TEXT(export_file, "export", "FILE", "Write all objects, JSON Lines, offline."),
+    FLAG(accept_rollback, "accept-rollback",
+         "The database is behind what this server has seen, and that is meant."),
+    PORT(rescue_port, "rescue-port",
+         "One more plain port on loopback; other ports that cannot be opened are a warning."),
+    FLAG(check_config, "check-config",
+         "Read configuration, schema and plugins' options, say what is wrong, exit."),
+    TEXT(list_options, "list-options", "[=FORMAT]",
+         "List all options as text, markdown, man, json or bash, and exit."),
+    TEXT(licence, "l", "X", "Accepted and ignored: there are no licences."),
+    FLAG(version, "V", "Print the release, exit."),
+    FLAG(version, "version", "As -V."),
+    FLAG(help, "help", "Print this text, exit."),
+    FLAG(help, "h", "As -help."),
+    CONF_OPTION_END,
 };
 
 /* Named by the reference, not there yet: told as such rather than as unknown. */
 static const char *const later[] = {"proxy-persistent-mode", "dumpauditxml", "last"};
 
-static const Switch *find_switch(const char *name, size_t size);
-static bool set_value(ConfCommandLine *line, const Switch *found, const char *name, const char *value,
+static const ConfOption *find_switch(const char *name, size_t size);
+static bool needs_value(const ConfOption *found);
+static bool set_value(ConfCommandLine *line, const ConfOption *found, const char *name, const char *value,
                       GError **error);
 static bool check(const ConfCommandLine *line, GError **error);
 
@@ -66,7 +66,7 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
         const char *equals = strchr(name, '=');
         size_t size = equals != NULL ? (size_t)(equals - name) : strlen(name);
         bool is_log = g_str_has_prefix(name, "log-");
-        const Switch *found = is_log ? NULL : find_switch(name, size);
+        const ConfOption *found = is_log ? NULL : find_switch(name, size);
         for (unsigned k = 0; k < G_N_ELEMENTS(later) && found == NULL; k++) {
             if (strlen(later[k]) == size && strncmp(name, later[k], size) == 0) {
                 g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
@@ -80,7 +80,7 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
             return false;
         }
         const char *value = equals != NULL ? equals + 1 : NULL;
-        if (value == NULL && (is_log || found->kind == TEXT || found->kind == NUMBER)) {
+        if (value == NULL && (is_log || needs_value(found))) {
             if (i + 1 >= argc) {
                 g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' needs a value", argv[i]);
                 return false;
@@ -100,28 +100,27 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
 void
 conf_command_line_clear(ConfCommandLine *line)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++) {
-        if ((switches[i].kind != TEXT && switches[i].kind != OPTIONAL_TEXT) ||
-            strcmp(switches[i].name, "l") == 0)
-            continue;
-        char **member = (char **)(void *)((char *)line + switches[i].offset);
-        g_clear_pointer(member, g_free);
-    }
+    conf_option_clear(switches, line);
     conf_settings_free(line->log);
+}
+
+void
+conf_command_line_register(void)
+{
+    conf_option_register_command_line(switches);
 }
 
 void
 conf_command_line_print_help(void)
 {
     printf("confserv - configuration server: primary, or proxy of one (-host, -port, -app)\n\n");
-    for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++) {
-        g_autofree char *shown =
-            g_strdup_printf("-%s%s%s", switches[i].name,
-                            switches[i].argument == NULL || switches[i].argument[0] == '[' ? "" : " ",
-                            switches[i].argument != NULL ? switches[i].argument : "");
-        printf("  %-26s %s\n", shown, switches[i].help);
+    for (const ConfOption *option = switches; option->name != NULL; option++) {
+        const char *argument = option->type == CONF_T_INT ? "N" : option->range;
+        g_autofree char *shown = g_strdup_printf("-%s%s%s", option->name, needs_value(option) ? " " : "",
+                                                 argument != NULL ? argument : "");
+        printf("  %-26s %s\n", shown, option->help);
     }
-    printf("  %-26s %s\n", "-log-OPTION VALUE", "an option of section [log] from the first moment on");
+    printf("  %-26s %s\n", "-log-OPTION VALUE", "An option of section [log] from the first moment on.");
     printf("\nExit status: 0 stopped as asked, 1 cannot start, 2 bad command line or configuration.\n");
 }
 
@@ -144,27 +143,30 @@ conf_read_password_file(const char *path, GError **error)
     return password;
 }
 
-static const Switch *
+static const ConfOption *
 find_switch(const char *name, size_t size)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++) {
-        if (strlen(switches[i].name) == size && strncmp(switches[i].name, name, size) == 0)
-            return &switches[i];
+    for (const ConfOption *option = switches; option->name != NULL; option++) {
+        if (strlen(option->name) == size && strncmp(option->name, name, size) == 0)
+            return option;
     }
     return NULL;
 }
 
+/* One in brackets may follow an equals sign, and nothing else may. */
 static bool
-set_value(ConfCommandLine *line, const Switch *found, const char *name, const char *value, GError **error)
+needs_value(const ConfOption *found)
+{
+    return found->range != NULL && found->range[0] != '[';
+}
+
+static bool
+set_value(ConfCommandLine *line, const ConfOption *found, const char *name, const char *value, GError **error)
 {
     void *member = (char *)line + found->offset;
-    if (strcmp(found->name, "l") == 0) {
-        line->licence = true;
-        return true;
-    }
-    if (found->kind == FLAG) {
+    if (found->type == CONF_T_BOOL) {
         *(bool *)member = true;
-    } else if (found->kind == NUMBER) {
+    } else if (found->type == CONF_T_INT) {
         guint64 number = 0;
         if (!g_ascii_string_to_unsigned(value, 10, 1, 65535, &number, NULL)) {
             g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,

@@ -20,13 +20,15 @@ typedef struct {
     int64_t rescue_port; /* 0: none */
     bool check_config, version, help;
     char *list_options; /* format */
-    bool licence;       /* -l was given: one log line */
+    char *licence;      /* -l was given: one log line */
     ConfSettings *log;  /* -log-...: section log */
 } ConfCommandLine;
 
 /* False: *error is the one line for stderr, exit status 2. */
 bool conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **error);
 void conf_command_line_clear(ConfCommandLine *line);
+/* Declares them for -list-options. */
+void conf_command_line_register(void);
 void conf_command_line_print_help(void);
 /* First line of a file without its end; "-" is standard input.  g_free() after wiping; NULL: *error. */
 char *conf_read_password_file(const char *path, GError **error);

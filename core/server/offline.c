@@ -1,4 +1,4 @@
-/* offline.c - -init, -import, -export, -check-config: without ports, without a loop.
+/* offline.c - -init, -import, -export: without ports, without a loop.
  *
  * An export is JSON Lines: first {"confserv":"export","release":...,"environment":...,"revision":...}, then
  * an item an object as in the stream to replicas ({"object":...,"secrets"?,"permissions"?}), in (type, dbid)
@@ -161,44 +161,6 @@ conf_offline_export(const ConfCommandLine *line, const ConfSettings *settings, G
     }
     offline_close(&offline);
     return done;
-}
-
-bool
-conf_server_check(const ConfCommandLine *line, const ConfSettings *settings, bool list, GError **error)
-{
-    ConfServerOptions options = {0};
-    const char *section = line->section != NULL ? line->section
-                          : line->hosts != NULL ? "csproxy"
-                                                : "confserv";
-    if (!conf_option_fill(conf_server_options, section, settings, &options, error))
-        return false;
-    conf_option_register_section("confserv", options.database, conf_database_options);
-    g_autofree char *path = conf_paths_plugins(&options);
-    g_autofree char *schema_path = conf_paths_schema(&options);
-    static const ConfPluginHostFuncs funcs = {0};
-    ConfPluginHost *host = conf_plugin_host_new(path, &funcs);
-    const char *storage =
-        line->hosts != NULL || list ? NULL : conf_database_plugin(host, settings, options.database, error);
-    bool fine = line->hosts != NULL || list || storage != NULL;
-    g_autofree char *plugins =
-        g_strdup_printf("%s%s%s",
-                        storage != NULL ? storage
-                        : list          ? "?db-sqlite"
-                                        : "",
-                        options.plugins != NULL ? "," : "", options.plugins != NULL ? options.plugins : "");
-    fine = fine && conf_plugin_host_inspect(host, plugins, section, settings, error);
-    if (fine && list)
-        fine = conf_option_list(line->list_options, error);
-    if (fine && !list && line->hosts == NULL) {
-        ConfSchema *schema = conf_schema_load(schema_path, error);
-        fine = schema != NULL;
-        conf_schema_free(schema);
-    }
-    if (fine && !list)
-        printf("The configuration is in order\n");
-    conf_plugin_host_free(host);
-    conf_option_clear(conf_server_options, &options);
-    return fine;
 }
 
 static bool

@@ -79,16 +79,11 @@ conf_primary_stop(ConfServer *server)
 ConfCommitSettings
 conf_primary_commit_settings(const ConfServer *server)
 {
-    ConfServerOptions database = {0};
-    g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
-    conf_option_fill_lenient(conf_database_options, server->options.database, server->settings, &database,
-                             refused);
     ConfCommitSettings settings = {
         .max_operations = server->options.max_transaction_operations,
-        .response_timeout_ms = database.response_timeout * 1000,
+        .response_timeout_ms = conf_storage_get_response_timeout_ms(server->storage),
         .queue_limit = INT64_C(256) * 1024 * 1024,
     };
-    conf_option_clear(conf_database_options, &database);
     return settings;
 }
 

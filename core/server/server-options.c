@@ -1,6 +1,8 @@
 /* server-options.c - see server-options.h.  The same table makes -list-options, the manual and the checks. */
 #include "server/server-options.h"
 
+#include "base/error.h"
+
 #define S ConfServerOptions
 #define OWN NULL
 
@@ -8,9 +10,9 @@ const ConfOption conf_server_options[] = {
     CONF_OPTION_INT(S, port, OWN, "port", NULL, "1..65535", CONF_AT_START,
                     "Port for clients. Read by -init, which stores it in the server's application object; "
                     "later starts take the ports from there."),
-    CONF_OPTION_INT(S, management_port, OWN, "management-port", NULL, "1..65535", CONF_AT_START,
+    CONF_OPTION_INT(S, management_port, OWN, "management-port", NULL, "1..65535", CONF_AT_ONCE,
                     "Port for server.* methods without a log-in."),
-    CONF_OPTION_STRING(S, management_address, OWN, "management-address", "loopback", NULL, CONF_AT_START,
+    CONF_OPTION_STRING(S, management_address, OWN, "management-address", "loopback", NULL, CONF_AT_ONCE,
                        "Address that the management port listens on."),
     CONF_OPTION_STRING(S, database, OWN, "server", "dbserver", NULL, CONF_AT_START,
                        "Section that describes the database."),
@@ -79,8 +81,16 @@ const ConfOption conf_server_options[] = {
     CONF_OPTION_END,
 };
 
-const ConfOption conf_database_options[] = {
-    CONF_OPTION_INT(S, response_timeout, OWN, "response-timeout", "600 s", "1..86400 s", CONF_AT_START,
-                    "A write whose outcome is not known after this is answered so."),
-    CONF_OPTION_END,
-};
+bool
+conf_server_options_check(const ConfServerOptions *options, GError **error)
+{
+    const char *unavailable = options->proxy_protocol       ? "proxy-protocol"
+                              : options->proxy_writable     ? "proxy-writable"
+                              : !options->no_default_access ? "no-default-access = false"
+                                                            : NULL;
+    if (unavailable == NULL)
+        return true;
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option %s is not available in this release",
+                unavailable);
+    return false;
+}

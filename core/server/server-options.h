@@ -22,9 +22,9 @@ typedef struct {
     /* proxies */
     int64_t delay_reload;
     bool proxy_writable;
-    /* the database section */
-    int64_t response_timeout;
 } ConfServerOptions;
 
-extern const ConfOption conf_server_options[];   /* of the server's own section */
-extern const ConfOption conf_database_options[]; /* of the database section: what the core itself needs */
+extern const ConfOption conf_server_options[]; /* of the server's own section */
+
+/* Values that are known but cannot be served. */
+bool conf_server_options_check(const ConfServerOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,6 @@
 
 enum { STOP_MS = 10000 };
 
-static bool check_options(const ConfServerOptions *options, GError **error);
 static void write_server(ConfBuffer *buffer, void *data);
 static bool is_writable(void *data);
 static bool may_open(ConfRpcError *error, void *data);
@@ -46,9 +45,7 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->table = conf_method_table_new();
     bool started =
         conf_option_fill(conf_server_options, server->section, server->settings, &server->options, error) &&
-        check_options(&server->options, error);
-    if (started && server->role == CONF_ROLE_PRIMARY)
-        conf_option_register_section("confserv", server->options.database, conf_database_options);
+        conf_server_options_check(&server->options, error);
     started = started && conf_server_load_plugins(server, error);
     if (started)
         started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error)
@@ -233,8 +230,9 @@ conf_server_apply_options(ConfServer *server)
     conf_settings_free(server->settings);
     server->settings = settings;
     g_ptr_array_set_size(server->refused_options, 0);
-    conf_option_fill_lenient(conf_server_options, server->section, server->settings, &server->options,
-                             server->refused_options);
+    /* The first time, before anything is served, is the start. */
+    (server->serving ? conf_option_fill_running : conf_option_fill_lenient)(
+        conf_server_options, server->section, server->settings, &server->options, server->refused_options);
     for (unsigned i = 0; i < server->refused_options->len; i++)
         conf_log(CONF_LOG_OPTION_REFUSED, "option", (char *)g_ptr_array_index(server->refused_options, i),
                  NULL);
@@ -263,20 +261,6 @@ conf_server_apply_options(ConfServer *server)
     }
     if (server->upstream != NULL)
         conf_upstream_set_reload_delay(server->upstream, (unsigned)server->options.delay_reload);
-}
-
-static bool
-check_options(const ConfServerOptions *options, GError **error)
-{
-    const char *unavailable = options->proxy_protocol       ? "proxy-protocol"
-                              : options->proxy_writable     ? "proxy-writable"
-                              : !options->no_default_access ? "no-default-access = false"
-                                                            : NULL;
-    if (unavailable == NULL)
-        return true;
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option %s is not available in this release",
-                unavailable);
-    return false;
 }
 
 static void

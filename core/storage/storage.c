@@ -16,17 +16,17 @@ typedef struct {
 
 /* The section has the name that option `server` gives it. */
 static const ConfOption OPTIONS[] = {
-    CONF_OPTION_STRING(Options, engine, "dbserver*", "dbengine", "sqlite", NULL, CONF_AT_START,
-                       "The kind of database: sqlite, or postgre. A plugin db-NAME serves it."),
+    CONF_OPTION_STRING(Options, engine, NULL, "dbengine", "sqlite", NULL, CONF_AT_START,
+                       "The kind of database: sqlite. Another NAME needs a plugin db-NAME."),
     CONF_OPTION_STRING(
-        Options, name, "dbserver*", "dbname", NULL, NULL, CONF_AT_START,
+        Options, name, NULL, "dbname", NULL, NULL, CONF_AT_START,
         "The database. For sqlite a file, relative to the working directory; confserv.db if unset."),
     CONF_OPTION_INT(
-        Options, reconnect_timeout, "dbserver*", "reconnect-timeout", "10", "1..3600 s", CONF_AT_START,
+        Options, reconnect_timeout, NULL, "reconnect-timeout", "10", "1..3600 s", CONF_AT_START,
         "Longest pause between attempts to reach a database that is lost. The first attempt follows after "
         "100 ms, each pause is twice the one before."),
     CONF_OPTION_INT(
-        Options, response_timeout, "dbserver*", "response-timeout", "600", "1..86400 s", CONF_AT_START,
+        Options, response_timeout, NULL, "response-timeout", "600", "1..86400 s", CONF_AT_START,
         "How long an answer of the database is waited for. A write that has none by then is answered with "
         "\"outcome unknown\"."),
     CONF_OPTION_END,
@@ -50,22 +50,16 @@ static bool end_writer(ConfStorage *storage);
 void
 conf_storage_register_options(const char *section)
 {
-    static GHashTable *known;
-    if (g_str_has_prefix(section, "dbserver")) {
-        conf_option_register(CONF_OPTION_OWNER_SERVER, OPTIONS);
-        return;
-    }
-    /* A table under the name that the site gave it; tables are registered for ever. */
-    if (known == NULL)
-        known = g_hash_table_new(g_str_hash, g_str_equal);
-    if (g_hash_table_contains(known, section))
-        return;
-    char *name = g_strdup(section);
-    ConfOption *options = g_memdup2(OPTIONS, sizeof(OPTIONS));
-    for (ConfOption *option = options; option->name != NULL; option++)
-        option->section = name;
-    g_hash_table_insert(known, name, options);
-    conf_option_register(CONF_OPTION_OWNER_SERVER, options);
+    conf_option_register_section(CONF_OPTION_OWNER_SERVER, section, OPTIONS);
+}
+
+bool
+conf_storage_check_options(const ConfSettings *settings, const char *section, GError **error)
+{
+    Options options = {NULL, NULL, 0, 0};
+    bool good = conf_option_fill(OPTIONS, section, settings, &options, error);
+    conf_option_clear(OPTIONS, &options);
+    return good;
 }
 
 ConfStorage *
@@ -106,6 +100,12 @@ conf_storage_close(ConfStorage *storage)
         storage->provider->close(g_steal_pointer(&storage->db));
     }
     conf_storage_unref(storage);
+}
+
+int64_t
+conf_storage_get_response_timeout_ms(const ConfStorage *storage)
+{
+    return storage->response_timeout_ms;
 }
 
 bool

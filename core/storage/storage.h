@@ -24,12 +24,18 @@ typedef struct {
 /* Declares the options of the database section (dbengine, dbname, reconnect-timeout, response-timeout);
  * open does it too. */
 void conf_storage_register_options(const char *section);
+/* Whether conf_storage_open() would take that section's values; opens nothing. */
+bool conf_storage_check_options(const ConfSettings *settings, const char *section, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* `settings`: of section [server=] (dbserver...); copied. `create`: -init. Blocks: at start only. */
 ConfStorage *conf_storage_open(const ConfStorageProvider *provider, const ConfSettings *settings,
                                const char *section, bool create, GError **error);
 /* Waits for the writer thread (at most the response timeout), gives the lease back.  A commit under way is
  * finished first, but no func is called any more: who wants its answer drains before.  NULL is allowed. */
 void conf_storage_close(ConfStorage *storage);
+
+/* Option response-timeout: how long an answer of the database is waited for. */
+int64_t conf_storage_get_response_timeout_ms(const ConfStorage *storage);
 
 /* ---- at start, blocking ---- */
 bool conf_storage_migrate(ConfStorage *storage, GError **error) G_GNUC_WARN_UNUSED_RESULT;

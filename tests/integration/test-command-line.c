@@ -50,6 +50,60 @@ test_bad_start(void)
     expect(folder, "-V", 0, "confserv");
     expect(folder, "--list-options=markdown", 0, "slow-turn-warning");
     expect(folder, "-c good.conf -check-config", 0, "in order");
+    put(folder, "log.conf", "[confserv]\nport = 2120\n[log]\nverbose = shouting\n");
+    expect(folder, "-c log.conf -check-config", 2, "log/verbose");
+    put(folder, "network.conf", "[confserv]\nport = 2120\n[log]\nall = network\n");
+    expect(folder, "-c network.conf -check-config", 2, "log/all");
+    put(folder, "database.conf", "[confserv]\nport = 2120\nserver = db\n[db]\nresponse-timeout = 0\n");
+    expect(folder, "-c database.conf -check-config", 2, "db/response-timeout");
+    put(folder, "unknown.conf", "[confserv]\nport = 2120\nlogin-timeuot = 1\n[db]\ndbname = x.db\n");
+    expect(folder, "-c unknown.conf -check-config", 0, "Line 3: option login-timeuot of section [confserv] is not known");
+    put(folder, "named.conf", "[confserv]\nport = 2120\nserver = db\nplugins = db-sqlite\n[db]\ndbname = x.db\n");
+    expect(folder, "-c named.conf -check-config", 0, "in order");
+    test_remove_folder(folder);
+}
+
+static bool
+lists(JsonArray *declared, const char *section, const char *name)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < json_array_get_length(declared); i++) {
+        JsonObject *option = json_array_get_object_element(declared, i);
+        if (strcmp(json_object_get_string_member(option, "name"), name) == 0 &&
+            (section == NULL || strcmp(json_object_get_string_member(option, "section"), section) == 0))
+            found++;
+    }
+    g_assert_cmpuint(found, <=, 1);
+    return found == 1;
+}
+
+/* All that can be set is in the listing, once, and under the name that this file gives the section. */
+static void
+test_list_options(void)
+{
+    g_autofree char *folder = test_make_folder();
+    g_autofree char *output = NULL;
+    put(folder, "own.conf", "[confserv]\nserver = maindb\n");
+    g_assert_cmpint(test_run_confserv(folder, "-c own.conf -list-options=json", &output), ==, 0);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonParser) parser = json_parser_new();
+    const char *text = strchr(output, '{'); /* the fixture's own line is before it */
+    json_parser_load_from_data(parser, text != NULL ? text : output, -1, &error);
+    g_assert_no_error(error);
+    JsonObject *top = json_node_get_object(json_parser_get_root(parser));
+    JsonArray *options = json_object_get_array_member(top, "options");
+    JsonArray *command_line = json_object_get_array_member(top, "commandLine");
+    static const struct {
+        const char *section, *name;
+    } expected[] = {
+        {"confserv", "port"},   {"csproxy", "delay-reload"}, {"log", "verbose"},
+        {"log", "check-point"}, {"maindb", "dbengine"},      {"maindb", "response-timeout"},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_true(lists(options, expected[i].section, expected[i].name));
+    g_assert_false(lists(options, "dbserver", "dbname"));
+    g_assert_true(lists(command_line, NULL, "rescue-port"));
+    g_assert_true(lists(command_line, NULL, "list-options"));
     test_remove_folder(folder);
 }
 
@@ -169,6 +223,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/command-line/bad-start", test_bad_start);
+    g_test_add_func("/integration/command-line/list-options", test_list_options);
     g_test_add_func("/integration/command-line/bad-master", test_bad_master);
     g_test_add_func("/integration/command-line/second-init", test_second_init);
     g_test_add_func("/integration/command-line/port-in-use", test_port_in_use);

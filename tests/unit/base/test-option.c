@@ -219,6 +219,25 @@ test_fill_lenient(void)
 }
 
 static void
+test_fill_running(void)
+{
+    g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ConfSettings) settings = conf_settings_new();
+    Settings target = {.port = 2020, .timeout = 33, .server = g_strdup("db")};
+    conf_settings_set(settings, "confserv", "port", "2121");
+    conf_settings_set(settings, "confserv", "server", "other");
+    conf_settings_set(settings, "link", "timeout", "0");
+    conf_settings_set(settings, "link", "mode", "local");
+    conf_option_fill_running(OPTIONS, "confserv", settings, &target, refused);
+    g_assert_cmpuint(refused->len, ==, 1);
+    g_assert_cmpint(target.port, ==, 2020); /* takes effect at start */
+    g_assert_cmpstr(target.server, ==, "db");
+    g_assert_cmpint(target.timeout, ==, 33);
+    g_assert_cmpint(target.mode, ==, 1);
+    conf_option_clear(OPTIONS, &target);
+}
+
+static void
 test_fill_lenient_at_first(void)
 {
     g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
@@ -472,6 +491,7 @@ main(int argc, char **argv)
     g_test_add_func("/base/option/numbers", test_numbers);
     g_test_add_func("/base/option/error-shows-a-readable-value", test_error_shows_a_readable_value);
     g_test_add_func("/base/option/unknown", test_unknown);
+    g_test_add_func("/base/option/fill-running", test_fill_running);
     g_test_add_func("/base/option/list", test_list);
     g_test_add_func("/base/option/list-bash-is-bash", test_list_bash_is_bash);
     g_test_add_func("/base/option/bad-table", test_bad_table);
