@@ -55,7 +55,8 @@ main(int argc, char **argv)
     return status;
 }
 
-/* Started with one of them closed, a socket or the database would take its number, and a message be written into it. */
+/* Started with one of them closed, a socket or the database would take its number, and a message be written
+ * into it. */
 static void
 reserve_standard_descriptors(void)
 {
@@ -117,12 +118,14 @@ load_settings(ConfCommandLine *line, GError **error)
         return NULL;
     bool needs_file = line->hosts == NULL && line->list_options == NULL;
     if (needs_file && line->config_file == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "There is no configuration file confserv.conf here (option -c names one)");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "There is no configuration file confserv.conf here (option -c names one)");
         return NULL;
     }
     const char *section = line->section != NULL ? line->section : "confserv";
     if (needs_file && !conf_settings_has_section(file, section)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s: there is no section [%s]", line->config_file, section);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "%s: there is no section [%s]", line->config_file,
+                    section);
         return NULL;
     }
     return conf_settings_merge(file, line->log);
@@ -132,7 +135,8 @@ static int
 fail(const GError *error)
 {
     fprintf(stderr, "confserv: %s\n", error->message);
-    return g_error_matches(error, CONF_ERROR, CONF_ERROR_INVALID) ? STATUS_BAD_CONFIGURATION : STATUS_CANNOT_START;
+    return g_error_matches(error, CONF_ERROR, CONF_ERROR_INVALID) ? STATUS_BAD_CONFIGURATION
+                                                                  : STATUS_CANNOT_START;
 }
 
 static gboolean

@@ -320,7 +320,7 @@ begin_operation(ConfCheck *check)
 static bool
 run_operation(ConfCheck *check, ConfJson *operation)
 {
-    ConfOperationKind kind;
+    ConfOperationKind kind = CONF_OPERATION_CREATE;
     if (!read_kind(check, operation, &kind) ||
         !conf_check_resolve_created(check, operation, check->index, check->at))
         return false;

@@ -153,9 +153,9 @@ parse_head(ConfSchemaParser *parser, const ConfJson *tree, ConfTypeInfo *info, b
         return conf_schema_fail(parser, "\"id\" must be an integer of 1 to %d", CONF_SCHEMA_ID_MAX);
     info->id = (ConfTypeId)id->integer;
     info->title = parse_word(parser, tree, "title");
-    info->plural = info->title == NULL ? NULL
-        : conf_json_member(tree, "plural") != NULL ? parse_word(parser, tree, "plural")
-        : plural_of(parser, info->title);
+    info->plural = info->title == NULL                        ? NULL
+                   : conf_json_member(tree, "plural") != NULL ? parse_word(parser, tree, "plural")
+                                                              : plural_of(parser, info->title);
     if (info->plural == NULL)
         return false;
     if (g_utf8_strlen(info->plural, -1) > 255)
@@ -285,10 +285,14 @@ static const char *
 plural_of(ConfSchemaParser *parser, const char *title)
 {
     g_autofree char *last = g_utf8_strdown(title, -1);
-    bool consonant_y = g_str_has_suffix(last, "y") && strlen(last) > 1 && strchr("aeiou", last[strlen(last) - 2]) == NULL;
-    bool hissing = g_str_has_suffix(last, "s") || g_str_has_suffix(last, "x") || g_str_has_suffix(last, "ch")
-        || g_str_has_suffix(last, "sh");
+    bool consonant_y =
+        g_str_has_suffix(last, "y") && strlen(last) > 1 && strchr("aeiou", last[strlen(last) - 2]) == NULL;
+    bool hissing = g_str_has_suffix(last, "s") || g_str_has_suffix(last, "x") ||
+                   g_str_has_suffix(last, "ch") || g_str_has_suffix(last, "sh");
     size_t stem = strlen(title) - (consonant_y ? 1 : 0);
-    g_autofree char *plural = g_strdup_printf("%.*s%s", (int)stem, title, consonant_y ? "ies" : hissing ? "es" : "s");
+    g_autofree char *plural = g_strdup_printf("%.*s%s", (int)stem, title,
+                                              consonant_y ? "ies"
+                                              : hissing   ? "es"
+                                                          : "s");
     return conf_arena_copy(parser->arena, plural, strlen(plural) + 1);
 }

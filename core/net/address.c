@@ -10,7 +10,12 @@
 
 /* Unacknowledged output: 30 s on links that this server dials.  A client that stops reading for 60 s is told so and closed as
  * a slow consumer (protocol.md 6), so the kernel must not end its connection before that. */
-enum { DIALLED_TIMEOUT_MS = 30 * 1000, ACCEPTED_TIMEOUT_MS = 90 * 1000, KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 10 };
+enum {
+    DIALLED_TIMEOUT_MS = 30 * 1000,
+    ACCEPTED_TIMEOUT_MS = 90 * 1000,
+    KEEPALIVE_IDLE_S = 60,
+    KEEPALIVE_INTERVAL_S = 10
+};
 
 static void set_option(int fd, int level, int name, int value);
 static bool is_loopback(const ConfAddress *address);

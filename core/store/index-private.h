@@ -83,6 +83,11 @@ ConfNode *conf_index_find_named(const ConfIndex *index, ConfTypeId type, ConfSli
 /* The first node in (type, name, dbid) order above (type, name, dbid), whatever its name.  NULL: none. */
 ConfNode *conf_index_after_name(const ConfIndex *index, ConfTypeId type, ConfSlice name, int64_t dbid);
 
+/* For index.c: a node whose object has come, or is about to go. */
+void conf_index_link_name(ConfIndex *index, ConfNode *node);
+void conf_index_unlink_name(ConfIndex *index, ConfNode *node);
+uint64_t conf_index_hash_of_name(const ConfNode *node);
+
 /* The list in force on the node's object, cached. */
 const ConfAcl *conf_index_acl(const ConfIndex *index, ConfNode *node);
 

@@ -7,26 +7,13 @@
 /* What a member of a ConfNodeSet takes, about. */
 enum { LINK_MEMORY = 12 };
 
-/* Stands for a name in name_order; `node.object` is NULL. */
-typedef struct {
-    ConfNode node;
-    ConfSlice name;
-} NameProbe;
-
 static uint64_t hash_of_key(const ConfNode *node);
-static uint64_t hash_of_name(const ConfNode *node);
 static bool match_key(const ConfNode *node, const void *probe);
-static bool match_name(const ConfNode *node, const void *probe);
-static int compare_names(const void *a, const void *b);
-static ConfSlice probe_name(const ConfNode *node);
-static uint32_t name_hash(ConfTypeId type, ConfSlice name);
 static ConfNode *ensure_node(ConfIndex *index, ConfKey key);
 static void release_node(ConfIndex *index, ConfNode *node);
 static ConfLinks *ensure_links(ConfIndex *index, ConfNode *node);
 static void free_links(ConfIndex *index, ConfNode *node);
 static void free_node(ConfNode *node);
-static void link_name(ConfIndex *index, ConfNode *node);
-static void unlink_name(ConfIndex *index, ConfNode *node);
 static void set_parent(ConfIndex *index, ConfNode *node, ConfKey key);
 static void set_targets(ConfIndex *index, ConfNode *node, const ConfObject *object);
 static void set_own_acl(ConfIndex *index, ConfNode *node, const ConfAcl *before, const ConfAcl *after);
@@ -44,7 +31,7 @@ conf_index_init(ConfIndex *index, const ConfSchema *schema, bool is_full)
     *index = (ConfIndex){.schema = schema, .is_full = is_full};
     index->generation = conf_index_new_generation();
     conf_table_init(&index->by_key, hash_of_key);
-    conf_table_init(&index->by_name, hash_of_name);
+    conf_table_init(&index->by_name, conf_index_hash_of_name);
     if (!is_full)
         return;
     index->key_order = conf_ordered_set_new(conf_node_compare);
@@ -121,14 +108,14 @@ conf_index_put(ConfIndex *index, ConfObject *object)
     bool is_renamed = before == NULL || !conf_slice_equal(conf_object_name(before), conf_object_name(object));
     if (before != NULL) {
         if (is_renamed)
-            unlink_name(index, node);
+            conf_index_unlink_name(index, node);
     }
     node->object = object;
     node->is_removed = false;
     if (index->is_full)
         count_change(index, node, before, object);
     if (is_renamed)
-        link_name(index, node);
+        conf_index_link_name(index, node);
     set_parent(index, node, conf_object_parent_key(object));
     /* A change of rights alone shares the body. */
     if (before == NULL || before->body != object->body) {
@@ -150,7 +137,7 @@ conf_index_remove(ConfIndex *index, ConfKey key, bool leave_mark)
     if (before != NULL) {
         if (conf_index_is_structural(index, before, NULL))
             index->generation = conf_index_new_generation();
-        unlink_name(index, node);
+        conf_index_unlink_name(index, node);
         if (index->is_full) {
             count_change(index, node, before, NULL);
             set_own_acl(index, node, before->acl, NULL);
@@ -195,23 +182,6 @@ conf_index_new_generation(void)
 {
     static uint64_t last;
     return ++last;
-}
-
-ConfNode *
-conf_index_find_named(const ConfIndex *index, ConfTypeId type, ConfSlice name)
-{
-    NameProbe probe = {.node = {.type = type, .name_hash = name_hash(type, name)}, .name = name};
-    const ConfTableSlot *slot = conf_table_find(&index->by_name, probe.node.name_hash, match_name, &probe);
-    return slot != NULL ? conf_table_slot_node(*slot) : NULL;
-}
-
-ConfNode *
-conf_index_after_name(const ConfIndex *index, ConfTypeId type, ConfSlice name, int64_t dbid)
-{
-    if (index->name_order == NULL)
-        return NULL;
-    NameProbe probe = {.node = {.type = type, .dbid = dbid}, .name = name};
-    return conf_ordered_set_after(index->name_order, &probe);
 }
 
 const ConfAcl *
@@ -263,50 +233,11 @@ hash_of_key(const ConfNode *node)
     return conf_key_hash(conf_node_key(node));
 }
 
-static uint64_t
-hash_of_name(const ConfNode *node)
-{
-    return node->name_hash;
-}
-
 static bool
 match_key(const ConfNode *node, const void *probe)
 {
     const ConfKey *key = probe;
     return node->dbid == key->dbid && node->type == key->type;
-}
-
-static bool
-match_name(const ConfNode *node, const void *probe)
-{
-    const NameProbe *name = probe;
-    return node->name_hash == name->node.name_hash && node->type == name->node.type &&
-           conf_slice_equal(conf_object_name(node->object), name->name);
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-    const ConfNode *first = a, *second = b;
-    if (first->type != second->type)
-        return first->type < second->type ? -1 : 1;
-    int order = conf_slice_compare(probe_name(first), probe_name(second));
-    if (order != 0)
-        return order;
-    return first->dbid < second->dbid ? -1 : first->dbid > second->dbid;
-}
-
-static ConfSlice
-probe_name(const ConfNode *node)
-{
-    return node->object != NULL ? conf_object_name(node->object) : ((const NameProbe *)node)->name;
-}
-
-static uint32_t
-name_hash(ConfTypeId type, ConfSlice name)
-{
-    uint64_t hash = conf_slice_hash(name) + type * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(hash ^ hash >> 32);
 }
 
 static ConfNode *
@@ -370,42 +301,6 @@ free_node(ConfNode *node)
         g_slice_free(ConfLinks, node->links);
     }
     g_slice_free(ConfNode, node);
-}
-
-static void
-link_name(ConfIndex *index, ConfNode *node)
-{
-    ConfSlice name = conf_object_name(node->object);
-    node->name_hash = name_hash(node->type, name);
-    node->named_count = 0;
-    if (index->name_order == NULL)
-        index->name_order = conf_ordered_set_new(compare_names);
-    conf_ordered_set_insert(index->name_order, node);
-    ConfNode *standing = conf_index_find_named(index, node->type, name);
-    if (standing == NULL) {
-        conf_table_insert(&index->by_name, node);
-        standing = node;
-    }
-    standing->named_count++;
-}
-
-static void
-unlink_name(ConfIndex *index, ConfNode *node)
-{
-    NameProbe probe = {.node = {.type = node->type, .name_hash = node->name_hash},
-                       .name = conf_object_name(node->object)};
-    conf_ordered_set_remove(index->name_order, node);
-    ConfTableSlot *slot = conf_table_find(&index->by_name, node->name_hash, match_name, &probe);
-    ConfNode *standing = conf_table_slot_node(*slot);
-    if (standing != node) {
-        standing->named_count--;
-    } else if (node->named_count == 1) {
-        conf_table_remove_slot(&index->by_name, slot);
-    } else {
-        ConfNode *next = conf_index_after_name(index, node->type, probe.name, 0);
-        next->named_count = node->named_count - 1;
-        conf_table_replace_slot(&index->by_name, slot, next);
-    }
 }
 
 static void

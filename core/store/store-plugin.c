@@ -22,7 +22,8 @@ const ConfObject *
 conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid)
 {
     (void)p;
-    const ConfTypeInfo *info = lent != NULL ? conf_schema_type_by_name(conf_store_schema(lent), conf_slice_from_string(type)) : NULL;
+    const ConfTypeInfo *info =
+        lent != NULL ? conf_schema_type_by_name(conf_store_schema(lent), conf_slice_from_string(type)) : NULL;
     return info != NULL ? conf_store_lookup(lent, (ConfKey){.type = info->id, .dbid = dbid}) : NULL;
 }
 
@@ -30,7 +31,8 @@ const ConfObject *
 conf_plugin_lookup_name(ConfPlugin *p, const char *type, const char *name)
 {
     (void)p;
-    const ConfTypeInfo *info = lent != NULL ? conf_schema_type_by_name(conf_store_schema(lent), conf_slice_from_string(type)) : NULL;
+    const ConfTypeInfo *info =
+        lent != NULL ? conf_schema_type_by_name(conf_store_schema(lent), conf_slice_from_string(type)) : NULL;
     return info != NULL ? conf_store_lookup_name(lent, info->id, conf_slice_from_string(name), NULL) : NULL;
 }
 
@@ -115,7 +117,8 @@ conf_commit_get_length(const ConfCommit *c)
 }
 
 const char *
-conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before, const ConfObject **after)
+conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before,
+                       const ConfObject **after)
 {
     static const char *const names[] = {"create", "update", "delete", "permission", "secret"};
     if (index >= c->change_count)
