@@ -2,11 +2,13 @@
  *
  * client.c owns the object, its properties and signals; connect.c finds a server and logs in; request.c
  * sends calls and matches answers; notification.c takes what the server says by itself; link.c is the
- * socket; subscription.c and mirror.c keep what was subscribed to. */
+ * socket, tls.c and credentials.c what protects it; subscription.c and mirror.c keep what was subscribed to. */
 #pragma once
 
 #include "confclient.h"
 
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <stdbool.h>
 
 enum {
@@ -41,18 +43,55 @@ typedef struct {
 } ConfcAddress;
 GPtrArray *confc_addresses_parse(const char *text, GError **error);
 
+/* ---- credentials.c: what TLS trusts and shows of itself ---- */
+typedef struct ConfcCredentials ConfcCredentials;
+/* Files in PEM form, each may be NULL; ca NULL: what the system trusts; key NULL: in the file of the certificate.
+ * *error in CONFC_ERROR_ARGUMENT. */
+ConfcCredentials *confc_credentials_load(const char *ca, const char *crl, const char *certificate,
+                                         const char *key, GError **error);
+void confc_credentials_free(ConfcCredentials *credentials);
+gnutls_certificate_credentials_t confc_credentials_get(ConfcCredentials *credentials);
+/* False: a file has changed since it was read. */
+bool confc_credentials_are_current(const ConfcCredentials *credentials);
+/* Why the server's certificate was not accepted. */
+char *confc_credentials_explain(gnutls_session_t session, const char *name);
+
+/* ---- tls.c: TLS over a connection ---- */
+typedef struct ConfcTls ConfcTls;
+/* `error` NULL: the server is who it should be. */
+typedef void (*ConfcTlsDoneFunc)(ConfcTls *tls, const GError *error, void *data);
+/* Borrows the credentials, which must outlive it.  `ticket` (may be NULL): of an earlier connection. */
+ConfcTls *confc_tls_new(GMainContext *context, GSocketConnection *connection, ConfcCredentials *credentials,
+                        const char *host, bool check_name, GBytes *ticket, GError **error);
+void confc_tls_free(ConfcTls *tls);
+/* `done` is called once, from the main loop, unless this is freed before. */
+void confc_tls_handshake(ConfcTls *tls, ConfcTlsDoneFunc done, void *data);
+/* As the functions of pollable streams; -1 with G_IO_ERROR_WOULD_BLOCK: not now. */
+gssize confc_tls_read(ConfcTls *tls, void *data, gsize size, GError **error);
+/* Takes what fits into a record; confc_tls_flush() sends it.  False: not all yet, or *error is another one. */
+gssize confc_tls_write(ConfcTls *tls, const void *data, gsize size, GError **error);
+bool confc_tls_flush(ConfcTls *tls, GError **error);
+bool confc_tls_has_input(const ConfcTls *tls);
+bool confc_tls_has_output(const ConfcTls *tls);
+void confc_tls_say_goodbye(ConfcTls *tls);
+/* To resume it by; NULL: there is none. */
+GBytes *confc_tls_take_ticket(ConfcTls *tls);
+const char *confc_tls_get_description(ConfcTls *tls);
+
 /* ---- link.c: a connection that carries lines ---- */
 typedef struct ConfcLink ConfcLink;
 typedef void (*ConfcLinkLineFunc)(ConfcLink *link, const char *line, gsize size, void *data);
 typedef void (*ConfcLinkClosedFunc)(ConfcLink *link, const GError *error, void *data);
-/* Takes a reference to the connection.  `closed` is called at most once, never from within the functions
- * below. */
-ConfcLink *confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line,
-                          ConfcLinkClosedFunc closed, void *data);
+/* Takes a reference to the connection, and `tls` (NULL: plain).  `closed` is called at most once, never from
+ * within the functions below. */
+ConfcLink *confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcTls *tls,
+                          ConfcLinkLineFunc line, ConfcLinkClosedFunc closed, void *data);
 bool confc_link_send(ConfcLink *link, GBytes *line, GError **error);
 /* No further callbacks; frees the link once none of them is running. */
 void confc_link_close(ConfcLink *link);
 gint64 confc_link_get_received_at(const ConfcLink *link);
+/* Borrowed; NULL: plain. */
+ConfcTls *confc_link_get_tls(const ConfcLink *link);
 
 /* ---- calls ---- */
 typedef struct ConfcCall ConfcCall;
@@ -82,8 +121,9 @@ struct _ConfcClient {
     GObject parent;
     GMainContext *context;
     /* properties */
-    char *addresses_text, *user, *password, *application, *secret, *client_name, *client_version, *tls_ca;
-    gboolean replace, reconnect;
+    char *addresses_text, *user, *password, *application, *secret, *client_name, *client_version;
+    char *tls_ca, *tls_crl, *tls_certificate, *tls_key, *tls_server_name;
+    gboolean replace, reconnect, tls, tls_name_check;
     guint connect_timeout, request_timeout, addp_timeout, addp_remote_timeout;
 
     ConfcState state;
@@ -93,8 +133,13 @@ struct _ConfcClient {
     GTask *connect_task, *disconnect_task;
     GSource *connect_cancel; /* of the task's cancellable */
     GCancellable *dialing;
-    GSource *timer; /* of the attempt, or until the next one */
-    GSource *tick;  /* deadlines of calls */
+    bool uses_tls; /* decided before the first attempt, and for all of them */
+    ConfcCredentials *credentials;
+    ConfcTls *handshaking;
+    GSocketConnection *connection; /* while handshaking */
+    GHashTable *tickets;           /* address → GBytes, to resume TLS by */
+    GSource *timer;                /* of the attempt, or until the next one */
+    GSource *tick;                 /* deadlines of calls */
     GSource *addp;
     GError *last_error; /* of this round of attempts */
     GError *said;       /* an error that the server sent without naming a request */

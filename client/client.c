@@ -12,6 +12,12 @@ enum {
     PROP_CLIENT_NAME,
     PROP_CLIENT_VERSION,
     PROP_TLS_CA,
+    PROP_TLS_CRL,
+    PROP_TLS_CERTIFICATE,
+    PROP_TLS_KEY,
+    PROP_TLS_SERVER_NAME,
+    PROP_TLS,
+    PROP_TLS_NAME_CHECK,
     PROP_REPLACE,
     PROP_RECONNECT,
     PROP_CONNECT_TIMEOUT,
@@ -31,6 +37,7 @@ static void dispose(GObject *object);
 static void finalize(GObject *object);
 static char **text_property(ConfcClient *client, guint id);
 static guint *number_property(ConfcClient *client, guint id);
+static gboolean *flag_property(ConfcClient *client, guint id);
 static void wipe(char **secret);
 
 G_DEFINE_TYPE(ConfcClient, confc_client, G_TYPE_OBJECT)
@@ -63,6 +70,13 @@ const char *
 confc_client_get_peer(ConfcClient *client)
 {
     return client->peer;
+}
+
+const char *
+confc_client_get_security(ConfcClient *client)
+{
+    ConfcTls *tls = client->link != NULL ? confc_link_get_tls(client->link) : NULL;
+    return tls != NULL ? confc_tls_get_description(tls) : NULL;
 }
 
 gint64
@@ -122,6 +136,20 @@ add_properties(GObjectClass *class)
         {PROP_CLIENT_NAME, "client-name", "confclient", false},
         {PROP_CLIENT_VERSION, "client-version", CONFC_VERSION, false},
         {PROP_TLS_CA, "tls-ca", NULL, false},
+        {PROP_TLS_CRL, "tls-crl", NULL, false},
+        {PROP_TLS_CERTIFICATE, "tls-certificate", NULL, false},
+        {PROP_TLS_KEY, "tls-key", NULL, false},
+        {PROP_TLS_SERVER_NAME, "tls-server-name", NULL, false},
+    };
+    static const struct {
+        guint id;
+        const char *name;
+        gboolean fallback;
+    } flags[] = {
+        {PROP_TLS, "tls", FALSE},
+        {PROP_TLS_NAME_CHECK, "tls-name-check", TRUE},
+        {PROP_REPLACE, "replace", FALSE},
+        {PROP_RECONNECT, "reconnect", TRUE},
     };
     static const struct {
         guint id;
@@ -135,25 +163,22 @@ add_properties(GObjectClass *class)
         {PROP_ADDP_REMOTE_TIMEOUT, "addp-remote-timeout", 86400, 0},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
-        GParamFlags flags = texts[i].write_only ? G_PARAM_WRITABLE : G_PARAM_READWRITE;
+        GParamFlags access = texts[i].write_only ? G_PARAM_WRITABLE : G_PARAM_READWRITE;
         g_object_class_install_property(
             class, texts[i].id,
             g_param_spec_string(texts[i].name, NULL, NULL, texts[i].fallback,
-                                flags | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
+                                access | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
         g_object_class_install_property(
             class, numbers[i].id,
             g_param_spec_uint(numbers[i].name, NULL, NULL, 0, numbers[i].maximum, numbers[i].fallback,
                               G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
-    g_object_class_install_property(
-        class, PROP_REPLACE,
-        g_param_spec_boolean("replace", NULL, NULL, FALSE,
-                             G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
-    g_object_class_install_property(
-        class, PROP_RECONNECT,
-        g_param_spec_boolean("reconnect", NULL, NULL, TRUE,
-                             G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
+    for (unsigned i = 0; i < G_N_ELEMENTS(flags); i++)
+        g_object_class_install_property(
+            class, flags[i].id,
+            g_param_spec_boolean(flags[i].name, NULL, NULL, flags[i].fallback,
+                                 G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS));
 }
 
 static void
@@ -185,6 +210,7 @@ confc_client_init(ConfcClient *client)
 {
     client->context = g_main_context_ref_thread_default();
     client->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
+    client->tickets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
     client->subscriptions = g_ptr_array_new_with_free_func(g_object_unref);
     g_queue_init(&client->waiting);
 }
@@ -215,6 +241,12 @@ finalize(GObject *object)
     g_free(client->client_name);
     g_free(client->client_version);
     g_free(client->tls_ca);
+    g_free(client->tls_crl);
+    g_free(client->tls_certificate);
+    g_free(client->tls_key);
+    g_free(client->tls_server_name);
+    confc_credentials_free(client->credentials);
+    g_hash_table_unref(client->tickets);
     g_free(client->peer);
     wipe(&client->password);
     wipe(&client->secret);
@@ -228,15 +260,14 @@ set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec)
     ConfcClient *client = CONFC_CLIENT(object);
     char **text = text_property(client, id);
     guint *number = number_property(client, id);
+    gboolean *flag = flag_property(client, id);
     if (text != NULL) {
         wipe(text);
         *text = g_value_dup_string(value);
     } else if (number != NULL) {
         *number = g_value_get_uint(value);
-    } else if (id == PROP_REPLACE) {
-        client->replace = g_value_get_boolean(value);
-    } else if (id == PROP_RECONNECT) {
-        client->reconnect = g_value_get_boolean(value);
+    } else if (flag != NULL) {
+        *flag = g_value_get_boolean(value);
     } else {
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
@@ -248,14 +279,13 @@ get_property(GObject *object, guint id, GValue *value, GParamSpec *spec)
     ConfcClient *client = CONFC_CLIENT(object);
     char **text = text_property(client, id);
     guint *number = number_property(client, id);
+    gboolean *flag = flag_property(client, id);
     if (text != NULL)
         g_value_set_string(value, *text);
     else if (number != NULL)
         g_value_set_uint(value, *number);
-    else if (id == PROP_REPLACE)
-        g_value_set_boolean(value, client->replace);
-    else if (id == PROP_RECONNECT)
-        g_value_set_boolean(value, client->reconnect);
+    else if (flag != NULL)
+        g_value_set_boolean(value, *flag);
     else
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
 }
@@ -280,6 +310,14 @@ text_property(ConfcClient *client, guint id)
         return &client->client_version;
     case PROP_TLS_CA:
         return &client->tls_ca;
+    case PROP_TLS_CRL:
+        return &client->tls_crl;
+    case PROP_TLS_CERTIFICATE:
+        return &client->tls_certificate;
+    case PROP_TLS_KEY:
+        return &client->tls_key;
+    case PROP_TLS_SERVER_NAME:
+        return &client->tls_server_name;
     default:
         return NULL;
     }
@@ -297,6 +335,23 @@ number_property(ConfcClient *client, guint id)
         return &client->addp_timeout;
     case PROP_ADDP_REMOTE_TIMEOUT:
         return &client->addp_remote_timeout;
+    default:
+        return NULL;
+    }
+}
+
+static gboolean *
+flag_property(ConfcClient *client, guint id)
+{
+    switch (id) {
+    case PROP_TLS:
+        return &client->tls;
+    case PROP_TLS_NAME_CHECK:
+        return &client->tls_name_check;
+    case PROP_REPLACE:
+        return &client->replace;
+    case PROP_RECONNECT:
+        return &client->reconnect;
     default:
         return NULL;
     }

@@ -48,6 +48,7 @@ G_BEGIN_DECLS
  * @CONFC_ERROR_ARGUMENT: wrong use: an address, a property, a combination
  * @CONFC_ERROR_QUEUE_FULL: too much is waiting to be sent
  * @CONFC_ERROR_UNSUPPORTED: not available in this release
+ * @CONFC_ERROR_TLS: no TLS with this server: it is not trusted, refuses, or does not speak it
  *
  * Codes below zero are the protocol's, those above the client's own.  confc_error_get_data() gives the
  * protocol's data.
@@ -85,6 +86,7 @@ typedef enum {
     CONFC_ERROR_ARGUMENT,
     CONFC_ERROR_QUEUE_FULL,
     CONFC_ERROR_UNSUPPORTED,
+    CONFC_ERROR_TLS,
 } ConfcError;
 
 #define CONFC_ERROR (confc_error_quark())
@@ -124,8 +126,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfcSubscription, g_object_unref)
  * @addresses: "host:port,host:port"; an IPv6 address stands in brackets
  *
  * Properties, to be set before connecting: addresses, user, password, application, secret, client-name,
- * client-version, replace, tls-ca, reconnect, connect-timeout, request-timeout, addp-timeout,
- * addp-remote-timeout (seconds).
+ * client-version, replace, reconnect, connect-timeout, request-timeout, addp-timeout, addp-remote-timeout
+ * (seconds; what ADDP does is in force where the server agrees), and for TLS:
+ *
+ * - tls: use it.  Setting one of the files or the server's name does so too.  A client that uses TLS never
+ *   speaks plain, whatever happens.
+ * - tls-ca: file of trusted certificates (PEM); unset: what the system trusts.  tls-crl: file of revoked ones.
+ * - tls-certificate, tls-key: files of an own certificate with its key (unset: the key is in the same file).
+ *   With neither user nor secret the application logs in by it.
+ * - tls-server-name: what the server's certificate must be for; unset: the host of the address.
+ * - tls-name-check: false accepts any server with a certificate of the trusted ones.
+ *
+ * Files that have changed are read again at the next connection.
  *
  * Signals: `changes` (JsonObject), one complete transaction; `objects` (subscription id, JsonArray),
  * `loaded` (subscription id, revision); `reset` (revision, reason): forget everything and read anew;
@@ -237,6 +249,13 @@ CONFC_API JsonObject *confc_client_get_account(ConfcClient *client);
  * Returns: (transfer none) (nullable): the address it is connected to, "host:port"
  */
 CONFC_API const char *confc_client_get_peer(ConfcClient *client);
+/**
+ * confc_client_get_security:
+ * @client: a client
+ *
+ * Returns: (transfer none) (nullable): version and ciphers of TLS, for people; %NULL: plain, or not connected
+ */
+CONFC_API const char *confc_client_get_security(ConfcClient *client);
 /* The revision up to which everything was told, and its chain (NULL: not known). */
 CONFC_API gint64 confc_client_get_revision(ConfcClient *client);
 CONFC_API const char *confc_client_get_chain(ConfcClient *client);

@@ -21,6 +21,11 @@ static gboolean connect_cancelled(GCancellable *cancellable, void *data);
 static void start_round(ConfcClient *client);
 static void dial(ConfcClient *client);
 static void dialed(GObject *source, GAsyncResult *result, void *data);
+static void secure(ConfcClient *client, GSocketConnection *connection, ConfcAddress *address);
+static void secured(ConfcTls *tls, const GError *error, void *data);
+static void attach(ConfcClient *client, GSocketConnection *connection, ConfcTls *tls);
+static bool load_credentials(ConfcClient *client, GError **error);
+static void keep_ticket(ConfcClient *client);
 static void drop_attempt(ConfcClient *client);
 static gboolean attempt_timed_out(void *data);
 static gboolean pause_is_over(void *data);
@@ -251,17 +256,21 @@ check_settings(ConfcClient *client, GError **error)
                             "The client is connected or connecting already");
         return false;
     }
-    if (client->tls_ca != NULL) {
-        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED,
-                            "TLS is not available in this release");
+    client->uses_tls = client->tls || client->tls_ca != NULL || client->tls_crl != NULL ||
+                       client->tls_certificate != NULL || client->tls_key != NULL ||
+                       client->tls_server_name != NULL;
+    bool has_two = client->user != NULL && client->secret != NULL,
+         has_none = client->user == NULL && client->secret == NULL && client->tls_certificate == NULL;
+    if (client->application == NULL || has_two || has_none) {
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
+                            "To log in, an application and either a user with password, a secret or a "
+                            "certificate are needed");
         return false;
     }
-    if (client->application == NULL || (client->user == NULL) == (client->secret == NULL)) {
-        g_set_error_literal(
-            error, CONFC_ERROR, CONFC_ERROR_ARGUMENT,
-            "To log in, an application and either a user with password or a secret are needed");
+    g_clear_pointer(&client->credentials, confc_credentials_free);
+    g_hash_table_remove_all(client->tickets);
+    if (client->uses_tls && !load_credentials(client, error))
         return false;
-    }
     g_clear_pointer(&client->addresses, g_ptr_array_unref);
     client->addresses = confc_addresses_parse(client->addresses_text, error);
     return client->addresses != NULL;
@@ -319,13 +328,87 @@ dialed(GObject *source, GAsyncResult *result, void *data)
         confc_client_attempt_failed(client, why);
         return;
     }
+    if (client->uses_tls)
+        secure(client, connection, address);
+    else
+        attach(client, connection, NULL);
+}
+
+/* Whoever takes this way goes on with TLS or not at all. */
+static void
+secure(ConfcClient *client, GSocketConnection *connection, ConfcAddress *address)
+{
+    g_autoptr(GError) error = NULL;
+    const char *host = client->tls_server_name != NULL ? client->tls_server_name : address->host;
+    if (!confc_credentials_are_current(client->credentials)) {
+        g_hash_table_remove_all(client->tickets);
+        if (!load_credentials(client, &error)) {
+            confc_client_attempt_failed(client, error);
+            return;
+        }
+    }
+    GBytes *ticket = g_hash_table_lookup(client->tickets, address->text);
+    client->handshaking = confc_tls_new(client->context, connection, client->credentials, host,
+                                        client->tls_name_check, ticket, &error);
+    /* Shown twice, a ticket would tell who listens that it was the same client. */
+    g_hash_table_remove(client->tickets, address->text);
+    if (client->handshaking == NULL) {
+        confc_client_attempt_failed(client, error);
+        return;
+    }
+    client->connection = g_object_ref(connection);
+    confc_tls_handshake(client->handshaking, secured, client);
+}
+
+static void
+secured(ConfcTls *tls, const GError *error, void *data)
+{
+    g_autoptr(ConfcClient) client = g_object_ref(data);
+    ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
+    if (error != NULL) {
+        g_autoptr(GError) why =
+            g_error_new(CONFC_ERROR, error->code, "Cannot connect to %s: %s", address->text, error->message);
+        confc_client_attempt_failed(client, why);
+        return;
+    }
+    g_autoptr(GSocketConnection) connection = g_steal_pointer(&client->connection);
+    attach(client, connection, g_steal_pointer(&client->handshaking));
+}
+
+/* Takes `tls`. */
+static void
+attach(ConfcClient *client, GSocketConnection *connection, ConfcTls *tls)
+{
+    ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
+    g_assert(client->uses_tls == (tls != NULL));
     client->state = CONFC_STATE_OPENING;
     g_free(client->peer);
     client->peer = g_strdup(address->text);
-    client->link = confc_link_new(client->context, connection, line_came, link_closed, client);
+    client->link = confc_link_new(client->context, connection, tls, line_came, link_closed, client);
     /* The password is hashed by the server, and others may be before us. */
     confc_client_extend_attempt(client, client->connect_timeout + LOGIN_EXTRA_S);
     confc_session_open(client);
+}
+
+static bool
+load_credentials(ConfcClient *client, GError **error)
+{
+    ConfcCredentials *loaded = confc_credentials_load(client->tls_ca, client->tls_crl,
+                                                      client->tls_certificate, client->tls_key, error);
+    if (loaded == NULL)
+        return false;
+    confc_credentials_free(client->credentials);
+    client->credentials = loaded;
+    return true;
+}
+
+static void
+keep_ticket(ConfcClient *client)
+{
+    ConfcTls *tls = client->link != NULL ? confc_link_get_tls(client->link) : NULL;
+    GBytes *ticket = tls != NULL ? confc_tls_take_ticket(tls) : NULL;
+    if (ticket != NULL)
+        g_hash_table_replace(client->tickets, g_strdup(client->peer), ticket);
 }
 
 /* All that belongs to the connection, or to the attempt to get one. */
@@ -338,6 +421,9 @@ drop_attempt(ConfcClient *client)
     if (client->dialing != NULL)
         g_cancellable_cancel(client->dialing);
     g_clear_object(&client->dialing);
+    g_clear_pointer(&client->handshaking, confc_tls_free);
+    g_clear_object(&client->connection);
+    keep_ticket(client);
     confc_link_close(g_steal_pointer(&client->link));
     g_clear_pointer(&client->challenge, g_free);
     g_clear_pointer(&client->ending, g_free);
@@ -350,7 +436,9 @@ attempt_timed_out(void *data)
 {
     ConfcClient *client = data;
     ConfcAddress *address = g_ptr_array_index(client->addresses, client->address_index);
-    const char *what = client->state == CONFC_STATE_OPENING ? "no answer to the log-in" : "no connection";
+    const char *what = client->state == CONFC_STATE_OPENING ? "no answer to the log-in"
+                       : client->handshaking != NULL        ? "no TLS handshake"
+                                                            : "no connection";
     g_autoptr(GError) error = g_error_new(CONFC_ERROR, CONFC_ERROR_CONNECT,
                                           "Cannot connect to %s: %s in time", address->text, what);
     confc_client_attempt_failed(client, error);

@@ -15,6 +15,7 @@ struct ConfcLink {
     bool is_closed;
     GMainContext *context;
     GSocketConnection *connection;
+    ConfcTls *tls; /* NULL: plain */
     GPollableInputStream *input_stream;
     GPollableOutputStream *output_stream;
     GSource *input_source, *output_source, *failed_source;
@@ -41,13 +42,14 @@ static void drop_sources(ConfcLink *link);
 static void link_unref(ConfcLink *link);
 
 ConfcLink *
-confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcLinkLineFunc line,
+confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcTls *tls, ConfcLinkLineFunc line,
                ConfcLinkClosedFunc closed, void *data)
 {
     ConfcLink *link = g_new0(ConfcLink, 1);
     link->refs = 1;
     link->context = g_main_context_ref(context);
     link->connection = g_object_ref(connection);
+    link->tls = tls;
     link->input_stream = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(G_IO_STREAM(connection)));
     link->output_stream = G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(G_IO_STREAM(connection)));
     link->input = g_byte_array_new();
@@ -91,6 +93,8 @@ confc_link_close(ConfcLink *link)
         return;
     link->is_closed = true;
     drop_sources(link);
+    if (link->tls != NULL)
+        confc_tls_say_goodbye(link->tls);
     /* Goes without blocking: a socket has nothing to flush. */
     g_io_stream_close(G_IO_STREAM(link->connection), NULL, NULL);
     link_unref(link);
@@ -102,13 +106,21 @@ confc_link_get_received_at(const ConfcLink *link)
     return link->received_at;
 }
 
+ConfcTls *
+confc_link_get_tls(const ConfcLink *link)
+{
+    return link->tls;
+}
+
 static gboolean
 readable(GObject *stream, void *data)
 {
     ConfcLink *link = data;
     link->refs++;
     unsigned reads = 0;
-    while (!link->is_closed && reads < READS_A_TURN && read_some(link))
+    /* What TLS has taken from the socket already would not wake the loop. */
+    while (!link->is_closed &&
+           (reads < READS_A_TURN || (link->tls != NULL && confc_tls_has_input(link->tls))) && read_some(link))
         reads++;
     link_unref(link);
     return G_SOURCE_CONTINUE;
@@ -121,8 +133,10 @@ read_some(ConfcLink *link)
     g_autoptr(GError) error = NULL;
     gsize before = link->input->len;
     g_byte_array_set_size(link->input, (guint)(before + READ_SIZE));
-    gssize count = g_pollable_input_stream_read_nonblocking(link->input_stream, link->input->data + before,
-                                                            READ_SIZE, NULL, &error);
+    gssize count = link->tls != NULL
+                       ? confc_tls_read(link->tls, link->input->data + before, READ_SIZE, &error)
+                       : g_pollable_input_stream_read_nonblocking(
+                             link->input_stream, link->input->data + before, READ_SIZE, NULL, &error);
     g_byte_array_set_size(link->input, (guint)(before + (gsize)MAX(count, 0)));
     if (count > 0) {
         link->received_at = g_get_monotonic_time();
@@ -197,7 +211,7 @@ writable(GObject *stream, void *data)
         link_unref(link);
         return G_SOURCE_REMOVE;
     }
-    if (!g_queue_is_empty(&link->output))
+    if (!g_queue_is_empty(&link->output) || (link->tls != NULL && confc_tls_has_output(link->tls)))
         return G_SOURCE_CONTINUE;
     confc_client_clear_source(&link->output_source);
     return G_SOURCE_REMOVE;
@@ -211,8 +225,11 @@ write_some(ConfcLink *link, GError **error)
         gsize size;
         const char *text = g_bytes_get_data(line, &size);
         g_autoptr(GError) fault = NULL;
-        gssize count = g_pollable_output_stream_write_nonblocking(
-            link->output_stream, text + link->output_offset, size - link->output_offset, NULL, &fault);
+        gssize count =
+            link->tls != NULL
+                ? confc_tls_write(link->tls, text + link->output_offset, size - link->output_offset, &fault)
+                : g_pollable_output_stream_write_nonblocking(link->output_stream, text + link->output_offset,
+                                                             size - link->output_offset, NULL, &fault);
         if (count < 0 && g_error_matches(fault, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
             return true;
         if (count < 0) {
@@ -226,7 +243,12 @@ write_some(ConfcLink *link, GError **error)
         g_bytes_unref(g_queue_pop_head(&link->output));
         link->output_offset = 0;
     }
-    return true;
+    g_autoptr(GError) fault = NULL;
+    if (link->tls == NULL || confc_tls_flush(link->tls, &fault) ||
+        g_error_matches(fault, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        return true;
+    g_propagate_error(error, g_steal_pointer(&fault));
+    return false;
 }
 
 /* Takes `error`.  Told from the main loop, never from within a call of the owner. */
@@ -272,6 +294,7 @@ link_unref(ConfcLink *link)
     g_queue_clear_full(&link->output, (GDestroyNotify)g_bytes_unref);
     g_byte_array_unref(link->input);
     g_clear_error(&link->failure);
+    confc_tls_free(link->tls);
     g_object_unref(link->connection);
     g_main_context_unref(link->context);
     g_free(link);

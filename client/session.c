@@ -76,8 +76,10 @@ describe_login(ConfcClient *client)
     if (client->user != NULL) {
         json_object_set_string_member(params, "user", client->user);
         json_object_set_string_member(params, "password", client->password != NULL ? client->password : "");
-    } else {
+    } else if (client->secret != NULL) {
         json_object_set_string_member(params, "secret", client->secret);
+    } else {
+        json_object_set_string_member(params, "mechanism", "certificate");
     }
     json_object_set_string_member(params, "application", client->application);
     JsonObject *program = json_object_new();

@@ -1,6 +1,7 @@
 /* confctl.h - the parts of confctl among themselves.
  *
- * main.c reads the command line and finds the command; context.c holds the connection and asks the server;
+ * main.c reads the command line and finds the command; settings.c says where to and as whom; context.c holds the
+ * connection and asks the server;
  * output.c prints; schema.c knows types and fields; place.c turns paths into numbers and numbers into
  * paths; value.c turns text into values.  The commands are in *-commands.c, watch.c, export.c, apply.c and
  * import.c; the latter two share file.c (the file) and plan.c (what has to be done). */
@@ -20,13 +21,15 @@ typedef enum {
 } CtlError;
 
 typedef struct {
-    char *server, *user, *password_file, *application, *tls_ca, *profile, *output;
-    gboolean no_color;
+    char *server, *user, *password_file, *application, *addp_timeout, *profile, *output;
+    char *tls, *tls_name_check, *tls_ca, *tls_crl, *tls_certificate, *tls_key, *tls_server_name;
+    gboolean with_tls, no_tls, no_tls_name_check, no_color;
 } CtlOptions;
 
 typedef struct {
     CtlOptions options;
-    bool json;   /* -o json */
+    bool json; /* -o json */
+    bool tls, tls_name_check;
     bool colour; /* standard output is a terminal that wants it */
     ConfcClient *client;
     char *password;
@@ -52,6 +55,12 @@ extern const CtlCommand ctl_file_commands[];
 
 extern const GOptionEntry ctl_tree_options[];
 bool ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error);
+
+/* ---- settings.c ---- */
+/* Fills in what the command line left open. */
+bool ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, GError **error);
+void ctl_settings_apply_tls(Ctl *ctl);
+void ctl_settings_clear(CtlOptions *options);
 
 /* ---- context.c ---- */
 bool ctl_connect(Ctl *ctl, GError **error);

@@ -1,4 +1,4 @@
-/* context.c - the connection: where to, as whom, and asking the server. */
+/* context.c - the connection: logging in, and asking the server. */
 #include "confctl.h"
 
 #include <errno.h>
@@ -28,9 +28,6 @@ typedef struct {
 static struct termios shown_terminal;
 
 static void restore_terminal(int signal_number);
-static bool load_profile(Ctl *ctl, GError **error);
-static void take_key(GKeyFile *file, const char *group, const char *key, char **option);
-static void take_environment(char **option, const char *variable);
 static bool find_password(Ctl *ctl, GError **error);
 static void answer_challenge(ConfcClient *client, const char *prompt, Ctl *ctl);
 static void send_more(Many *many);
@@ -47,32 +44,16 @@ bool
 ctl_connect(Ctl *ctl, GError **error)
 {
     CtlOptions *options = &ctl->options;
-    /* A profile that was asked for comes before the environment, the default one after it. */
-    if (options->profile != NULL && !load_profile(ctl, error))
+    unsigned addp_timeout = 0;
+    if (!ctl_settings_complete(ctl, &addp_timeout, error))
         return false;
-    take_environment(&options->server, "CONFCTL_SERVER");
-    take_environment(&options->user, "CONFCTL_USER");
-    take_environment(&options->password_file, "CONFCTL_PASSWORD_FILE");
-    if (options->profile == NULL && !load_profile(ctl, error))
-        return false;
-    if (options->tls_ca != NULL) {
-        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE,
-                            "--tls-ca needs TLS, which is not available in this release");
-        return false;
-    }
-    if (options->server == NULL || options->user == NULL) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "No %s was given: use %s, or a profile",
-                    options->server == NULL ? "server" : "user",
-                    options->server == NULL ? "--server HOST:PORT or CONFCTL_SERVER"
-                                            : "--user NAME or CONFCTL_USER");
-        return false;
-    }
-    if (!find_password(ctl, error))
+    if (options->user != NULL && !find_password(ctl, error))
         return false;
     ctl->client = confc_client_new(options->server);
     g_object_set(ctl->client, "user", options->user, "password", ctl->password, "application",
                  options->application != NULL ? options->application : "confctl", "client-name", "confctl",
-                 NULL);
+                 "addp-timeout", addp_timeout, "addp-remote-timeout", addp_timeout, NULL);
+    ctl_settings_apply_tls(ctl);
     if (isatty(STDIN_FILENO))
         g_signal_connect(ctl->client, "challenge", G_CALLBACK(answer_challenge), ctl);
     if (!confc_client_connect(ctl->client, NULL, error))
@@ -95,11 +76,7 @@ ctl_clear(Ctl *ctl)
     g_clear_pointer(&ctl->places, g_hash_table_unref);
     g_clear_pointer(&ctl->schema, json_object_unref);
     ctl_wipe(&ctl->password);
-    char **texts[] = {&ctl->options.server,      &ctl->options.user,   &ctl->options.password_file,
-                      &ctl->options.application, &ctl->options.tls_ca, &ctl->options.profile,
-                      &ctl->options.output};
-    for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
-        g_clear_pointer(texts[i], g_free);
+    ctl_settings_clear(&ctl->options);
 }
 
 char *
@@ -218,8 +195,14 @@ ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fiel
         JsonArray *objects = ctl_array(page, "objects");
         if (objects != NULL && !each(objects, data, error))
             return false;
+        const char *next = ctl_string(page, "cursor");
+        if (next != NULL && g_strcmp0(next, cursor) == 0) {
+            g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                                "The server's list does not go on");
+            return false;
+        }
         g_free(cursor);
-        cursor = g_strdup(ctl_string(page, "cursor"));
+        cursor = g_strdup(next);
     } while (cursor != NULL);
     return true;
 }
@@ -238,51 +221,6 @@ restore_terminal(int signal_number)
 {
     tcsetattr(STDIN_FILENO, TCSANOW, &shown_terminal);
     raise(signal_number);
-}
-
-/* Fills in what is still open. */
-static bool
-load_profile(Ctl *ctl, GError **error)
-{
-    CtlOptions *options = &ctl->options;
-    g_autofree char *file = g_build_filename(g_get_user_config_dir(), "confctl", "config", NULL);
-    g_autoptr(GKeyFile) keys = g_key_file_new();
-    g_autoptr(GError) fault = NULL;
-    const char *group = options->profile != NULL ? options->profile : "default";
-    if (!g_key_file_load_from_file(keys, file, G_KEY_FILE_NONE, &fault)) {
-        bool is_missing = g_error_matches(fault, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-        if (is_missing && options->profile == NULL)
-            return true;
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Cannot read %s: %s", file, fault->message);
-        return false;
-    }
-    if (!g_key_file_has_group(keys, group)) {
-        if (options->profile == NULL)
-            return true;
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s has no profile [%s]", file, group);
-        return false;
-    }
-    take_key(keys, group, "server", &options->server);
-    take_key(keys, group, "user", &options->user);
-    take_key(keys, group, "password-file", &options->password_file);
-    take_key(keys, group, "application", &options->application);
-    take_key(keys, group, "tls-ca", &options->tls_ca);
-    return true;
-}
-
-static void
-take_key(GKeyFile *file, const char *group, const char *key, char **option)
-{
-    if (*option == NULL)
-        *option = g_key_file_get_string(file, group, key, NULL);
-}
-
-static void
-take_environment(char **option, const char *variable)
-{
-    const char *value = g_getenv(variable);
-    if (*option == NULL && value != NULL && value[0] != '\0')
-        *option = g_strdup(value);
 }
 
 static bool

@@ -81,8 +81,19 @@ find_command(const char *name)
 static int
 find_word(int argc, char **argv)
 {
-    static const char *const with_value[] = {"--server", "--user",    "--password-file", "--application",
-                                             "--tls-ca", "--profile", "--output",        "-o"};
+    static const char *const with_value[] = {"--server",
+                                             "--user",
+                                             "--password-file",
+                                             "--application",
+                                             "--tls-ca",
+                                             "--tls-crl",
+                                             "--tls-certificate",
+                                             "--tls-key",
+                                             "--tls-server-name",
+                                             "--addp-timeout",
+                                             "--profile",
+                                             "--output",
+                                             "-o"};
     for (int i = 1; i < argc; i++) {
         bool takes_value = false;
         for (unsigned w = 0; w < G_N_ELEMENTS(with_value); w++)
@@ -106,8 +117,25 @@ make_context(CtlOptions *options, const CtlCommand *command)
          "File whose first line is the password (CONFCTL_PASSWORD_FILE); else it is asked for", "FILE"},
         {"application", 0, 0, G_OPTION_ARG_STRING, &options->application,
          "Application to log in as (confctl)", "NAME"},
+        {"tls", 0, 0, G_OPTION_ARG_NONE, &options->with_tls,
+         "Speak TLS, with whom the system trusts (CONFCTL_TLS=yes)", NULL},
+        {"no-tls", 0, 0, G_OPTION_ARG_NONE, &options->no_tls,
+         "Speak plain, whatever environment and profile say (CONFCTL_TLS=no)", NULL},
         {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca,
-         "Trusted certificates; not available in this release", "FILE"},
+         "Speak TLS, with whom these certificates vouch for (CONFCTL_TLS_CA)", "FILE"},
+        {"tls-crl", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_crl,
+         "Certificates that are no longer good (CONFCTL_TLS_CRL)", "FILE"},
+        {"tls-certificate", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_certificate,
+         "Certificate to show; without a user the application logs in by it (CONFCTL_TLS_CERTIFICATE)",
+         "FILE"},
+        {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_key,
+         "Its key, where that is a file of its own (CONFCTL_TLS_KEY)", "FILE"},
+        {"tls-server-name", 0, 0, G_OPTION_ARG_STRING, &options->tls_server_name,
+         "Name in the server's certificate, where it is not HOST (CONFCTL_TLS_SERVER_NAME)", "NAME"},
+        {"no-tls-name-check", 0, 0, G_OPTION_ARG_NONE, &options->no_tls_name_check,
+         "Any name in the server's certificate will do (CONFCTL_TLS_NAME_CHECK=no)", NULL},
+        {"addp-timeout", 0, 0, G_OPTION_ARG_STRING, &options->addp_timeout,
+         "Notice within twice this time that the server is gone (CONFCTL_ADDP_TIMEOUT)", "SECONDS"},
         {"profile", 0, 0, G_OPTION_ARG_STRING, &options->profile,
          "Section of ~/.config/confctl/config (default)", "NAME"},
         {"output", 'o', 0, G_OPTION_ARG_STRING, &options->output, "table, or json: JSON Lines for programs",

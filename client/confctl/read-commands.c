@@ -59,14 +59,18 @@ run_info(Ctl *ctl, char **arguments, unsigned count, GError **error)
     if (info == NULL)
         return false;
     JsonObject *account = confc_client_get_account(ctl->client);
+    const char *security = confc_client_get_security(ctl->client);
     if (account != NULL)
         json_object_set_object_member(info, "account", json_object_ref(account));
     if (ctl->json) {
+        if (security != NULL)
+            json_object_set_string_member(info, "tls", security);
         ctl_print_json(info);
         return true;
     }
     CtlTable *table = ctl_table_new("", "", NULL);
     ctl_table_add(table, "address", confc_client_get_peer(ctl->client), NULL);
+    ctl_table_add(table, "tls", security != NULL ? security : "no", NULL);
     add_members(table, "", info);
     ctl_table_print(ctl, table);
     return true;
