@@ -276,8 +276,9 @@ CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index,
 /* The list of rights in force on the object of that change, its own or inherited: after it, of a delete before
  * it.  JSON as of permission.read's `entries`, for conf_session_may_by(); g_free().  NULL: not known. */
 CONF_API char *conf_commit_get_rights(const ConfCommit *c, unsigned index);
-/* The change record of architecture.md 5 as JSON; on a primary it is the very text that the chain is made of, a
- * proxy is not told the client's address.  g_free(). */
+/* The change record of architecture.md 5 as JSON: the very text that the chain is made of, on a primary and on a
+ * proxy whose account may read everything.  Any other proxy knows a part of it, without the client's address.
+ * g_free(). */
 CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid);
@@ -440,7 +441,11 @@ typedef struct {
     void (*load_session)(void *self, const char *token_hash,
                          void (*done)(const char *session_json, void *data), void *data);
     /* At start, before ports open: the change records above get_confirmed() that the database still has,
-     * ascending; hook `committed` tells of those that follow.  False ends the start.  May be NULL. */
+     * ascending; hook `committed` tells of those that follow.  False ends the start.  May be NULL.
+     * On a proxy: those that its master holds above get_confirmed(), each time the link to it is opened, at run
+     * time too.  Some may be known already, where they wait to be confirmed; a jump of the revision is a gap that
+     * nobody can fill.  They come before a fold that stands for them.  No more than 8 MiB are given before
+     * get_confirmed() follows.  False is logged, and no more of them come from this link. */
     bool (*catch_up)(void *self, int64_t revision, const char *chain, const char *record_json, GError **error);
 } ConfHistoryProvider;
 

@@ -3,13 +3,16 @@
  * Two cursors: the walk goes over all objects in (type, dbid) order (a snapshot sends them, a resumption only
  * sums their digests up), the pump sends commits out of the ring of recent changes.  Both follow the pace of
  * the socket; nothing is queued for a slow replica, no writer waits.  The replica takes changes idempotently
- * by revision: one that concerns an object that the walk sent later, or did not send yet, does no harm. */
+ * by revision: one that concerns an object that the walk sent later, or did not send yet, does no harm.
+ *
+ * Before both, where the replica asks for them (changesFrom): older change records, for its history. */
 #pragma once
 
 #include "base/timer-wheel.h"
 #include "replication/downstream.h"
 
 typedef struct ConfReplica ConfReplica;
+typedef struct ConfRecordRead ConfRecordRead; /* downstream-records.c */
 struct ConfReplica {
     ConfDownstream *downstream;
     ConfSession *session;
@@ -23,6 +26,12 @@ struct ConfReplica {
     bool summed;     /* `sum` covers everything */
     ConfKey walk_cursor;
     int64_t pump_cursor;
+    bool recording;        /* older change records go first */
+    bool records;          /* whole records go beside the commits that the walk lets through in part */
+    int64_t record_cursor; /* the last revision whose record was sent, or that nobody holds any more */
+    int64_t record_missed; /* the cursor at which the source had nothing more; -1 */
+    ConfRecordRead *read;  /* the source is being asked */
+    ConfBuffer record_line;
     uint8_t sum[16]; /* digest of what it may see, as the store is now, up to the walk's cursor */
     bool working;    /* in the list of the sliced work */
     ConfTimer beat;
@@ -33,6 +42,7 @@ struct ConfDownstream {
     ConfSessions *sessions;
     ConfStore *store;
     ConfDownstreamSettings settings;
+    ConfRecordSource source; /* read NULL: none */
     GPtrArray *replicas; /* owned */
     GQueue working;
     ConfSlicedWork *work;
@@ -52,3 +62,12 @@ GPtrArray *conf_replica_write_commit(ConfReplica *replica, const ConfCommit *com
 /* {"object":...,"secrets"?,"permissions"?} */
 void conf_replica_write_item(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer);
 void conf_replica_item_digest(const ConfReplica *replica, const ConfObject *object, uint8_t digest[16]);
+/* downstream.c */
+void conf_replica_go_on(ConfReplica *replica);
+void conf_replica_send(ConfReplica *replica, ConfBuffer *buffer);
+/* downstream-records.c */
+/* One turn of the older records, as far as there is room; replica->recording is false once they are done. */
+void conf_replica_record_step(ConfReplica *replica);
+/* The record of this one, beside its changes. */
+void conf_replica_record_commit(ConfReplica *replica, const ConfCommit *commit);
+void conf_replica_record_stop(ConfReplica *replica);

@@ -5,9 +5,12 @@
 enum { LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
 
 static GPtrArray *write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole);
-static void write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit);
+static void write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit, bool whole);
 static bool is_shown(const ConfReplica *replica, ConfKey key);
-static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change, bool whole);
+static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit,
+                         const ConfChange *change, bool whole);
+static void write_secrets_of(const ConfReplica *replica, const ConfCommit *commit, const ConfChange *change,
+                             ConfBuffer *buffer);
 static void write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer);
 static void write_secrets(const ConfObject *object, ConfBuffer *buffer);
 
@@ -58,12 +61,12 @@ write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-    write_head(replica, &buffer, commit);
+    write_head(replica, &buffer, commit, whole);
     size_t head = buffer.size;
     g_auto(ConfBuffer) entry = CONF_BUFFER_INIT;
     for (unsigned i = 0; i < commit->change_count; i++) {
         conf_buffer_truncate(&entry, 0);
-        if (!write_change(replica, &entry, &commit->changes[i], whole))
+        if (!write_change(replica, &entry, commit, &commit->changes[i], whole))
             continue;
         bool filled = buffer.size > head;
         if (filled && (buffer.size > LINE_TARGET || buffer.size + entry.size > LINE_LIMIT)) {
@@ -82,7 +85,7 @@ write_lines(ConfReplica *replica, const ConfCommit *commit, bool whole)
 }
 
 static void
-write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit)
+write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit, bool whole)
 {
     bool user = is_shown(replica, commit->user), application = is_shown(replica, commit->application);
     char time[CONF_TIME_TEXT_SIZE];
@@ -95,6 +98,11 @@ write_head(const ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *com
     if (application)
         conf_buffer_printf(buffer, "%s\"application\":%" G_GINT64_FORMAT, user ? "," : "",
                            commit->application.dbid);
+    /* Of the change record, which the replica's own history is to keep as it is here. */
+    if (whole && commit->address != NULL) {
+        conf_buffer_append_string(buffer, user || application ? ",\"address\":" : "\"address\":");
+        conf_json_append_string(buffer, conf_slice_from_string(commit->address));
+    }
     CONF_BUFFER_LITERAL(buffer, "},\"changes\":[");
 }
 
@@ -112,14 +120,16 @@ is_shown(const ConfReplica *replica, ConfKey key)
 
 /* False: the replica may not know of it. */
 static bool
-write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change, bool whole)
+write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit, const ConfChange *change,
+             bool whole)
 {
     static const char *const names[] = {"create", "update", "delete", "permission", "secret"};
     const ConfObject *before = change->before, *after = change->after;
     const ConfObject *object = after != NULL ? after : before;
     if (!whole && !conf_replica_may_read(replica, after != NULL ? change->acl_after : change->acl_before))
         return false;
-    if (change->kind == CONF_CHANGE_SECRET && !replica->secrets)
+    /* That it happened stands in the change record. */
+    if (change->kind == CONF_CHANGE_SECRET && !replica->secrets && !whole)
         return false;
     conf_buffer_printf(
         buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT, names[change->kind],
@@ -138,12 +148,28 @@ write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfChange *change,
     if (after != NULL &&
         (after->acl != acl_before || (before != NULL && after->acl_revision != before->acl_revision)))
         write_permissions(replica, after, buffer);
-    ConfSlice secrets_before = before != NULL ? conf_bytes_slice(before->secrets) : (ConfSlice){NULL, 0};
-    if (after != NULL && replica->secrets &&
-        !conf_slice_equal(conf_bytes_slice(after->secrets), secrets_before))
-        write_secrets(after, buffer);
+    if (after != NULL && replica->secrets)
+        write_secrets_of(replica, commit, change, buffer);
     conf_buffer_append_char(buffer, '}');
     return true;
+}
+
+/* A commit out of a change record knows no secrets: the replica then gets those of now, with each version, and so
+ * has them whichever of its commits altered them. */
+static void
+write_secrets_of(const ConfReplica *replica, const ConfCommit *commit, const ConfChange *change,
+                 ConfBuffer *buffer)
+{
+    const ConfObject *after = change->after;
+    if (commit->recalled) {
+        after = conf_store_lookup(replica->downstream->store, conf_object_key(after));
+        if (after != NULL && (after->secrets != NULL || change->before != NULL))
+            write_secrets(after, buffer);
+        return;
+    }
+    ConfBytes *before = change->before != NULL ? change->before->secrets : NULL;
+    if (!conf_slice_equal(conf_bytes_slice(after->secrets), conf_bytes_slice(before)))
+        write_secrets(after, buffer);
 }
 
 /* "entries":null says that the list is inherited again. */

@@ -14,15 +14,14 @@ static ConfReplica *replica_new(ConfDownstream *downstream, ConfSession *session
 static bool can_resume(ConfDownstream *downstream, const ConfJson *params, int64_t *revision);
 static void answer_open(ConfReplica *replica, ConfRequest *request, bool resume);
 static void send_schema(ConfReplica *replica, const ConfJson *params);
+static void begin_records(ConfReplica *replica, const ConfJson *params);
 static void replica_ended(void *data);
 static void replica_drained(void *data);
-static void go_on(ConfReplica *replica);
 static bool work_slice(void *data);
 static bool step(ConfReplica *replica);
 static void walk_step(ConfReplica *replica);
 static bool pump_step(ConfReplica *replica);
 static void send_loaded(ConfReplica *replica);
-static void send_buffer(ConfReplica *replica, ConfBuffer *buffer);
 static void beat_due(void *data);
 static void committed(ConfCommit *commit, void *data);
 static bool view_altered(const ConfReplica *replica, const ConfCommit *commit);
@@ -69,6 +68,12 @@ conf_downstream_free(ConfDownstream *downstream)
         g_ptr_array_unref(downstream->cached_lines);
     g_ptr_array_unref(downstream->replicas);
     g_free(downstream);
+}
+
+void
+conf_downstream_set_source(ConfDownstream *downstream, const ConfRecordSource *source)
+{
+    downstream->source = *source;
 }
 
 void
@@ -122,12 +127,13 @@ replica_open(ConfRequest *request, void *data)
     replica->silent = resume;
     replica->pump_cursor = resume ? revision : conf_store_position(downstream->store)->revision;
     replica->loaded_due = !resume;
+    begin_records(replica, params);
     *(resume ? &downstream->statistics.resumes : &downstream->statistics.snapshots) += 1;
     answer_open(replica, request, resume);
     send_schema(replica, params);
     conf_log(CONF_LOG_REPLICA_OPENED, "application", application->name, "mode",
              resume ? "resume" : "snapshot", "peer", conf_connection_get_peer(replica->connection), NULL);
-    go_on(replica);
+    conf_replica_go_on(replica);
 }
 
 static const ConfObject *
@@ -243,7 +249,8 @@ answer_open(ConfReplica *replica, ConfRequest *request, bool resume)
     conf_json_writer_member_string(&writer, "release", downstream->settings.release);
     conf_json_writer_member_integer(&writer, "revision", position->revision);
     conf_json_writer_member_string(&writer, "chain", position->chain);
-    if (!resume)
+    /* Of what it may read; that is known without looking at every object only where it is everything. */
+    if (!resume && conf_replica_reads_all(replica))
         conf_json_writer_member_integer(&writer, "count", (int64_t)conf_store_count(downstream->store));
     conf_json_writer_member_string(&writer, "schema", conf_schema_hash(conf_store_schema(downstream->store)));
     conf_json_writer_end_object(&writer);
@@ -261,7 +268,22 @@ send_schema(ConfReplica *replica, const ConfJson *params)
     conf_rpc_begin_notification(&buffer, "replica.schema");
     conf_buffer_append_slice(&buffer, conf_schema_text(schema));
     CONF_BUFFER_LITERAL(&buffer, "}\n");
-    send_buffer(replica, &buffer);
+    conf_replica_send(replica, &buffer);
+}
+
+/* To an account that may not read everything no record goes: what it may know of each is not what the chain is
+ * made of, and who might read what then is often not known any more. */
+static void
+begin_records(ConfReplica *replica, const ConfJson *params)
+{
+    const ConfJson *from = conf_json_member(params, "changesFrom");
+    int64_t present = conf_store_position(replica->downstream->store)->revision;
+    if (from == NULL || from->integer > present || !conf_replica_reads_all(replica))
+        return;
+    replica->records = true;
+    replica->recording = true;
+    replica->record_cursor = from->integer;
+    replica->record_missed = -1;
 }
 
 /* The item alone: where a replica's body of one object came out otherwise than here. */
@@ -308,11 +330,11 @@ replica_ended(void *data)
 static void
 replica_drained(void *data)
 {
-    go_on(data);
+    conf_replica_go_on(data);
 }
 
-static void
-go_on(ConfReplica *replica)
+void
+conf_replica_go_on(ConfReplica *replica)
 {
     ConfDownstream *downstream = replica->downstream;
     if (replica->working)
@@ -347,6 +369,11 @@ static bool
 step(ConfReplica *replica)
 {
     ConfStore *store = replica->downstream->store;
+    if (replica->recording) {
+        conf_replica_record_step(replica);
+        return !replica->recording ||
+               (replica->read == NULL && conf_connection_has_room(replica->connection));
+    }
     if (!pump_step(replica))
         return false; /* It was reset. */
     /* The walk goes on where all commits are sent: the replica's half is what this store was at one moment,
@@ -395,7 +422,7 @@ walk_step(ConfReplica *replica)
     if (count == 0)
         return;
     CONF_BUFFER_LITERAL(&buffer, "]}}\n");
-    send_buffer(replica, &buffer);
+    conf_replica_send(replica, &buffer);
 }
 
 /* False: the replica was reset and is gone. */
@@ -419,6 +446,8 @@ pump_step(ConfReplica *replica)
         for (unsigned i = 0; i < lines->len; i++)
             conf_connection_send_bytes(replica->connection, g_ptr_array_index(lines, i), CONF_OUTPUT_ANSWER);
         g_ptr_array_unref(lines);
+        if (replica->records && replica->loaded_due)
+            conf_replica_record_commit(replica, commit);
         replica->pump_cursor = commit->revision;
         replica->quiet = false;
         if (conf_work_is_due())
@@ -448,7 +477,7 @@ send_loaded(ConfReplica *replica)
     replica->loaded_due = false;
     conf_rpc_begin_notification(&buffer, "replica.loaded");
     write_position(replica, &buffer);
-    send_buffer(replica, &buffer);
+    conf_replica_send(replica, &buffer);
 }
 
 static void
@@ -457,17 +486,18 @@ beat_due(void *data)
     ConfReplica *replica = data;
     bool arrived = replica->pump_cursor == conf_store_position(replica->downstream->store)->revision;
     conf_timer_arm(&replica->beat, BEAT_MS, beat_due, replica);
-    if (replica->quiet && arrived && !replica->loaded_due) {
+    /* While older records are sought in a file, the replica hears that somebody is there. */
+    if (replica->quiet && (replica->recording || (arrived && !replica->loaded_due))) {
         g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
         conf_rpc_begin_notification(&buffer, "replica.beat");
         write_position(replica, &buffer);
-        send_buffer(replica, &buffer);
+        conf_replica_send(replica, &buffer);
     }
     replica->quiet = true;
 }
 
-static void
-send_buffer(ConfReplica *replica, ConfBuffer *buffer)
+void
+conf_replica_send(ConfReplica *replica, ConfBuffer *buffer)
 {
     g_autoptr(ConfBytes) line = conf_buffer_to_bytes(buffer);
     conf_connection_send_bytes(replica->connection, line, CONF_OUTPUT_ANSWER);
@@ -485,7 +515,7 @@ committed(ConfCommit *commit, void *data)
             continue;
         }
         follow_sum(replica, commit);
-        go_on(replica);
+        conf_replica_go_on(replica);
     }
 }
 
@@ -551,7 +581,7 @@ reset(ConfReplica *replica)
     conf_rpc_begin_notification(&buffer, "replica.reset");
     conf_buffer_printf(&buffer, "{\"revision\":%" G_GINT64_FORMAT "}}\n",
                        conf_store_position(replica->downstream->store)->revision);
-    send_buffer(replica, &buffer);
+    conf_replica_send(replica, &buffer);
     conf_session_finish(replica->downstream->sessions, replica->session,
                         "reset"); /* frees it by replica_ended */
 }
@@ -565,6 +595,7 @@ replica_free(ConfReplica *replica)
     if (replica->working)
         g_queue_remove(&downstream->working, replica);
     conf_timer_cancel(&replica->beat);
+    conf_replica_record_stop(replica);
     conf_identity_unref(replica->identity);
     g_free(replica);
 }

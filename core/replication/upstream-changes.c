@@ -63,6 +63,9 @@ read_head(ConfCommit *commit, const ConfJson *head, GError **error)
     commit->revision = revision->integer;
     memcpy(commit->chain, chain->text.data, 16);
     const ConfJson *user = conf_json_member(by, "user"), *application = conf_json_member(by, "application");
+    const ConfJson *address = conf_json_member(by, "address");
+    if (address != NULL && address->kind == CONF_JSON_STRING)
+        commit->address = conf_slice_dup(address->text);
     if (user != NULL)
         commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = user->integer};
     if (application != NULL)

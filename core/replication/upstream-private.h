@@ -20,6 +20,20 @@ typedef struct {
     uint16_t port;
 } ConfMasterAddress;
 
+/* Older change records, while a link has been asked for them. */
+typedef struct {
+    bool wanted;   /* false: none were asked for, or no more are taken */
+    bool paused;   /* the input is held until the history has written more */
+    int64_t last;  /* revision of the last one taken; 0: none */
+    char chain[17];
+    GQueue recent; /* the newest of them, for the ring at the first load */
+    size_t recent_bytes;
+    int64_t lines[32]; /* last revisions of the lines that the history has in hand: 8 MiB */
+    unsigned line_count;
+    unsigned patience; /* further looks at it until it is given up */
+    ConfTimer pause;
+} ConfRecords;
+
 struct ConfUpstream {
     ConfUpstreamSettings settings; /* strings owned */
     ConfUpstreamHost host;
@@ -42,6 +56,7 @@ struct ConfUpstream {
     GArray *misfits;      /* of ConfKey: these */
     unsigned fetching;    /* calls under way for them */
     ConfBytes *loaded;    /* replica.loaded came while they were fetched: its params */
+    ConfRecords records;
     char environment[37]; /* of the link */
     int64_t epoch;
     int64_t epoch_seen; /* the highest ever */
@@ -63,6 +78,14 @@ void conf_upstream_hear(ConfUpstream *upstream);
 void conf_upstream_watch(ConfUpstream *upstream);
 void conf_upstream_set_up(ConfUpstream *upstream, bool up);
 void conf_upstream_add_stream_methods(ConfUpstream *upstream);
+bool conf_upstream_is_from_master(const ConfUpstream *upstream, ConfRequest *request);
+/* upstream-records.c */
+void conf_upstream_add_record_methods(ConfUpstream *upstream);
+/* Member changesFrom of replica.open, where older records are of use. */
+void conf_upstream_ask_records(ConfUpstream *upstream, ConfJsonWriter *writer);
+void conf_upstream_stop_records(ConfUpstream *upstream);
+/* The ring of a store just loaded for the first time. */
+void conf_upstream_fill_recent(ConfUpstream *upstream, ConfStore *store);
 /* upstream-stream.c */
 /* replica.loaded, once everything before it is applied. */
 void conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text);

@@ -60,10 +60,11 @@ conf_upstream_stop_loading(ConfUpstream *upstream)
     g_clear_pointer(&upstream->loaded, conf_bytes_unref);
     g_array_set_size(upstream->misfits, 0);
     upstream->fetching = 0;
+    conf_upstream_stop_records(upstream);
 }
 
-static bool
-is_from_master(ConfUpstream *upstream, ConfRequest *request)
+bool
+conf_upstream_is_from_master(const ConfUpstream *upstream, ConfRequest *request)
 {
     ConfConnection *connection = conf_request_get_connection(request);
     return upstream->connection != NULL && connection == upstream->connection &&
@@ -74,7 +75,7 @@ static void
 take_schema(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request))
+    if (!conf_upstream_is_from_master(upstream, request))
         return;
     GError *error = NULL;
     conf_upstream_hear(upstream);
@@ -95,7 +96,7 @@ static void
 take_objects(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
+    if (!conf_upstream_is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
         return;
     conf_upstream_hear(upstream);
     conf_poller_note("load from master");
@@ -211,7 +212,7 @@ static void
 take_changes(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request) ||
+    if (!conf_upstream_is_from_master(upstream, request) ||
         (upstream->state != CONF_LINK_LIVE && upstream->state != CONF_LINK_LOADING))
         return;
     conf_upstream_hear(upstream);
@@ -228,7 +229,7 @@ static void
 take_loaded(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
+    if (!conf_upstream_is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
         return;
     conf_upstream_hear(upstream);
     ConfSlice params = conf_request_get_params(request);
@@ -266,6 +267,8 @@ conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text)
              "revision", conf_log_integer(position.revision), NULL);
     if (upstream->store == NULL) {
         upstream->store = g_steal_pointer(&upstream->fresh);
+        conf_upstream_fill_recent(upstream, upstream->store);
+        conf_upstream_stop_records(upstream);
         upstream->was_ready = true;
         upstream->state = CONF_LINK_LIVE;
         upstream->host.ready(upstream->store, upstream->host.data);
@@ -314,7 +317,7 @@ static void
 take_beat(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request))
+    if (!conf_upstream_is_from_master(upstream, request))
         return;
     conf_upstream_hear(upstream);
     if (upstream->state != CONF_LINK_LIVE)
@@ -351,7 +354,7 @@ static void
 take_reset(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (!is_from_master(upstream, request))
+    if (!conf_upstream_is_from_master(upstream, request))
         return;
     upstream->reload = true;
     conf_upstream_fail(upstream, "The master asks to load anew");
@@ -361,7 +364,7 @@ static void
 take_ending(ConfRequest *request, void *data)
 {
     ConfUpstream *upstream = data;
-    if (is_from_master(upstream, request))
+    if (conf_upstream_is_from_master(upstream, request))
         conf_upstream_fail(upstream, "The master ended the session");
 }
 

@@ -61,6 +61,7 @@ conf_upstream_new(const ConfUpstreamSettings *settings, const ConfUpstreamHost *
     upstream->table = conf_method_table_new();
     conf_method_table_set_gate(upstream->table, gate, no_session, response_came, upstream);
     conf_upstream_add_stream_methods(upstream);
+    conf_upstream_add_record_methods(upstream);
     if (!parse_addresses(upstream)) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
                     "The master's address '%s' is no host, host:port or list of these", settings->hosts);
@@ -385,6 +386,7 @@ open_replica(ConfUpstream *upstream)
     if (upstream->store != NULL)
         conf_json_writer_member_string(&writer, "schema",
                                        conf_schema_hash(conf_store_schema(upstream->store)));
+    conf_upstream_ask_records(upstream, &writer);
     conf_connection_write_params(upstream->connection, "replica.open", &writer);
     conf_json_writer_end_object(&writer);
     conf_calls_send(upstream->calls, "replica.open", conf_buffer_slice(&params), CALL_MS, replica_opened,

@@ -36,6 +36,11 @@ typedef struct {
     ConfPublisher *(*publisher)(void *data);
     /* The fold that is about to be published leads to another environment: sessions cannot go on. */
     void (*environment_changed)(void *data);
+    /* The highest revision that this server's own history holds durably; 0: none is kept.  May be NULL. */
+    int64_t (*confirmed)(void *data);
+    /* An older change record of the master, ascending, for that history, which has it already perhaps: its very
+     * text.  False: *error, no more are taken from this link. */
+    bool (*record)(int64_t revision, const char *chain, const char *record, GError **error, void *data);
     void *data;
 } ConfUpstreamHost;
 
@@ -54,6 +59,6 @@ int64_t conf_upstream_get_heard_at(const ConfUpstream *upstream);
 void conf_upstream_get_master(const ConfUpstream *upstream, const char **host, uint16_t *port);
 
 typedef struct {
-    uint64_t connects, snapshots, resumes, fetched_objects, refused;
+    uint64_t connects, snapshots, resumes, fetched_objects, refused, records;
 } ConfUpstreamStatistics;
 const ConfUpstreamStatistics *conf_upstream_statistics(const ConfUpstream *upstream);

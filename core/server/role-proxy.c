@@ -35,6 +35,8 @@ conf_proxy_start(ConfServer *server, GError **error)
         .failed = failed,
         .publisher = publisher_of,
         .environment_changed = environment_changed,
+        .confirmed = conf_records_confirmed,
+        .record = conf_records_take,
         .data = server,
     };
     server->sink = (ConfWriteSink){.submit = refuse_write, .self = server};

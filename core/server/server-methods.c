@@ -183,6 +183,7 @@ server_statistics(ConfRequest *request, void *data)
         {"replicas", downstream->replicas},
         {"replicaSnapshots", downstream->snapshots},
         {"replicaResumes", downstream->resumes},
+        {"replicaRecords", downstream->records},
         {"passwordHashes", access->hashes},
         {"passwordRecentHits", access->recent_hits},
         {"passwordQueue", access->queue},
@@ -222,6 +223,7 @@ write_role_statistics(ConfServer *server, ConfJsonWriter *writer)
         write_statistic("masterSnapshots", upstream->snapshots, writer);
         write_statistic("masterResumes", upstream->resumes, writer);
         write_statistic("masterFetchedObjects", upstream->fetched_objects, writer);
+        write_statistic("masterRecords", upstream->records, writer);
     }
 }
 

@@ -58,6 +58,7 @@ struct ConfServer {
     ConfSessions *sessions;
     ConfMethods *methods;
     ConfDownstream *downstream;
+    GList *record_reads; /* records.c: questions under way */
     ConfWriteSink sink;
     GArray *ports; /* of ConfPort */
     ConfTimer port_retry, stop_deadline, stop_poll;
@@ -116,6 +117,12 @@ ConfStore *conf_database_load(ConfStorage *storage, ConfSchema *schema, const Co
  * to fit */
 bool conf_position_read(const char *folder, ConfSeenPosition *seen);
 void conf_position_write(const char *folder, const ConfStorePosition *position, const char *schema);
+/* records.c: older change records, for replicas and from the master */
+void conf_records_serve(ConfServer *server);
+int64_t conf_records_confirmed(void *server);
+/* Storage, plugins and downstream are gone: what waits for an answer gets none. */
+void conf_records_stop(ConfServer *server);
+bool conf_records_take(int64_t revision, const char *chain, const char *record, GError **error, void *server);
 /* role-proxy.c */
 bool conf_proxy_start(ConfServer *server, GError **error);
 void conf_proxy_stop(ConfServer *server);

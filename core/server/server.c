@@ -87,6 +87,7 @@ conf_server_build(ConfServer *server, ConfStore *store)
     ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
                                          .allow_plain_replica = server->options.allow_plain_replica};
     server->downstream = conf_downstream_new(server->sessions, server->publisher, server->table, &downstream);
+    conf_records_serve(server);
     conf_publisher_add(server->publisher, &funcs, server);
     conf_server_add_methods(server);
     conf_poller_set_slow_turn(conf_poller_default(), (unsigned)server->options.slow_turn_warning);
@@ -163,6 +164,7 @@ conf_server_free(ConfServer *server)
         conf_publisher_free(server->publisher);
     if (server->plugins != NULL)
         conf_plugin_host_free(server->plugins);
+    conf_records_stop(server);
     conf_connection_options_stop(server);
     conf_request_set_known_param_func(NULL, NULL);
     conf_plugin_set_store(NULL);

@@ -4,7 +4,7 @@
 
 #include "base/queue-main.h"
 
-typedef enum { TELL_VERDICT, TELL_UNKNOWN, TELL_EPOCH, TELL_LOST, TELL_FOUND, TELL_DEPOSED } Kind;
+typedef enum { TELL_VERDICT, TELL_UNKNOWN, TELL_EPOCH, TELL_LOST, TELL_FOUND, TELL_DEPOSED, TELL_READ } Kind;
 
 typedef struct {
     Kind kind;
@@ -15,6 +15,7 @@ typedef struct {
     ConfStoredVerdict verdict;
     bool is_commit;
     int64_t epoch;
+    ConfStorageRead *read; /* owned */
     GError *error;
 } Message;
 
@@ -67,6 +68,17 @@ conf_storage_tell_deposed(ConfStorage *storage, int64_t epoch_seen)
     push((Message){.kind = TELL_DEPOSED, .storage = storage, .epoch = epoch_seen});
 }
 
+void
+conf_storage_tell_read(ConfStorage *storage, ConfStorageRead *read, const GError *error)
+{
+    push((Message){
+        .kind = TELL_READ,
+        .storage = storage,
+        .read = read,
+        .error = error != NULL ? g_error_copy(error) : NULL,
+    });
+}
+
 static void
 push(Message message)
 {
@@ -81,6 +93,8 @@ deliver(void *data)
     if (!message->storage->closed)
         hand_over(message);
     conf_storage_unref(message->storage);
+    if (message->read != NULL)
+        conf_storage_read_free(message->read);
     g_clear_error(&message->error);
     g_free(message);
 }
@@ -116,6 +130,9 @@ hand_over(const Message *message)
         storage->available = false;
         if (funcs != NULL && funcs->deposed != NULL)
             funcs->deposed(message->epoch, storage->funcs_data);
+        break;
+    case TELL_READ:
+        conf_storage_hand_over_read(message->read, message->error);
         break;
     }
 }

@@ -31,6 +31,15 @@ typedef struct {
     int64_t older_than_ms, max_bytes, keep_from;
 } ConfStoragePrune;
 
+typedef struct {
+    int64_t after;
+    bool next; /* nothing behind a gap */
+    size_t bytes;
+    ConfStorageReadFunc func;
+    void *data;
+    GArray *changes; /* ConfStorageChange; their texts are owned */
+} ConfStorageRead;
+
 struct ConfStorage {
     int refs; /* atomic */
     const ConfStorageProvider *provider;
@@ -45,6 +54,7 @@ struct ConfStorage {
     ConfStorageCommit commit;
     GArray *confirms; /* ConfStorageConfirm */
     ConfStoragePrune prune;
+    GQueue reads; /* of ConfStorageRead, owned */
     bool stop;
     bool ended; /* the writer has left */
 
@@ -112,6 +122,13 @@ void conf_storage_try_lock(ConfStorage *storage);
 /* How long the writer tries again while another program has the database locked. */
 enum { CONF_STORAGE_BUSY_MS = 5000, CONF_STORAGE_RETRY_MIN_MS = 100 };
 
+/* read.c */
+/* Writer thread: one page; takes `read`. */
+void conf_storage_do_read(ConfStorage *storage, ConfStorageRead *read);
+/* Main loop. */
+void conf_storage_hand_over_read(const ConfStorageRead *read, const GError *error);
+void conf_storage_read_free(ConfStorageRead *read);
+
 /* message.c: any thread; what they tell arrives on the main loop in this order */
 void conf_storage_tell_verdict(ConfStorage *storage, ConfStoredFunc func, void *data,
                                ConfStoredVerdict verdict, const GError *error, bool is_commit);
@@ -120,6 +137,8 @@ void conf_storage_tell_epoch(ConfStorage *storage, int64_t epoch);
 void conf_storage_tell_lost(ConfStorage *storage, const GError *error);
 void conf_storage_tell_found(ConfStorage *storage);
 void conf_storage_tell_deposed(ConfStorage *storage, int64_t epoch_seen);
+/* Takes `read`; `error` NULL: its changes are there. */
+void conf_storage_tell_read(ConfStorage *storage, ConfStorageRead *read, const GError *error);
 
 /* fault-point.c: places where a test build fails as told by CONFSERV_FAULT_POINT; elsewhere they cost
  * nothing. */

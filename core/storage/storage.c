@@ -210,6 +210,7 @@ conf_storage_unref(ConfStorage *storage)
         return;
     g_clear_error(&storage->fault);
     g_array_unref(storage->confirms);
+    g_queue_clear_full(&storage->reads, (GDestroyNotify)conf_storage_read_free);
     conf_settings_free(storage->settings);
     g_mutex_clear(&storage->lock);
     g_cond_clear(&storage->wake);

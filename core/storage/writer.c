@@ -21,6 +21,7 @@ enum {
 typedef struct {
     ConfStorageCommit commit;
     GArray *confirms; /* NULL: none */
+    ConfStorageRead *read; /* NULL: none */
     bool prune;
     bool stop;
 } Work;
@@ -94,6 +95,22 @@ conf_storage_prune(ConfStorage *storage, int64_t older_than_ms, int64_t max_byte
     g_mutex_unlock(&storage->lock);
 }
 
+void
+conf_storage_read_changes(ConfStorage *storage, int64_t after, bool next, size_t bytes,
+                          ConfStorageReadFunc func, void *data)
+{
+    conf_assert_main();
+    start_thread(storage);
+    ConfStorageRead *read = g_new0(ConfStorageRead, 1);
+    *read =
+        (ConfStorageRead){.after = after, .next = next, .bytes = bytes, .func = func, .data = data};
+    read->changes = g_array_new(FALSE, FALSE, sizeof(ConfStorageChange));
+    g_mutex_lock(&storage->lock);
+    g_queue_push_tail(&storage->reads, read);
+    g_cond_broadcast(&storage->wake);
+    g_mutex_unlock(&storage->lock);
+}
+
 bool
 conf_storage_pause(ConfStorage *storage, int64_t ms)
 {
@@ -137,11 +154,13 @@ run(void *data)
     int64_t quiet_since = conf_clock_monotonic_usec();
     Work work;
     while (take_work(storage, quiet_since, &work)) {
-        bool busy = work.commit.batch != NULL || work.confirms != NULL || work.prune;
+        bool busy = work.commit.batch != NULL || work.confirms != NULL || work.prune || work.read != NULL;
         if (work.commit.batch != NULL)
             do_commit(storage, &work.commit);
         if (work.confirms != NULL)
             do_confirms(storage, work.confirms);
+        if (work.read != NULL)
+            conf_storage_do_read(storage, work.read);
         if (work.prune)
             do_prune(storage);
         do_due(storage);
@@ -171,6 +190,7 @@ take_work(ConfStorage *storage, int64_t quiet_since, Work *work)
     g_mutex_lock(&storage->lock);
     for (;;) {
         bool wanted = storage->commit.batch != NULL || storage->confirms->len > 0 || storage->stop ||
+                      !g_queue_is_empty(&storage->reads) ||
                       (storage->prune.wanted && storage->health == CONF_STORAGE_READY);
         int64_t due = next_due(storage, quiet_since);
         if (wanted || due <= conf_clock_monotonic_usec())
@@ -183,6 +203,7 @@ take_work(ConfStorage *storage, int64_t quiet_since, Work *work)
         work->confirms = storage->confirms;
         storage->confirms = g_array_new(FALSE, FALSE, sizeof(ConfStorageConfirm));
     }
+    work->read = work->commit.batch == NULL && !work->stop ? g_queue_pop_head(&storage->reads) : NULL;
     /* A slice only where no commit waits that would have to wait for it. */
     work->prune =
         storage->prune.wanted && storage->health == CONF_STORAGE_READY && work->commit.batch == NULL;

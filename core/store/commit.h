@@ -47,6 +47,7 @@ struct ConfCommit {
     int64_t time_ms;
     ConfKey user, application; /* who; dbid 0: unknown or the server itself */
     char *address;             /* of the client, for history; NULL: none */
+    bool recalled;             /* made from a change record: its objects lack their secrets */
     /* Net effect, each object once: creates in order, updates, deletes (referrers first). */
     ConfChange *changes;
     unsigned change_count;

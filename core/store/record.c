@@ -93,6 +93,7 @@ conf_commit_from_record(const ConfSchema *schema, ConfSlice record, const char *
     ConfCommit *commit = conf_commit_new(0);
     commit->revision = raw.revision;
     commit->from = raw.from;
+    commit->recalled = true;
     if (chain != NULL)
         g_strlcpy(commit->chain, chain, sizeof(commit->chain));
     if (raw.user != 0)

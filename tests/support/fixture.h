@@ -23,6 +23,9 @@ TestServer *test_primary_prepare(const char *options);
 /* A proxy of `master` under application `name`, which is created there (with a port from the kernel) if it is missing;
  * options: sections of its own file, may be NULL. */
 TestServer *test_proxy_new(TestServer *master, const char *name, const char *file);
+/* The same, not started, and following whoever answers at `hosts` ("127.0.0.1:2020,127.0.0.1:2021"); its application is
+ * made at `primary`. */
+TestServer *test_proxy_prepare(TestServer *primary, const char *hosts, const char *name, const char *file);
 /* Further command line arguments for the next start ("-rescue-port 1234"), may be NULL. */
 void test_server_set_arguments(TestServer *server, const char *arguments);
 /* A directory in front of PATH-like lookups is not needed: the programs of the build tree are run. */

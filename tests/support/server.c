@@ -86,10 +86,19 @@ test_primary_new(const char *options)
 TestServer *
 test_proxy_new(TestServer *master, const char *name, const char *file)
 {
+    g_autofree char *host = g_strdup_printf("127.0.0.1:%u", master->port);
+    TestServer *server = test_proxy_prepare(master, host, name, file);
+    test_server_start(server);
+    return server;
+}
+
+TestServer *
+test_proxy_prepare(TestServer *primary, const char *hosts, const char *name, const char *file)
+{
     TestServer *server = server_new();
     server->proxy = true;
     server->port = test_free_port();
-    g_autoptr(TestClient) client = test_client_new(master);
+    g_autoptr(TestClient) client = test_client_new(primary);
     JsonObject *found = test_call(client, "object.count", "{'type':'application','filter':{'name':'%s'}}", name);
     if (json_object_get_int_member(found, "count") == 0)
         test_call(client, "object.create", "{'object':{'type':'application','name':'%s','applicationType':'configurationServer',"
@@ -100,12 +109,10 @@ test_proxy_new(TestServer *master, const char *name, const char *file)
     write_file(server->folder, "password", TEST_PASSWORD "\n");
     g_autofree char *config = g_strdup_printf("[log]\nverbose = all\nall = stderr\n%s\n", file != NULL ? file : "[csproxy]\n");
     write_file(server->folder, "proxy.conf", config);
-    g_autofree char *port = g_strdup_printf("%u", master->port);
-    const char *fixed[] = {"-c", "proxy.conf", "-host", "127.0.0.1", "-port", port, "-app", name, "-user", "default",
+    const char *fixed[] = {"-c", "proxy.conf", "-host", hosts, "-app", name, "-user", "default",
                            "-password-file", "password"};
     for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++)
         g_ptr_array_add(server->fixed, g_strdup(fixed[i]));
-    test_server_start(server);
     return server;
 }
 
