@@ -2,9 +2,28 @@
  * connection up when nothing comes for that time again (protocol.md 8). */
 #include "client-private.h"
 
+enum { TIMEOUT_MAX_S = 86400 };
+
 static void schedule(ConfcClient *client, gint64 milliseconds);
 static gboolean due(void *data);
 static void answered(ConfcClient *client, JsonNode *result, const GError *error, void *data);
+
+void
+confc_addp_agree(ConfcClient *client, gint64 seconds)
+{
+    client->addp_quiet_ms = seconds > 0 && seconds <= TIMEOUT_MAX_S ? seconds * 1000 : 0;
+}
+
+void
+confc_addp_take_poll(ConfcClient *client, JsonObject *params)
+{
+    gint64 seconds = confc_json_integer(confc_json_object(params, "addp"), "remoteTimeout", -1);
+    if (seconds < 0 || client->state != CONFC_STATE_READY)
+        return;
+    confc_addp_stop(client);
+    confc_addp_agree(client, seconds);
+    confc_addp_start(client);
+}
 
 void
 confc_addp_start(ConfcClient *client)

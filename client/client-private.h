@@ -215,6 +215,10 @@ void confc_session_set_position(ConfcClient *client, gint64 revision, const char
 void confc_session_forget(ConfcClient *client);
 
 /* ---- addp.c: the keep-alive of protocol.md 8 ---- */
+/* What the server's answer to the log-in says; 0 or nonsense: off. */
+void confc_addp_agree(ConfcClient *client, gint64 seconds);
+/* A poll of the server's, which may tell a new timeout (`remoteTimeout` as it sees it) for what stands. */
+void confc_addp_take_poll(ConfcClient *client, JsonObject *params);
 void confc_addp_start(ConfcClient *client);
 void confc_addp_stop(ConfcClient *client);
 

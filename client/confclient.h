@@ -127,7 +127,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfcSubscription, g_object_unref)
  *
  * Properties, to be set before connecting: addresses, user, password, application, secret, client-name,
  * client-version, replace, reconnect, connect-timeout, request-timeout, addp-timeout, addp-remote-timeout
- * (seconds; what ADDP does is in force where the server agrees), and for TLS:
+ * (seconds; 0 leaves it to the server, without whose agreement there is no keep-alive), and for TLS:
  *
  * - tls: use it.  Setting one of the files or the server's name does so too.  A client that uses TLS never
  *   speaks plain, whatever happens.

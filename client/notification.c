@@ -5,7 +5,7 @@
  * in between leaves the client at the last complete one, from where it resumes. */
 #include "client-private.h"
 
-static void take_request(ConfcClient *client, const char *method, JsonNode *id);
+static void take_request(ConfcClient *client, const char *method, JsonObject *params, JsonNode *id);
 static void take_notification(ConfcClient *client, const char *method, JsonObject *params, gsize size);
 static void take_changes(ConfcClient *client, JsonObject *params, gsize size);
 static void gather(ConfcClient *client, JsonObject *params, gsize size);
@@ -33,7 +33,7 @@ confc_client_take_line(ConfcClient *client, const char *line, gsize size)
     if (method == NULL)
         confc_client_take_response(client, object);
     else if (id != NULL)
-        take_request(client, method, id);
+        take_request(client, method, confc_json_object(object, "params"), id);
     else
         take_notification(client, method, confc_json_object(object, "params"), size);
 }
@@ -47,13 +47,14 @@ confc_client_drop_gathered(ConfcClient *client)
 }
 
 static void
-take_request(ConfcClient *client, const char *method, JsonNode *id)
+take_request(ConfcClient *client, const char *method, JsonObject *params, JsonNode *id)
 {
     if (!g_str_equal(method, "addp.poll")) {
         confc_client_answer(client, id, "error",
                             "{\"code\":-32601,\"message\":\"The client has no such method.\"}");
         return;
     }
+    confc_addp_take_poll(client, params);
     g_autofree char *result = g_strdup_printf("{\"revision\":%" G_GINT64_FORMAT "}", client->revision);
     confc_client_answer(client, id, "result", result);
 }

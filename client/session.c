@@ -97,14 +97,15 @@ describe_login(ConfcClient *client)
     return json_node_init_object(json_node_alloc(), params);
 }
 
+/* What the user does not say is left to the server, whose administrators may say it for this application. */
 static void
 add_addp(ConfcClient *client, JsonObject *params)
 {
-    if (client->addp_timeout == 0 && client->addp_remote_timeout == 0)
-        return;
     JsonObject *addp = json_object_new();
-    json_object_set_int_member(addp, "timeout", client->addp_timeout);
-    json_object_set_int_member(addp, "remoteTimeout", client->addp_remote_timeout);
+    if (client->addp_timeout > 0)
+        json_object_set_int_member(addp, "timeout", client->addp_timeout);
+    if (client->addp_remote_timeout > 0)
+        json_object_set_int_member(addp, "remoteTimeout", client->addp_remote_timeout);
     json_object_set_object_member(params, "addp", addp);
 }
 
@@ -254,8 +255,6 @@ take_session(ConfcClient *client, JsonNode *result)
     client->server = json_object_ref(server);
     client->account = account != NULL ? json_object_ref(account) : NULL;
     client->schema_is_stale = true;
-    JsonObject *addp = confc_json_object(object, "addp");
-    gint64 timeout = confc_json_integer(addp, "timeout", 0);
-    client->addp_quiet_ms = timeout > 0 && timeout <= 86400 ? timeout * 1000 : 0;
+    confc_addp_agree(client, confc_json_integer(confc_json_object(object, "addp"), "timeout", 0));
     return true;
 }

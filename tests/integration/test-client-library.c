@@ -342,6 +342,72 @@ test_account_ends(Fixture *fixture, const void *data)
     g_assert_error(error, CONFC_ERROR, CONFC_ERROR_NOT_CONNECTED);
 }
 
+static bool
+is_away(Fixture *fixture, gint64 unused)
+{
+    return !confc_client_is_connected(fixture->client);
+}
+
+static ConfcClient *
+client_of(Fixture *fixture, TestServer *server, guint timeout)
+{
+    g_autofree char *address = g_strdup_printf("127.0.0.1:%u", test_server_get_port(server));
+    ConfcClient *client = confc_client_new(address);
+    g_object_set(client, "user", "default", "password", TEST_PASSWORD, "application", "confctl", "addp-timeout",
+                 timeout, NULL);
+    g_signal_connect(client, "connected", G_CALLBACK(note_connected), fixture);
+    return client;
+}
+
+/* A frozen server is seen within twice the timeout, and the session taken up when it runs again. */
+static void
+check_keep_alive(guint timeout, bool is_told)
+{
+    g_autoptr(TestServer) server = test_primary_new("plugins = addp\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    Fixture fixture = {0};
+    fixture.client = client_of(&fixture, server, timeout);
+    g_autoptr(GError) error = NULL;
+    g_assert_true(confc_client_connect(fixture.client, NULL, &error));
+    g_assert_no_error(error);
+    if (is_told) {
+        JsonObject *read = test_call(admin, "object.read", "{'path':'/Environment/Applications/confserv'}");
+        gint64 dbid = json_object_get_int_member(json_object_get_object_member(read, "object"), "dbid");
+        test_call(admin, "object.update",
+                  "{'path':'/Environment/Applications/confctl','add':{'connections':[{'server':%" G_GINT64_FORMAT
+                  ",'protocol':'addp','localTimeout':1,'remoteTimeout':2}]}}",
+                  dbid);
+        test_wait_statistic(admin, "addp.active", 1);
+        /* Answered after the client has been told. */
+        g_autoptr(JsonNode) info = request(&fixture, "server.info", "{}");
+    }
+    test_sync(admin);
+    gint64 begin = g_get_monotonic_time();
+    test_server_signal(server, SIGSTOP);
+    turn_until(is_away, &fixture, 0);
+    gint64 elapsed_ms = (g_get_monotonic_time() - begin) / 1000;
+    test_server_signal(server, SIGCONT);
+    g_assert_cmpint(elapsed_ms, >=, 1000);
+    g_assert_cmpint(elapsed_ms, <=, 4000);
+    turn_until(has_connected, &fixture, 2);
+    g_assert_cmpuint(fixture.resumed, ==, 1);
+    confc_client_disconnect(fixture.client);
+    g_object_unref(fixture.client);
+}
+
+static void
+test_keep_alive(void)
+{
+    check_keep_alive(1, false);
+}
+
+/* Nothing asked for by the program: an administrator says it for the application, while it is connected. */
+static void
+test_keep_alive_told(void)
+{
+    check_keep_alive(0, true);
+}
+
 #define ADD(name, func) \
     g_test_add("/integration/client-library/" name, Fixture, NULL, set_up, func, tear_down)
 
@@ -354,5 +420,7 @@ main(int argc, char **argv)
     ADD("large-transaction", test_large_transaction);
     ADD("request-waits", test_request_waits);
     ADD("account-ends", test_account_ends);
+    g_test_add_func("/integration/client-library/keep-alive", test_keep_alive);
+    g_test_add_func("/integration/client-library/keep-alive-told", test_keep_alive_told);
     return g_test_run();
 }

@@ -6,7 +6,7 @@
 
 typedef struct {
     unsigned polls, opens, resumes, closes, connected, disconnected, will_reconnect, resets, challenges,
-        wanted_refusals;
+        answers, wanted_refusals;
     int refuse_resume;
     char *resume_params;
     char *open_params;
@@ -353,6 +353,8 @@ offer_addp(Double *server, DoublePeer *peer, const char *method, JsonObject *req
         double_answer(peer, request, "{" DOUBLE_SESSION ",\"addp\":{\"timeout\":7,\"remoteTimeout\":9}}");
         return true;
     }
+    /* An answer of the client's. */
+    record->answers += method[0] == '\0' ? 1 : 0;
     if (!g_str_equal(method, "addp.poll"))
         return false;
     record->polls++;
@@ -371,6 +373,13 @@ test_addp(void)
     g_object_set(client, "addp-timeout", 7, "addp-remote-timeout", 9, NULL);
     g_assert_true(confc_client_connect(client, NULL, NULL));
     g_assert_cmpint(client->addp_quiet_ms, ==, 7000);
+    /* Told by the server later on; what makes no sense changes nothing. */
+    double_say(double_last_peer(server), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"addp.poll\",\"params\":"
+                                         "{\"addp\":{\"timeout\":3,\"remoteTimeout\":\"x\"}}}");
+    double_say(double_last_peer(server), "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"addp.poll\",\"params\":"
+                                         "{\"addp\":{\"timeout\":3,\"remoteTimeout\":5}}}");
+    double_wait(&record.answers, 2);
+    g_assert_cmpint(client->addp_quiet_ms, ==, 5000);
     client->addp_quiet_ms = 60;
     confc_addp_start(client);
     double_wait(&record.disconnected, 1);
