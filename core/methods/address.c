@@ -2,20 +2,28 @@
 #include "methods/methods-private.h"
 
 typedef struct {
-    ConfSession *session;
+    const ConfFinding *finding;
     int64_t tenant; /* 0: any */
     const ConfObject *found;
     unsigned count;
 } NameSearch;
 
-static const ConfObject *find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type,
-                                      ConfSlice name, int64_t tenant, ConfRpcError *error);
-static const ConfObject *find_by_path(ConfMethods *methods, ConfSession *session, ConfSlice path,
-                                      ConfRpcError *error);
+static const ConfObject *find_by_name(const ConfFinding *finding, const ConfTypeInfo *type, ConfSlice name,
+                                      int64_t tenant, ConfRpcError *error);
+static const ConfObject *find_by_path(const ConfFinding *finding, ConfSlice path, ConfRpcError *error);
+static bool is_readable(const ConfObject *object, void *data);
 static bool consider(const ConfObject *object, void *data);
 
 const ConfObject *
 conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfRpcError *error)
+{
+    const ConfFinding finding = {
+        .state = conf_store_state(methods->context.store), .readable = is_readable, .data = session};
+    return conf_methods_find_in(methods, &finding, params, error);
+}
+
+const ConfObject *
+conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params, ConfRpcError *error)
 {
     ConfSlice path = {NULL, 0}, name = {NULL, 0};
     int64_t dbid = 0, tenant = 0;
@@ -30,7 +38,7 @@ conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *pa
                                "An object is named by path alone, by type and dbid, or by type and name");
             return NULL;
         }
-        return find_by_path(methods, session, path, error);
+        return find_by_path(finding, path, error);
     }
     const ConfTypeInfo *type = conf_methods_type(methods, params, "type", true, error);
     if (type == NULL)
@@ -41,10 +49,10 @@ conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *pa
         return NULL;
     }
     if (name.data != NULL)
-        return find_by_name(methods, session, type, conf_methods_normal(name), tenant, error);
+        return find_by_name(finding, type, conf_methods_normal(name), tenant, error);
     const ConfObject *object =
-        conf_store_lookup(methods->context.store, (ConfKey){.type = type->id, .dbid = dbid});
-    if (object != NULL && conf_session_may_read(session, object))
+        conf_state_lookup(finding->state, (ConfKey){.type = type->id, .dbid = dbid});
+    if (object != NULL && finding->readable(object, finding->data))
         return object;
     conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT, type->name, dbid);
     return NULL;
@@ -81,11 +89,11 @@ conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *memb
 }
 
 static const ConfObject *
-find_by_name(ConfMethods *methods, ConfSession *session, const ConfTypeInfo *type, ConfSlice name,
-             int64_t tenant, ConfRpcError *error)
+find_by_name(const ConfFinding *finding, const ConfTypeInfo *type, ConfSlice name, int64_t tenant,
+             ConfRpcError *error)
 {
-    NameSearch search = {.session = session, .tenant = tenant};
-    conf_state_foreach_named(conf_store_state(methods->context.store), type->id, name, consider, &search);
+    NameSearch search = {.finding = finding, .tenant = tenant};
+    conf_state_foreach_named(finding->state, type->id, name, consider, &search);
     if (search.count == 1)
         return search.found;
     g_autofree char *shown = conf_slice_dup(name);
@@ -103,23 +111,29 @@ consider(const ConfObject *object, void *data)
 {
     NameSearch *search = data;
     if ((search->tenant != 0 && object->tenant != search->tenant) ||
-        !conf_session_may_read(search->session, object))
+        !search->finding->readable(object, search->finding->data))
         return true;
     search->found = object;
     return ++search->count < 2;
 }
 
 static const ConfObject *
-find_by_path(ConfMethods *methods, ConfSession *session, ConfSlice path, ConfRpcError *error)
+find_by_path(const ConfFinding *finding, ConfSlice path, ConfRpcError *error)
 {
     ConfSlice normal = conf_methods_normal(path);
     const ConfObject *object =
-        conf_state_resolve_path(conf_store_state(methods->context.store), normal, "/path", error);
-    if (object != NULL && conf_session_may_read(session, object))
+        conf_state_resolve_path(finding->state, normal, "/path", error);
+    if (object != NULL && finding->readable(object, finding->data))
         return object;
     if (object != NULL || error->code == CONF_RPC_NOT_FOUND) {
         g_autofree char *shown = conf_slice_dup(path);
         conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "Nothing lies at %s", shown);
     }
     return NULL;
+}
+
+static bool
+is_readable(const ConfObject *object, void *data)
+{
+    return conf_session_may_read(data, object);
 }

@@ -19,6 +19,10 @@ typedef struct {
     bool only_count;
     int64_t revision;
     char chain[17];
+    int64_t as_of; /* 0: the present is listed */
+    ConfPastUse *use;
+    ConfPast *past;
+    ConfRpcError error; /* what the past is not there for */
     ConfSlicedWork *work;
 } Listing;
 
@@ -27,12 +31,15 @@ static void object_count(ConfRequest *request, void *data);
 static void start(ConfMethods *methods, ConfRequest *request, bool only_count,
                   void (*again)(ConfRequest *, void *));
 static Listing *listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
-                            bool only_count, ConfRpcError *error);
+                            bool only_count, int64_t as_of, ConfRpcError *error);
+static void start_past(Listing *listing);
+static void past_ready(const ConfRpcError *error, void *data);
 static bool read_cursor(Listing *listing, const ConfJson *params, ConfRpcError *error);
 static bool is_readable(const ConfObject *object, void *data);
 static bool step(Listing *listing, bool *more);
 static bool add_object(Listing *listing, const ConfObject *object);
 static bool slice(void *data);
+static bool look_at_past(Listing *listing);
 static void answer(Listing *listing, ConfRequest *request, bool more);
 static void gone(void *data);
 static void listing_free(Listing *listing);
@@ -70,24 +77,25 @@ start(ConfMethods *methods, ConfRequest *request, bool only_count, void (*again)
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     const ConfJson *params =
         conf_request_parse_params(request, only_count ? count_names : list_names, &error);
-    if (params != NULL && conf_json_member(params, "asOf") != NULL) {
-        conf_rpc_fail_path(&error, "/asOf", "The past is held by plugin history, which is not loaded");
-        params = NULL;
-    }
     if (params == NULL) {
         conf_request_fail(request, &error);
         return;
     }
     if (!conf_methods_is_ready(methods, request, params, again))
         return;
+    int64_t as_of = 0;
+    if (!conf_methods_as_of(methods, params, &as_of, &error)) {
+        conf_request_fail(request, &error);
+        return;
+    }
     *(only_count ? &methods->statistics.counts : &methods->statistics.lists) += 1;
-    Listing *listing = listing_new(methods, request, params, only_count, &error);
+    Listing *listing = listing_new(methods, request, params, only_count, as_of, &error);
     if (listing == NULL) {
         conf_request_fail(request, &error);
         return;
     }
     bool more = false;
-    if (step(listing, &more)) {
+    if (as_of == 0 && step(listing, &more)) {
         answer(listing, request, more);
         listing_free(listing);
         return;
@@ -95,12 +103,35 @@ start(ConfMethods *methods, ConfRequest *request, bool only_count, void (*again)
     listing->request = conf_request_hold(request);
     conf_request_on_gone(listing->request, gone, listing);
     conf_connection_hold_input(conf_request_get_connection(listing->request));
-    listing->work = conf_work_start(conf_poller_default(), "list", slice, listing);
+    if (as_of != 0)
+        start_past(listing);
+    else
+        listing->work = conf_work_start(conf_poller_default(), "list", slice, listing);
+}
+
+static void
+start_past(Listing *listing)
+{
+    listing->use =
+        conf_methods_use_past(listing->methods, listing->as_of, past_ready, listing, &listing->error);
+    if (listing->use == NULL || conf_past_use_is_ready(listing->use))
+        past_ready(NULL, listing);
+}
+
+/* The first slice looks at it, and tells what went wrong. */
+static void
+past_ready(const ConfRpcError *error, void *data)
+{
+    Listing *listing = data;
+    if (error != NULL)
+        conf_rpc_fail(&listing->error, error->code, "%s", error->message);
+    conf_methods_note_past(listing->methods, listing->request);
+    listing->work = conf_work_start(conf_poller_default(), "list of the past", slice, listing);
 }
 
 static Listing *
 listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, bool only_count,
-            ConfRpcError *error)
+            int64_t as_of, ConfRpcError *error)
 {
     ConfStore *store = methods->context.store;
     const ConfSchema *schema = conf_store_schema(store);
@@ -139,6 +170,11 @@ listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, 
     listing->only_count = only_count;
     listing->revision = conf_store_position(store)->revision;
     memcpy(listing->chain, conf_store_position(store)->chain, sizeof listing->chain);
+    listing->as_of = as_of;
+    if (as_of != 0) {
+        listing->revision = as_of;
+        memset(listing->chain, '0', 16);
+    }
     listing->query = conf_query_new(store, type, filter, by_name ? CONF_ORDER_NAME : CONF_ORDER_DBID,
                                     is_readable, listing);
     listing->request = request;
@@ -163,6 +199,8 @@ read_cursor(Listing *listing, const ConfJson *params, ConfRpcError *error)
     int64_t revision = g_ascii_strtoll(text, &end, 10);
     if (end == text || *end != '.' || revision < 1 || strlen(end) < 19 || end[17] != '.')
         return conf_rpc_fail_path(error, "/cursor", "This is no cursor of a list");
+    if (listing->as_of != 0 && revision != listing->as_of)
+        return conf_rpc_fail_path(error, "/cursor", "The cursor is of a list of another revision");
     listing->revision = revision;
     memcpy(listing->chain, end + 1, 16);
     for (unsigned i = 0; i < 16; i++) {
@@ -177,7 +215,11 @@ is_readable(const ConfObject *object, void *data)
 {
     Listing *listing = data;
     ConfSession *session = conf_request_get_session(listing->request);
-    return session != NULL && conf_session_may_read(session, object);
+    if (session == NULL)
+        return false;
+    return listing->past != NULL
+               ? conf_methods_may_read_then(listing->methods, session, listing->past, object)
+               : conf_session_may_read(session, object);
 }
 
 /* True: the page is complete; *more says whether another follows. */
@@ -228,16 +270,33 @@ slice(void *data)
     Listing *listing = data;
     bool more = false;
     conf_poller_note("list");
-    if (conf_request_get_session(listing->request) != NULL && !step(listing, &more))
+    bool is_wanted = conf_request_get_session(listing->request) != NULL && look_at_past(listing);
+    if (is_wanted && !step(listing, &more))
         return true;
     listing->work = NULL;
     conf_request_on_gone(listing->request, NULL, NULL);
     ConfConnection *connection = conf_request_get_connection(listing->request);
-    answer(listing, listing->request, more);
+    if (listing->error.code != 0)
+        conf_request_fail(listing->request, &listing->error);
+    else
+        answer(listing, listing->request, more);
     conf_request_release(listing->request);
     listing_free(listing);
     conf_connection_release_input(connection);
     return false;
+}
+
+/* As it stands in this slice.  False: it is not to be had. */
+static bool
+look_at_past(Listing *listing)
+{
+    if (listing->as_of == 0)
+        return true;
+    listing->past =
+        listing->error.code == 0 ? conf_past_use_get(listing->use, &listing->error) : NULL;
+    if (listing->past != NULL)
+        conf_query_set_state(listing->query, conf_past_state(listing->past));
+    return listing->past != NULL;
 }
 
 static void
@@ -250,7 +309,9 @@ answer(Listing *listing, ConfRequest *request, bool more)
         conf_request_end(request);
         return;
     }
-    conf_buffer_printf(buffer, ",\"chain\":\"%s\",\"objects\":[", listing->chain);
+    if (listing->as_of == 0)
+        conf_buffer_printf(buffer, ",\"chain\":\"%s\"", listing->chain);
+    CONF_BUFFER_LITERAL(buffer, ",\"objects\":[");
     conf_buffer_append_slice(buffer, conf_buffer_slice(&listing->objects));
     conf_buffer_append_char(buffer, ']');
     if (more) {
@@ -281,5 +342,7 @@ listing_free(Listing *listing)
     conf_query_free(listing->query);
     conf_projection_free(listing->projection);
     conf_buffer_clear(&listing->objects);
+    conf_rpc_error_clear(&listing->error);
+    conf_past_use_release(listing->use);
     g_free(listing);
 }

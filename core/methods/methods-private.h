@@ -2,12 +2,14 @@
 #pragma once
 
 #include "methods/methods.h"
+#include "store/past.h"
 
 struct ConfMethods {
     ConfMethodsContext context;
     ConfMethodsStatistics statistics;
     GHashTable *write_lanes; /* connection id → lane: write-order.c */
     bool confirmed; /* the read that runs now was confirmed by the database a moment ago */
+    GSList *pasts;  /* as-of.c: revisions of the past that are kept for a while */
 };
 
 void conf_methods_add_session(ConfMethods *methods, ConfMethodTable *table);
@@ -26,6 +28,14 @@ void conf_methods_add_all(ConfMethods *methods, ConfMethodTable *table, const Co
  * (-32602, or -32004 for what is missing or not readable alike). */
 const ConfObject *conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params,
                                     ConfRpcError *error);
+/* The same among what `state` holds, as far as `readable` says yes. */
+typedef struct {
+    const ConfState *state;
+    bool (*readable)(const ConfObject *object, void *data);
+    void *data;
+} ConfFinding;
+const ConfObject *conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params,
+                                       ConfRpcError *error);
 /* `name` NFC-normalised into the turn's arena; invalid names simply name nothing. */
 ConfSlice conf_methods_normal(ConfSlice name);
 const ConfTypeInfo *conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member,
@@ -76,3 +86,27 @@ ConfTransaction *conf_methods_single(ConfRequest *request, const char *op, const
 /* {"revision":R} */
 void conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
                                   const ConfOperationResult *results, unsigned result_count);
+
+/* as-of.c: the past.  *revision: of asOf, 0 where it is not given.  False: *error (-32602, -32011). */
+bool conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *revision, ConfRpcError *error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* For the audit: the request is about to be answered out of the past. */
+void conf_methods_note_past(ConfMethods *methods, const ConfRequest *request);
+/* One object that has changed since; see read_as_of of ConfHistoryProvider. */
+void conf_methods_read_past(ConfMethods *methods, ConfSession *session, ConfKey key, int64_t revision,
+                            void (*done)(const char *object_json, const GError *error, void *data), void *data);
+void conf_methods_fail_past(ConfRpcError *told, const GError *error);
+/* Everything as it was.  Where it is not ready yet func is called once: `error` NULL: now it is, or failed
+ * (conf_past_use_get tells); else the time is over.  NULL: *error.  Not called any more after release. */
+typedef struct ConfPastUse ConfPastUse;
+ConfPastUse *conf_methods_use_past(ConfMethods *methods, int64_t revision,
+                                   void (*func)(const ConfRpcError *error, void *data), void *data,
+                                   ConfRpcError *error);
+bool conf_past_use_is_ready(const ConfPastUse *use);
+/* Brought up to the present; to be asked for anew in each turn.  NULL: *error. */
+ConfPast *conf_past_use_get(ConfPastUse *use, ConfRpcError *error);
+void conf_past_use_release(ConfPastUse *use);
+/* Rights of now decide; of what is gone, the last ones. */
+bool conf_methods_may_read_then(ConfMethods *methods, ConfSession *session, const ConfPast *past,
+                                const ConfObject *then);
+void conf_methods_stop_past(ConfMethods *methods);

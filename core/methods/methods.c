@@ -20,7 +20,10 @@ conf_methods_new(ConfMethodTable *table, const ConfMethodsContext *context)
 void
 conf_methods_free(ConfMethods *methods)
 {
+    if (methods == NULL)
+        return;
     conf_write_order_clear(methods);
+    conf_methods_stop_past(methods);
     g_free(methods);
 }
 

@@ -2,6 +2,7 @@
  * and write through the sink: they do not know the server's role. */
 #pragma once
 
+#include "plugin/loader.h"
 #include "session/session.h"
 
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
     /* Makes sure of it now, func once; NULL where it cannot (a proxy). */
     void (*confirm)(void (*func)(bool confirmed, void *data), void *func_data, void *data);
     void *data;
+    ConfPluginHost *plugins; /* who provides "history"; NULL: nobody */
 } ConfMethodsContext;
 
 typedef struct ConfMethods ConfMethods;

@@ -1,12 +1,33 @@
-/* read-methods.c - object.read and server.schema.  object.read by type and dbid or name alone is the hot path
+/* read-methods.c - object.read, of now and of the past, and server.schema.  object.read by type and dbid or name alone is the hot path
  * of the whole server: no tree, no allocation, the body is appended as it stands. */
+#include "base/error.h"
 #include "methods/methods-private.h"
+#include "plugin/hook-chain.h"
+
+/* A read of the past that waits for it. */
+typedef struct {
+    ConfMethods *methods;
+    ConfRequest *request; /* held; NULL: gone before the provider has answered */
+    ConfKey key;          /* by type and dbid; dbid 0: by name or path */
+    int64_t revision;
+    ConfPastUse *use;
+    ConfPast *past;
+} PastRead;
 
 static void object_read(ConfRequest *request, void *data);
 static bool read_fast(ConfMethods *methods, ConfRequest *request);
 static void read_whole(ConfRequest *request, void *data);
 static void answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
                           const ConfProjection *projection);
+static ConfProjection *read_fields(ConfMethods *methods, const ConfJson *params, const ConfObject *object,
+                                   ConfRpcError *error);
+static void read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, int64_t revision);
+static PastRead *past_read_new(ConfMethods *methods, ConfRequest *request, int64_t revision);
+static void past_told(const char *object_json, const GError *error, void *data);
+static void past_ready(const ConfRpcError *error, void *data);
+static bool is_readable_then(const ConfObject *object, void *data);
+static void answer_past(PastRead *reading, const ConfObject *object, ConfRpcError *error);
+static void past_gone(void *data);
 static void server_schema(ConfRequest *request, void *data);
 
 void
@@ -102,31 +123,196 @@ read_whole(ConfRequest *request, void *data)
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    if (params != NULL && conf_json_member(params, "asOf") != NULL) {
-        conf_rpc_fail_path(&error, "/asOf", "The past is held by plugin history, which is not loaded");
-        params = NULL;
-    }
     if (params == NULL) {
         conf_request_fail(request, &error);
         return;
     }
     if (!conf_methods_is_ready(methods, request, params, read_whole))
         return;
-    const ConfObject *object = conf_methods_find(methods, conf_request_get_session(request), params, &error);
-    const ConfJson *fields = conf_json_member(params, "fields");
-    ConfProjection *projection = NULL;
-    const ConfSchema *schema = conf_store_schema(methods->context.store);
-    if (object != NULL && fields != NULL) {
-        projection =
-            conf_projection_parse(schema, conf_schema_type(schema, object->type), fields, "/fields", &error);
-        if (projection == NULL)
-            object = NULL;
+    int64_t revision;
+    if (!conf_methods_as_of(methods, params, &revision, &error)) {
+        conf_request_fail(request, &error);
+        return;
     }
-    if (object == NULL)
+    if (revision != 0) {
+        read_past(methods, request, params, revision);
+        return;
+    }
+    const ConfObject *object = conf_methods_find(methods, conf_request_get_session(request), params, &error);
+    ConfProjection *projection = object != NULL ? read_fields(methods, params, object, &error) : NULL;
+    if (error.code != 0)
         conf_request_fail(request, &error);
     else
         answer_object(methods, request, object, projection);
     conf_projection_free(projection);
+}
+
+/* NULL: none are given, or *error. */
+static ConfProjection *
+read_fields(ConfMethods *methods, const ConfJson *params, const ConfObject *object, ConfRpcError *error)
+{
+    const ConfJson *fields = conf_json_member(params, "fields");
+    const ConfSchema *schema = conf_store_schema(methods->context.store);
+    if (fields == NULL)
+        return NULL;
+    return conf_projection_parse(schema, conf_schema_type(schema, object->type), fields, "/fields", error);
+}
+
+/* By type and dbid one object is asked for, by name or path everything that changed since. */
+static void
+read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, int64_t revision)
+{
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    ConfSession *session = conf_request_get_session(request);
+    const ConfJson *dbid = conf_json_member(params, "dbid");
+    ConfKey key = {0};
+    if (dbid != NULL) {
+        const ConfObject *present = conf_methods_find(methods, session, params, &error);
+        /* Not there now, or not readable: only of the former the past may tell. */
+        const ConfTypeInfo *type = NULL;
+        if (present == NULL && error.code == CONF_RPC_NOT_FOUND) {
+            type = conf_methods_type(methods, params, "type", true, NULL);
+            key = (ConfKey){.type = type->id, .dbid = dbid->integer};
+            if (conf_store_lookup(methods->context.store, key) == NULL)
+                conf_rpc_error_clear(&error);
+        } else if (present != NULL) {
+            key = conf_object_key(present);
+        }
+    }
+    if (error.code != 0) {
+        conf_request_fail(request, &error);
+        return;
+    }
+    PastRead *reading = past_read_new(methods, request, revision);
+    reading->key = key;
+    const ConfObject *present = key.dbid != 0 ? conf_store_lookup(methods->context.store, key) : NULL;
+    if (present != NULL && present->revision <= revision) {
+        answer_past(reading, present, &error);
+    } else if (key.dbid != 0) {
+        conf_methods_read_past(methods, session, key, revision, past_told, reading);
+    } else {
+        reading->use = conf_methods_use_past(methods, revision, past_ready, reading, &error);
+        if (reading->use == NULL)
+            answer_past(reading, NULL, &error);
+        else if (conf_past_use_is_ready(reading->use))
+            past_ready(NULL, reading);
+    }
+}
+
+static PastRead *
+past_read_new(ConfMethods *methods, ConfRequest *request, int64_t revision)
+{
+    PastRead *reading = g_new0(PastRead, 1);
+    reading->methods = methods;
+    reading->revision = revision;
+    reading->request = conf_request_hold(request);
+    conf_request_on_gone(reading->request, past_gone, reading);
+    return reading;
+}
+
+static void
+past_told(const char *object_json, const GError *failure, void *data)
+{
+    PastRead *reading = data;
+    if (reading->request == NULL) {
+        g_free(reading);
+        return;
+    }
+    ConfStore *store = reading->methods->context.store;
+    const ConfSchema *schema = conf_store_schema(store);
+    ConfSession *session = conf_request_get_session(reading->request);
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    g_autoptr(GError) broken = NULL;
+    g_autoptr(ConfObject) object = NULL;
+    if (object_json != NULL)
+        object = conf_object_from_stored(schema, conf_slice_from_string(object_json), (ConfSlice){0}, (ConfSlice){0},
+                                         0, &broken);
+    /* What may be read of it may have changed meanwhile; of what is gone the provider has asked the rights. */
+    const ConfObject *present = conf_store_lookup(store, reading->key);
+    bool is_readable = session != NULL && object != NULL &&
+                       (present != NULL ? conf_session_may_read(session, present)
+                                        : !conf_hooks_have_visible() || conf_hooks_visible(session, object));
+    if (broken != NULL)
+        conf_methods_fail_past(&error, broken);
+    else if (failure != NULL && !g_error_matches(failure, CONF_ERROR, CONF_ERROR_NOT_FOUND))
+        conf_methods_fail_past(&error, failure);
+    else if (!is_readable)
+        conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There was no %s %" G_GINT64_FORMAT " at revision %" G_GINT64_FORMAT,
+                      conf_schema_type(schema, reading->key.type)->name, reading->key.dbid, reading->revision);
+    answer_past(reading, object, &error);
+}
+
+static void
+past_ready(const ConfRpcError *failure, void *data)
+{
+    static const char *const names[] = {
+        "type", "dbid", "name", "tenant", "path", "fields", "asOf", CONF_FRESHNESS_NAMES, NULL};
+    PastRead *reading = data;
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    const ConfObject *object = NULL;
+    if (failure != NULL)
+        conf_rpc_fail(&error, failure->code, "%s", failure->message);
+    else
+        reading->past = conf_past_use_get(reading->use, &error);
+    if (reading->past != NULL && conf_request_get_session(reading->request) != NULL) {
+        const ConfFinding finding = {
+            .state = conf_past_state(reading->past), .readable = is_readable_then, .data = reading};
+        const ConfJson *params = conf_request_parse_params(reading->request, names, &error);
+        object = params != NULL ? conf_methods_find_in(reading->methods, &finding, params, &error) : NULL;
+    }
+    answer_past(reading, object, &error);
+}
+
+static bool
+is_readable_then(const ConfObject *object, void *data)
+{
+    PastRead *reading = data;
+    return conf_methods_may_read_then(reading->methods, conf_request_get_session(reading->request), reading->past,
+                                      object);
+}
+
+/* Ends the reading. */
+static void
+answer_past(PastRead *reading, const ConfObject *object, ConfRpcError *error)
+{
+    static const char *const names[] = {
+        "type", "dbid", "name", "tenant", "path", "fields", "asOf", CONF_FRESHNESS_NAMES, NULL};
+    ConfRequest *request = reading->request;
+    ConfProjection *projection = NULL;
+    conf_request_on_gone(request, NULL, NULL);
+    if (object == NULL && error->code == 0)
+        conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There was no such object");
+    if (error->code == 0)
+        projection = read_fields(reading->methods, conf_request_parse_params(request, names, error), object, error);
+    conf_methods_note_past(reading->methods, request);
+    if (error->code != 0) {
+        conf_request_fail(request, error);
+    } else {
+        ConfBuffer *buffer = conf_request_begin(request);
+        conf_buffer_printf(buffer, "{\"revision\":%" G_GINT64_FORMAT ",\"object\":", reading->revision);
+        if (projection != NULL)
+            conf_projection_write(projection, object, buffer);
+        else
+            conf_buffer_append_slice(buffer, conf_bytes_slice(object->body));
+        conf_buffer_append_char(buffer, '}');
+        conf_request_end(request);
+    }
+    conf_projection_free(projection);
+    conf_request_release(request);
+    conf_past_use_release(reading->use);
+    g_free(reading);
+}
+
+/* The provider, who has it still, frees it. */
+static void
+past_gone(void *data)
+{
+    PastRead *reading = data;
+    conf_request_release(g_steal_pointer(&reading->request));
+    if (reading->use == NULL)
+        return;
+    conf_past_use_release(reading->use);
+    g_free(reading);
 }
 
 static void

@@ -447,6 +447,21 @@ typedef struct {
      * nobody can fill.  They come before a fold that stands for them.  No more than 8 MiB are given before
      * get_confirmed() follows.  False is logged, and no more of them come from this link. */
     bool (*catch_up)(void *self, int64_t revision, const char *chain, const char *record_json, GError **error);
+    /* The lowest revision that read_as_of and list_as_of know of; 0: none.  asOf below it is answered -32011.  Without
+     * this one and list_as_of there is no asOf.  May be NULL. */
+    int64_t (*get_oldest)(void *self);
+    /* asOf of lists, of names and paths: every object that was changed after `revision`, once, in any order, as it was
+     * at it; object_json NULL: it was not there.  last_rights: of one that is gone now the list of rights that was in
+     * force on it last (conf_commit_get_rights), else NULL.  func false ends.  done once in any case, at once or later,
+     * but before unload() returns: `upto` is the revision up to which the history was read, what came after it the
+     * core knows.  `error` stays the caller's.  May be NULL. */
+    void (*list_as_of)(void *self, int64_t revision,
+                       bool (*func)(const char *type, int64_t dbid, const char *object_json,
+                                    const char *last_rights, void *data),
+                       void (*done)(int64_t upto, const GError *error, void *data), void *data);
+    /* The session is being told of the past, by `method` ("object.read", "object.list") with these params: for the
+     * audit.  May be NULL. */
+    void (*past_was_read)(void *self, ConfSession *s, const char *method, const char *params_json);
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */

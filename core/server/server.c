@@ -82,6 +82,7 @@ conf_server_build(ConfServer *server, ConfStore *store)
         .knowledge_age = knowledge_age,
         .confirm = server->role == CONF_ROLE_PRIMARY ? confirm : NULL,
         .data = server,
+        .plugins = server->plugins,
     };
     server->methods = conf_methods_new(server->table, &context);
     ConfDownstreamSettings downstream = {.release = CONF_RELEASE,

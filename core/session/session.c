@@ -77,6 +77,13 @@ conf_session_may_read(ConfSession *session, const ConfObject *object)
            (!conf_hooks_have_visible() || conf_hooks_visible(session, object));
 }
 
+bool
+conf_session_may_read_gone(ConfSession *session, const ConfAcl *last_acl, const ConfObject *object)
+{
+    return (conf_identity_rights(session->identity, last_acl) & CONF_RIGHT_READ) != 0 &&
+           (!conf_hooks_have_visible() || conf_hooks_visible(session, object));
+}
+
 uint8_t
 conf_session_rights(ConfSession *session, const ConfObject *object)
 {

@@ -72,6 +72,8 @@ void conf_session_set_changing_password(ConfSession *session, bool changing);
 void conf_session_clear_must_change(ConfSession *session);
 /* Rights and the plugins' hook `visible`. */
 bool conf_session_may_read(ConfSession *session, const ConfObject *object);
+/* An object that is gone, by the list of rights that was in force on it last. */
+bool conf_session_may_read_gone(ConfSession *session, const ConfAcl *last_acl, const ConfObject *object);
 uint8_t conf_session_rights(ConfSession *session, const ConfObject *object);
 /* ---- method `transaction`: its params and its result (methods/write-methods.c, plugins) ---- */
 bool conf_transaction_params_read(ConfSlice params, ConfSlice *operations, bool *dry_run, ConfRpcError *error)

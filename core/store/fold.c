@@ -39,7 +39,6 @@ static void begin_build(ConfFold *fold);
 static void build_change(ConfFold *fold, unsigned index);
 static ConfChangeKind update_kind(const ConfObject *before, const ConfObject *after);
 static void clear_pair(void *pair);
-static void retire(ConfStore *store, ConfIndex index);
 static bool free_retired(void *data);
 
 ConfFold *
@@ -104,7 +103,7 @@ void
 conf_store_apply_fold(ConfStore *store)
 {
     ConfStore *fresh = store->fold_fresh;
-    retire(store, store->index);
+    conf_store_retire(store, store->index);
     store->index = fresh->index;
     if (strcmp(conf_schema_hash(store->schema), conf_schema_hash(fresh->schema)) != 0) {
         g_ptr_array_add(store->old_schemas, store->schema);
@@ -127,6 +126,16 @@ conf_store_drop_fold(ConfStore *store)
 {
     conf_commit_unref(g_steal_pointer(&store->fold_commit));
     conf_store_free(g_steal_pointer(&store->fold_fresh));
+}
+
+void
+conf_store_retire(ConfStore *store, ConfIndex index)
+{
+    ConfRetired *retired = g_new0(ConfRetired, 1);
+    retired->store = store;
+    retired->index = index;
+    g_ptr_array_add(store->retired, retired);
+    retired->work = conf_work_start(conf_poller_default(), "freeing a replaced store", free_retired, retired);
 }
 
 void
@@ -273,16 +282,6 @@ clear_pair(void *data)
     Pair *pair = data;
     conf_object_unref(pair->before);
     conf_object_unref(pair->after);
-}
-
-static void
-retire(ConfStore *store, ConfIndex index)
-{
-    ConfRetired *retired = g_new0(ConfRetired, 1);
-    retired->store = store;
-    retired->index = index;
-    g_ptr_array_add(store->retired, retired);
-    retired->work = conf_work_start(conf_poller_default(), "freeing a replaced store", free_retired, retired);
 }
 
 static bool

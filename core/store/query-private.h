@@ -20,10 +20,12 @@ typedef enum {
     CONF_SOURCE_KEYS,      /* all of the type, or all, by key */
     CONF_SOURCE_NAMES,     /* all of the type, by name */
     CONF_SOURCE_ALL_NAMES, /* all of every type, by name */
+    CONF_SOURCE_LAYERS,    /* all of a working set and of the store below it */
 } ConfQuerySource;
 
 struct ConfQuery {
     ConfStore *store;
+    ConfState *state; /* the store's own, or a working set over it: see query-layers.c */
     const ConfTypeInfo *type; /* NULL: any */
     ConfFilter *filter;
     ConfFilterHints hints;
@@ -49,6 +51,21 @@ struct ConfQuery {
 const ConfObject *conf_query_next_candidate(ConfQuery *query);
 /* The position was set from outside: the source is chosen anew. */
 void conf_query_reset_source(ConfQuery *query);
+
+/* Few enough to be gathered and sorted within a slice. */
+enum { CONF_QUERY_GATHERED_MAX = 1000 };
+/* Takes the objects (references) behind the position, sorts them, and makes them the source. */
+void conf_query_take_gathered(ConfQuery *query, GPtrArray *objects);
+
+/* query-layers.c */
+static inline bool
+conf_query_is_layered(const ConfQuery *query)
+{
+    return query->state != &query->store->state;
+}
+/* False: no narrow way; the source is not chosen then. */
+bool conf_query_gather_layers(ConfQuery *query);
+const ConfObject *conf_query_next_of_layers(ConfQuery *query);
 
 /* query.c */
 void conf_query_position_set(ConfQueryPosition *position, ConfQueryOrder order, const ConfObject *object);

@@ -5,9 +5,6 @@
  * of the type is. */
 #include "store/query-private.h"
 
-/* Gathering and sorting so many stays within a slice. */
-enum { GATHERED_MAX = 1000 };
-
 typedef struct {
     ConfQuery *query;
     GPtrArray *found; /* ConfNode * */
@@ -52,6 +49,9 @@ conf_query_next_candidate(ConfQuery *query)
     case CONF_SOURCE_ALL_NAMES:
         object = next_of_all_names(query);
         break;
+    case CONF_SOURCE_LAYERS:
+        object = conf_query_next_of_layers(query);
+        break;
     default:
         object = next_by_key(query);
     }
@@ -70,13 +70,32 @@ conf_query_reset_source(ConfQuery *query)
     query->gathered_next = 0;
 }
 
+/* Those behind the position, sorted, each once. */
+void
+conf_query_take_gathered(ConfQuery *query, GPtrArray *objects)
+{
+    for (unsigned i = objects->len; i > 0; i--) {
+        if (compare_to_position(query, objects->pdata[i - 1]) <= 0)
+            g_ptr_array_remove_index_fast(objects, i - 1);
+    }
+    g_ptr_array_sort_with_data(objects, compare_gathered, query);
+    query->gathered = objects;
+    query->gathered_next = 0;
+    query->source = CONF_SOURCE_GATHERED;
+}
+
 static void
 choose(ConfQuery *query)
 {
+    if (conf_query_is_layered(query)) {
+        if (!conf_query_gather_layers(query))
+            query->source = CONF_SOURCE_LAYERS;
+        return;
+    }
     uint64_t total = count_all(query);
     if (gather(query, total))
-        query->source = CONF_SOURCE_GATHERED;
-    else if (query->order == CONF_ORDER_NAME)
+        return;
+    if (query->order == CONF_ORDER_NAME)
         query->source = query->type != NULL ? CONF_SOURCE_NAMES : CONF_SOURCE_ALL_NAMES;
     else
         choose_stream(query, total);
@@ -97,7 +116,7 @@ gather(ConfQuery *query, uint64_t total)
     const ConfFilterHints *hints = &query->hints;
     g_autoptr(GPtrArray) found = g_ptr_array_new();
     Gathering gathering = {
-        .query = query, .found = found, .limit = (unsigned)MIN(total, (uint64_t)GATHERED_MAX)};
+        .query = query, .found = found, .limit = (unsigned)MIN(total, (uint64_t)CONF_QUERY_GATHERED_MAX)};
     bool is_gathered = (hints->has_dbids && gather_dbids(&gathering)) ||
                        (hints->name.data != NULL && gather_named(&gathering)) ||
                        (hints->has_refers_to && gather_referrers(&gathering, hints->refers_to)) ||
@@ -119,7 +138,7 @@ gather_dbids(Gathering *gathering)
         types = &query->type;
         type_count = 1;
     }
-    if ((uint64_t)query->hints.dbid_count * type_count > GATHERED_MAX)
+    if ((uint64_t)query->hints.dbid_count * type_count > CONF_QUERY_GATHERED_MAX)
         return false;
     g_ptr_array_set_size(gathering->found, 0);
     for (unsigned i = 0; i < query->hints.dbid_count; i++) {
@@ -214,19 +233,13 @@ add_node(ConfNode *node, void *data)
     return gathering->found->len <= gathering->limit;
 }
 
-/* Those behind the position, sorted, each once. */
 static void
 take_gathered(ConfQuery *query, const GPtrArray *nodes)
 {
     GPtrArray *objects = g_ptr_array_new_with_free_func(unref_object);
-    for (unsigned i = 0; i < nodes->len; i++) {
-        const ConfNode *node = nodes->pdata[i];
-        if (compare_to_position(query, node->object) > 0)
-            g_ptr_array_add(objects, conf_object_ref(node->object));
-    }
-    g_ptr_array_sort_with_data(objects, compare_gathered, query);
-    query->gathered = objects;
-    query->gathered_next = 0;
+    for (unsigned i = 0; i < nodes->len; i++)
+        g_ptr_array_add(objects, conf_object_ref(((const ConfNode *)nodes->pdata[i])->object));
+    conf_query_take_gathered(query, objects);
 }
 
 static int
@@ -297,7 +310,7 @@ next_gathered(ConfQuery *query)
         const ConfObject *then = query->gathered->pdata[query->gathered_next++];
         if (compare_to_position(query, then) <= 0)
             continue;
-        const ConfObject *now = conf_store_lookup(query->store, conf_object_key(then));
+        const ConfObject *now = conf_state_lookup(query->state, conf_object_key(then));
         if (now == NULL)
             continue;
         if (now == then || query->order == CONF_ORDER_DBID ||

@@ -12,7 +12,8 @@ enum { CURSOR_SIZE_MAX = 255 * 4 + 32 };
 static bool has_target(const ConfQuery *query);
 static bool matches(ConfQuery *query, const ConfObject *object);
 static bool is_in_place(const ConfQuery *query, const ConfObject *object);
-static bool refers_to(const ConfStore *store, const ConfObject *object, ConfKey target);
+static bool refers_to(const ConfQuery *query, const ConfObject *object, ConfKey target);
+static bool names_target(const ConfQuery *query, const ConfObject *object, ConfKey target);
 static bool read_number(const char **text, int64_t maximum, char end, int64_t *number);
 static bool read_cursor(const ConfQuery *query, const char *text, ConfQueryPosition *position);
 static void copy_position(ConfQueryPosition *to, const ConfQueryPosition *from);
@@ -23,6 +24,7 @@ conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter, C
 {
     ConfQuery *query = g_new0(ConfQuery, 1);
     query->store = store;
+    query->state = &store->state;
     query->type = type;
     query->filter = filter;
     if (filter != NULL)
@@ -48,6 +50,15 @@ conf_query_free(ConfQuery *query)
     if (query->filter != NULL)
         conf_filter_free(query->filter);
     g_free(query);
+}
+
+void
+conf_query_set_state(ConfQuery *query, ConfState *state)
+{
+    if (query->state == state)
+        return;
+    query->state = state;
+    conf_query_reset_source(query);
 }
 
 bool
@@ -147,7 +158,7 @@ has_target(const ConfQuery *query)
 {
     if (!query->hints.has_refers_to)
         return true;
-    const ConfObject *target = conf_store_lookup(query->store, query->hints.refers_to);
+    const ConfObject *target = conf_state_lookup(query->state, query->hints.refers_to);
     return target != NULL && query->readable(target, query->data);
 }
 
@@ -159,9 +170,12 @@ matches(ConfQuery *query, const ConfObject *object)
         return false;
     if (!is_in_place(query, object))
         return false;
+    /* What the store has, and the working set has otherwise or not at all. */
+    if (conf_query_is_layered(query) && conf_state_lookup(query->state, conf_object_key(object)) != object)
+        return false;
     if (!query->readable(object, query->data))
         return false;
-    if (query->hints.has_refers_to && !refers_to(query->store, object, query->hints.refers_to))
+    if (query->hints.has_refers_to && !refers_to(query, object, query->hints.refers_to))
         return false;
     return query->filter == NULL || conf_filter_match(query->filter, object);
 }
@@ -174,21 +188,36 @@ is_in_place(const ConfQuery *query, const ConfObject *object)
     if (!query->hints.has_folder || object->folder == query->hints.folder)
         return true;
     ConfKey folder = {.type = CONF_TYPE_FOLDER, .dbid = query->hints.folder};
-    return query->hints.recursive && conf_state_is_below(&query->store->state, object, folder);
+    return query->hints.recursive && conf_state_is_below(query->state, object, folder);
 }
 
 /* By a reference field, or by `folder` or `tenant`. */
 static bool
-refers_to(const ConfStore *store, const ConfObject *object, ConfKey target)
+refers_to(const ConfQuery *query, const ConfObject *object, ConfKey target)
 {
+    const ConfStore *store = query->store;
     if (target.type == CONF_TYPE_FOLDER && object->folder == target.dbid)
         return true;
     if (target.type == CONF_TYPE_TENANT && object->tenant == target.dbid)
         return true;
+    if (conf_query_is_layered(query))
+        return names_target(query, object, target);
     const ConfNode *node = conf_index_find(&store->index, target);
     const ConfNode *referrer = conf_index_find(&store->index, conf_object_key(object));
     return node != NULL && referrer != NULL && node->links != NULL &&
            conf_node_set_contains(&node->links->referrers, referrer);
+}
+
+static bool
+names_target(const ConfQuery *query, const ConfObject *object, ConfKey target)
+{
+    g_autoptr(GArray) references = g_array_new(FALSE, FALSE, sizeof(ConfReference));
+    conf_object_references(query->store->schema, object, references);
+    for (unsigned i = 0; i < references->len; i++) {
+        if (conf_key_equal(g_array_index(references, ConfReference, i).target, target))
+            return true;
+    }
+    return false;
 }
 
 /* Plain digits, and `end` behind them. */

@@ -69,6 +69,8 @@ void conf_change_fill_after(ConfStore *store, ConfChange *change);
 /* Content and name of history of the store that was filled; revision and chain are the commit's. */
 void conf_store_apply_fold(ConfStore *store);
 void conf_store_drop_fold(ConfStore *store);
+/* Takes the index and frees it in slices. */
+void conf_store_retire(ConfStore *store, ConfIndex index);
 void conf_store_finish_retired(ConfStore *store);
 
 /* tree.c */

@@ -1,0 +1,182 @@
+/* test-plugins-history.c - reads of the past (asOf) by what a plugin that provides "history" holds. */
+#include "history-model.h"
+#include "plugins.h"
+
+static int64_t
+create(TestClient *client, const char *type, const char *name, const char *more)
+{
+    JsonObject *created = test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
+    return json_object_get_int_member(created, "dbid");
+}
+
+static void
+grant(TestClient *admin, const char *place, int64_t person, const char *rights)
+{
+    test_call(admin, "permission.update",
+              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place, person, rights);
+}
+
+static int64_t
+add_person(TestClient *admin, const char *name)
+{
+    int64_t dbid = create(admin, "person", name, "");
+    test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw'}", dbid);
+    grant(admin, "'type':'application','name':'confctl'", dbid, "'read','execute'");
+    return dbid;
+}
+
+/* At once, and from an answer that comes late and does not know the last commits. */
+static void
+test_model(void)
+{
+    static const char *const modes[] = {NULL, "[t-history]\nlate = yes\n"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        g_autoptr(TestServer) server = test_primary_with("t-history", modes[i]);
+        test_history_model(server, server, 7 + i, 40, i == 0 ? 10 : 4);
+    }
+}
+
+static void
+test_params(void)
+{
+    g_autoptr(TestServer) plain = test_primary_new(NULL);
+    g_autoptr(TestClient) nobody = test_client_new(plain);
+    test_call_error(nobody, -32602, "object.read", "{'type':'tenant','dbid':1,'asOf':1}");
+    test_call_error(nobody, -32602, "object.list", "{'asOf':1}");
+    g_autoptr(TestServer) server = test_primary_with("t-history", NULL);
+    g_autoptr(TestClient) client = test_client_new(server);
+    create(client, "host", "h0", "");
+    int64_t host = create(client, "host", "h1", ""), first = test_history_revision(client);
+    /* Nothing before the first commit is held. */
+    JsonObject *error = test_call_error(client, -32011, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", first - 2);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "oldest"), ==, first - 1);
+    test_call_error(client, -32011, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}", first - 2);
+    static const char *const wrong[] = {"0", "-1", "1.5", "'1'", "null", "true", "[]", "9007199254740991"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        test_call_error(client, -32602, "object.list", "{'asOf':%s}", wrong[i]);
+        test_call_error(client, -32602, "object.read", "{'type':'tenant','dbid':1,'asOf':%s}", wrong[i]);
+    }
+    test_call_error(client, -32602, "object.count", "{'asOf':%" G_GINT64_FORMAT "}", first);
+    test_call_error(client, -32602, "object.read", "{'type':'nonsense','dbid':1,'asOf':%" G_GINT64_FORMAT "}", first);
+    test_call_error(client, -32602, "object.read", "{'asOf':%" G_GINT64_FORMAT "}", first);
+    test_call_error(client, -32602, "object.read", "{'type':'host','name':'h1','fields':['no'],'asOf':%" G_GINT64_FORMAT "}",
+                    first);
+    test_call_error(client, -32004, "object.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'asOf':%" G_GINT64_FORMAT "}",
+                    host, first - 1);
+    /* A cursor is of one revision. */
+    create(client, "host", "h2", "");
+    JsonObject *page = test_call(client, "object.list", "{'limit':1,'asOf':%" G_GINT64_FORMAT "}", first);
+    g_assert_false(json_object_has_member(page, "chain"));
+    g_autofree char *cursor = g_strdup(json_object_get_string_member(page, "cursor"));
+    test_call_error(client, -32602, "object.list", "{'cursor':'%s','asOf':%" G_GINT64_FORMAT "}", cursor, first - 1);
+    test_call(client, "object.list", "{'cursor':'%s','asOf':%" G_GINT64_FORMAT "}", cursor, first);
+    /* The present is a past, too. */
+    test_call(client, "object.read", "{'type':'host','name':'h2','asOf':%" G_GINT64_FORMAT "}", first + 1);
+    test_call(client, "object.list", "{'asOf':%" G_GINT64_FORMAT ",'minRevision':%" G_GINT64_FORMAT "}", first + 1, first + 1);
+}
+
+/* Rights of now decide; of what is gone, the last ones. */
+static void
+test_rights(void)
+{
+    g_autoptr(TestServer) server = test_primary_with("t-history, t-visible", NULL);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t ann = add_person(admin, "ann"), blind = add_person(admin, "blind-bob");
+    int64_t host[5];
+    for (unsigned i = 0; i < G_N_ELEMENTS(host); i++) {
+        g_autofree char *name = g_strdup_printf("%s%u", i == 4 ? "dark" : "secret", i);
+        host[i] = create(admin, "host", name, "");
+    }
+    grant(admin, "'path':'/Environment/Hosts'", blind, "'read'");
+    int64_t then = test_history_revision(admin);
+    static const char *const renamed = "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'now%u'}}";
+    for (unsigned i = 0; i < G_N_ELEMENTS(host); i++)
+        test_call(admin, "object.update", renamed, host[i], i);
+    /* 0: hidden; 1: readable now; 2: gone, was hidden; 3: gone, was readable at its end. */
+    for (unsigned i = 1; i < 4; i += 2) {
+        g_autofree char *place = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, host[i]);
+        grant(admin, place, ann, "'read'");
+    }
+    for (unsigned i = 2; i < 4; i++)
+        test_call(admin, "object.delete", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", host[i]);
+    g_autoptr(TestClient) client = test_client_new_as(server, "ann", "pw", "confctl");
+    g_autofree char *list = test_history_list(client, "'type':'host','fields':['name']", then, 1);
+    g_assert_nonnull(strstr(list, "\"secret1\""));
+    g_assert_nonnull(strstr(list, "\"secret3\""));
+    for (unsigned i = 0; i < G_N_ELEMENTS(host); i++) {
+        bool may = i == 1 || i == 3;
+        const char *stem = i == 4 ? "dark" : "secret";
+        g_autofree char *by_dbid = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, host[i]);
+        g_autofree char *by_name = g_strdup_printf("'type':'host','name':'%s%u'", stem, i);
+        g_autofree char *by_path = g_strdup_printf("'path':'/Environment/Hosts/%s%u'", stem, i);
+        const char *const by[] = {by_dbid, by_name, by_path};
+        for (unsigned k = 0; k < G_N_ELEMENTS(by); k++) {
+            if (may)
+                test_call(client, "object.read", "{%s,'asOf':%" G_GINT64_FORMAT "}", by[k], then);
+            else
+                test_call_error(client, -32004, "object.read", "{%s,'asOf':%" G_GINT64_FORMAT "}", by[k], then);
+        }
+    }
+    static const char *const hidden[] = {"\"secret0\"", "\"secret2\"", "\"dark4\"", "\"now0\""};
+    for (unsigned i = 0; i < G_N_ELEMENTS(hidden); i++)
+        g_assert_false(test_client_has_seen(client, hidden[i]));
+    /* What a plugin hides is hidden in the past: by what it is now, or was at last. */
+    test_call(admin, "object.update", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'dark'}}", host[0]);
+    g_autoptr(TestClient) bob = test_client_new_as(server, "blind-bob", "pw", "confctl");
+    g_autofree char *seen = test_history_list(bob, "'type':'host','fields':['name']", then, 100);
+    g_assert_null(strstr(seen, "\"secret0\""));
+    g_assert_nonnull(strstr(seen, "\"dark4\""));
+    /* The provider is told who looked. */
+    g_autoptr(TestClient) manager = test_manager_new(server);
+    g_autofree char *events = test_events(manager, "t-history.events");
+    g_assert_nonnull(strstr(events, "ann object.list {"));
+    g_assert_nonnull(strstr(events, "ann object.read {"));
+    g_assert_nonnull(strstr(events, "blind-bob object.list {"));
+}
+
+/* Somebody goes while the past is being fetched; the history breaks; the server stops meanwhile. */
+static void
+test_breaks(void)
+{
+    g_autoptr(TestServer) server = test_primary_with("t-history", "[t-history]\nlate = yes\n");
+    g_autoptr(TestClient) client = test_client_new(server);
+    create(client, "host", "h1", "");
+    int64_t then = test_history_revision(client);
+    create(client, "host", "h2", "");
+    test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'1'}}");
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const asked[] = {"'path':'/Environment/Hosts/h1'", "'type':'host','dbid':101", "'type':'host'"};
+        TestClient *going = test_client_new(server);
+        test_send(going, i < 2 ? "object.read" : "object.list", "{%s,'asOf':%" G_GINT64_FORMAT "}", asked[i], then);
+        test_client_abort(going);
+        test_client_free(going);
+    }
+    int64_t fetched = test_statistic(client, "t-history.lists");
+    g_autofree char *list = test_history_list(client, "'type':'host'", then, 10);
+    g_assert_nonnull(strstr(list, "\"h1\""));
+    /* Kept, and shared. */
+    g_autofree char *again = test_history_list(client, "'type':'host'", then, 1);
+    g_assert_cmpstr(again, ==, list);
+    g_assert_cmpint(test_statistic(client, "t-history.lists"), <=, fetched + 1);
+    test_send(client, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", then - 1);
+    test_sync(client);
+    g_autoptr(TestServer) broken = test_primary_with("t-history", "[t-history]\nbroken = yes\n");
+    g_autoptr(TestClient) other = test_client_new(broken);
+    create(other, "host", "h1", "");
+    then = test_history_revision(other);
+    create(other, "host", "h2", "");
+    test_call_error(other, -32013, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", then);
+    test_call_error(other, -32013, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}", then);
+    test_call(other, "object.read", "{'type':'host','name':'h1'}");
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/integration/plugins/history/model", test_model);
+    g_test_add_func("/integration/plugins/history/params", test_params);
+    g_test_add_func("/integration/plugins/history/rights", test_rights);
+    g_test_add_func("/integration/plugins/history/breaks", test_breaks);
+    return g_test_run();
+}
