@@ -111,6 +111,20 @@ conf_plugin_get_application(const ConfPlugin *p)
     return name != NULL ? name : "";
 }
 
+void
+conf_plugin_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data)
+{
+    const ConfPluginHostFuncs *funcs = conf_plugin_host_funcs(p->host);
+    conf_assert_main();
+    if (funcs->read_changes != NULL) {
+        funcs->read_changes(p, after, done, data, funcs->data);
+        return;
+    }
+    g_autoptr(GError) error =
+        g_error_new(CONF_ERROR, CONF_ERROR_NOT_FOUND, "This server has no database with change records");
+    done(p->self, NULL, 0, error, data);
+}
+
 const char *
 conf_plugin_get_role(const ConfPlugin *p)
 {

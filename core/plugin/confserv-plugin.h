@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 
 #define CONF_PLUGIN_MAGIC 0x434f4e46u
 #define CONF_PLUGIN_ABI 1     /* the loader demands equality */
-#define CONF_PLUGIN_FEATURE 0 /* grows with each addition; the loader demands plugin <= core */
+#define CONF_PLUGIN_FEATURE 1 /* grows with each addition; the loader demands plugin <= core */
 #define CONF_API __attribute__((visibility("default")))
 
 typedef struct ConfPlugin ConfPlugin;         /* this plugin in this server */
@@ -418,6 +418,14 @@ typedef struct {
     void (*tidy)(void *db, bool idle);
 } ConfStorageProvider;
 
+/* Change records with revision > after that the database of this server still has, ascending and without gaps among
+ * them, a page at a time: what a history misses.  done always follows, at once or later, but not after unload():
+ * `changes` are lent, their records NUL-ended; none: there are no more.  CONF_ERROR_UNAVAILABLE: the database is away;
+ * CONF_ERROR_NOT_FOUND: a proxy has none. */
+typedef void (*ConfPluginChangesFunc)(void *self, const ConfStorageChange *changes, size_t count,
+                                      const GError *error, void *data);
+CONF_API void conf_plugin_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data);
+
 /* ---- service "history" ---- */
 typedef struct {
     size_t size;
@@ -462,6 +470,10 @@ typedef struct {
     /* The session is being told of the past, by `method` ("object.read", "object.list") with these params: for the
      * audit.  May be NULL. */
     void (*past_was_read)(void *self, ConfSession *s, const char *method, const char *params_json);
+    /* At start, before catch_up() on a primary and before ports open: where the data of this server stand; on a
+     * proxy again when it had to take data of another environment.  A history of another lineage is told from it:
+     * a new database, a restored copy that was accepted.  May be NULL. */
+    void (*set_position)(void *self, const char *environment, int64_t revision, const char *chain);
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */

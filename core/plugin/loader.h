@@ -15,6 +15,7 @@ typedef struct {
     const char *(*role)(void *data);
     bool (*add_method)(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func,
                        GError **error, void *data);
+    void (*read_changes)(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *func_data, void *data);
     void *data;
 } ConfPluginHostFuncs;
 

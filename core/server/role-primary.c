@@ -36,6 +36,10 @@ conf_primary_start(ConfServer *server, GError **error)
                                           (size_t)server->options.recent_changes, error);
     if (store == NULL)
         return false;
+    if (!conf_history_feed(server, &state, error)) {
+        conf_store_free(store);
+        return false;
+    }
     conf_server_build(server, store);
     if (conf_server_own_application(server) == NULL) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,

@@ -81,6 +81,8 @@ ready(ConfStore *store, void *data)
 {
     ConfServer *server = data;
     g_autoptr(GError) error = NULL;
+    const ConfStorePosition *position = conf_store_position(store);
+    conf_history_tell_position(server, position->environment, position->revision, position->chain);
     conf_server_build(server, store);
     if (conf_server_own_application(server) == NULL) {
         conf_server_fail(server, "The master does not show this proxy its own application object");
@@ -118,7 +120,9 @@ static void
 environment_changed(void *data)
 {
     ConfServer *server = data;
+    const ConfStorePosition *position = conf_store_position(server->store);
     conf_sessions_finish_all(server->sessions, "environment");
+    conf_history_tell_position(server, position->environment, position->revision, position->chain);
 }
 
 static void

@@ -26,6 +26,7 @@ conf_server_load_plugins(ConfServer *server, GError **error)
         .application = plugin_application,
         .role = plugin_role,
         .add_method = plugin_add_method,
+        .read_changes = conf_history_read_changes,
         .data = server,
     };
     if (g_mkdir_with_parents(server->options.data_folder, 0750) != 0) {

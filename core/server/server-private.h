@@ -58,7 +58,8 @@ struct ConfServer {
     ConfSessions *sessions;
     ConfMethods *methods;
     ConfDownstream *downstream;
-    GList *record_reads; /* records.c: questions under way */
+    GList *record_reads;     /* records.c: questions under way */
+    GList *history_readings; /* history-feed.c: the same of plugins */
     ConfWriteSink sink;
     GArray *ports; /* of ConfPort */
     ConfTimer port_retry, stop_deadline, stop_poll;
@@ -123,6 +124,15 @@ int64_t conf_records_confirmed(void *server);
 /* Storage, plugins and downstream are gone: what waits for an answer gets none. */
 void conf_records_stop(ConfServer *server);
 bool conf_records_take(int64_t revision, const char *chain, const char *record, GError **error, void *server);
+/* history-feed.c: for a plugin that keeps the history; nothing where there is none */
+/* Where the data of this server stand: at start, and when they are of another environment now. */
+void conf_history_tell_position(ConfServer *server, const char *environment, int64_t revision, const char *chain);
+/* At the start of a primary, before ports open: the change records of the database that the history has not. */
+bool conf_history_feed(ConfServer *server, const ConfStorageState *state, GError **error);
+/* conf_plugin_read_changes() */
+void conf_history_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data, void *server);
+/* The storage is closed: what waits for an answer gets none. */
+void conf_history_feed_stop(ConfServer *server);
 /* role-proxy.c */
 bool conf_proxy_start(ConfServer *server, GError **error);
 void conf_proxy_stop(ConfServer *server);

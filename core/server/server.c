@@ -166,6 +166,7 @@ conf_server_free(ConfServer *server)
     if (server->plugins != NULL)
         conf_plugin_host_free(server->plugins);
     conf_records_stop(server);
+    conf_history_feed_stop(server);
     conf_connection_options_stop(server);
     conf_request_set_known_param_func(NULL, NULL);
     conf_plugin_set_store(NULL);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes the numbered migrations into a C file, so that the plugin needs no files at run time.
 
-usage: embed-sql.py OUTPUT.c 0001-NAME.sql 0002-NAME.sql ...
+usage: embed-sql.py OUTPUT.c HEADER.h TYPE SYMBOL 0001-NAME.sql 0002-NAME.sql ...
+
+Makes `const TYPE SYMBOLs[]` of {number, name, text}, and `const unsigned SYMBOL_count`; HEADER.h declares them.
 """
 
 import os
@@ -15,8 +17,8 @@ def c_string(line):
 
 
 def main():
-    output, paths = sys.argv[1], sys.argv[2:]
-    parts = ['/* Made by embed-sql.py from data/sql/sqlite. */', '#include "db-sqlite-private.h"', '']
+    output, header, kind, symbol, paths = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:]
+    parts = ['/* Made by embed-sql.py from data/sql. */', '#include "%s"' % header, '']
     rows = []
     for number, path in enumerate(paths, 1):
         name = os.path.basename(path)
@@ -29,8 +31,8 @@ def main():
         parts[-1] += ';'
         parts += ['']
         rows.append('    {%d, "%s", migration_%d},' % (number, name, number))
-    parts += ['const ConfSqliteMigration conf_sqlite_migrations[] = {'] + rows + ['};']
-    parts += ['const unsigned conf_sqlite_migration_count = %d;' % len(paths), '']
+    parts += ['const %s %ss[] = {' % (kind, symbol)] + rows + ['};']
+    parts += ['const unsigned %s_count = %d;' % (symbol, len(paths)), '']
     with open(output, 'w', encoding='ascii') as file:
         file.write('\n'.join(parts))
 
