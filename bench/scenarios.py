@@ -2,7 +2,7 @@
 """Measures what bench/RESULTS.md reports beside the plain workloads of run.py: fan-out to very many sessions, a huge
 transaction, a proxy that loads under writes, a restart that a proxy hardly notices, a storm of log-ins.
 
-    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins memory
+    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive
 
 Starts its own servers in a temporary folder, on core 0; this driver runs on core 1.  Prints one JSON line a scenario."""
 import argparse, json, os, resource, select, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
@@ -352,6 +352,36 @@ def logins(build, accounts=5000):
             "read_p99_us_busy": round(busy), "ratio": round(busy / quiet, 2)}
 
 
+def keepalive(build, sessions=10000, timeout=10, seconds=40):
+    """Share of a core that idle sessions cost with a keep-alive: the server polls each of them every `timeout` seconds."""
+    world = World(build, "plugins = addp")
+    poll, clients = select.epoll(), {}
+    for _ in range(sessions):
+        client = Client(world.port, login=False)
+        client.call("session.open", user="default", password=PASSWORD, application="confctl", addp={"remoteTimeout": timeout})
+        clients[client.socket.fileno()] = client
+        poll.register(client.socket.fileno(), select.EPOLLIN)
+
+    def answer(until):
+        count = 0
+        while time.monotonic() < until:
+            for fd, _ in poll.poll(0.05):
+                client = clients[fd]
+                message = json.loads(client.line())
+                client.socket.sendall(b'{"jsonrpc":"2.0","id":%d,"result":{}}\n' % message["id"])
+                count += 1
+        return count
+
+    answer(time.monotonic() + timeout)
+    before, began = world.primary.cpu(), time.monotonic()
+    polls = answer(began + seconds)
+    share = (world.primary.cpu() - before) / (time.monotonic() - began)
+    statistics = Client(world.port).call("server.statistics")
+    world.close()
+    return {"sessions": sessions, "timeout_s": timeout, "percent_of_core": round(share * 100, 2), "polls_per_s": round(polls / seconds),
+            "lost": statistics["addp.lost"], "longest_turn_ms": round(statistics["longestTurnUsec"] / 1000, 1)}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -360,7 +390,8 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {1})
-    scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins}
+    scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins,
+                 "keepalive": keepalive}
     for name in arguments.names or scenarios:
         print(json.dumps({"scenario": name, **scenarios[name](arguments.build)}), flush=True)
 

@@ -5,6 +5,8 @@
 #include "net/connection-private.h"
 #include "plugin/loader.h"
 
+enum { SILENCE_STEP_MS = 100 };
+
 static bool can_be_added(const ConfConnection *connection, const char *method, const char *member,
                          const char *json);
 static ConfAttachment *lookup(const ConfConnection *connection, const ConfPlugin *plugin);
@@ -74,8 +76,7 @@ conf_connection_drop(ConfConnection *c, const char *reason)
 
 void
 conf_connection_add_param(ConfConnection *c, ConfPlugin *p, const char *method, const char *member,
-                          const char *json,
-                          void (*answered)(void *self, ConfConnection *c, const char *json))
+                          const char *json, void (*answered)(void *self, ConfConnection *c, const char *json))
 {
     if (!can_be_added(c, method, member, json)) {
         conf_log(CONF_LOG_PLUGIN_MISUSE, "plugin", conf_plugin_get_name(p), "what",
@@ -201,14 +202,18 @@ free_data(ConfAttachment *attachment)
 }
 
 /* The timer is not moved by each byte that comes: when it is due, it looks how long the silence is, and
- * arms anew for what is left. */
+ * arms anew for what is left.  Up to a hundredth is added so that many fall due in one turn: to wake up for each
+ * would cost more than what is done then. */
 static void
 watch_silence(ConfAttachment *attachment)
 {
-    int64_t since = MAX(conf_connection_get_last_receive(attachment->connection), attachment->idle_since);
-    int64_t quiet_ms = (conf_poller_now(attachment->connection->poller) - since) / 1000;
-    int64_t left = (int64_t)attachment->idle_ms - quiet_ms;
-    conf_timer_arm(&attachment->idle_timer, (unsigned)MAX(left, 1), silence, attachment);
+    const ConfConnection *connection = attachment->connection;
+    int64_t since = MAX(connection->last_receive, attachment->idle_since);
+    int64_t now_ms = conf_poller_now(connection->poller) / 1000;
+    int64_t due_ms = MAX(since / 1000 + attachment->idle_ms, now_ms) + 1;
+    int64_t step_ms = CLAMP(attachment->idle_ms / 100, 1, SILENCE_STEP_MS);
+    due_ms = (due_ms + step_ms - 1) / step_ms * step_ms;
+    conf_timer_arm(&attachment->idle_timer, (unsigned)(due_ms - now_ms), silence, attachment);
 }
 
 static void
@@ -218,12 +223,14 @@ silence(void *data)
     ConfConnection *connection = attachment->connection;
     if (connection->state == CONF_CONNECTION_CLOSED)
         return;
-    /* What waits in the socket counts as received: held input and a long turn are not the peer's silence. */
-    int64_t now = conf_poller_now(connection->poller);
-    int64_t last = conf_connection_get_last_receive(connection);
-    if (now - MAX(last, attachment->idle_since) >= (int64_t)attachment->idle_ms * 1000) {
+    int64_t now = conf_poller_now(connection->poller), limit = (int64_t)attachment->idle_ms * 1000;
+    if (now - MAX(connection->last_receive, attachment->idle_since) >= limit) {
+        /* What waits in the socket counts as received: held input and a long turn are not the peer's silence.  The
+         * kernel is asked only now: with thousands of watches that is the larger part of what they cost. */
+        int64_t last = conf_connection_get_last_receive(connection);
         attachment->idle_since = now;
-        conf_hooks_idle(connection, attachment->plugin, (unsigned)((now - last) / 1000));
+        if (now - last >= limit)
+            conf_hooks_idle(connection, attachment->plugin, (unsigned)((now - last) / 1000));
     }
     if (attachment->idle_ms > 0 && connection->state != CONF_CONNECTION_CLOSED)
         watch_silence(attachment);

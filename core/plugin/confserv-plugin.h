@@ -145,7 +145,7 @@ CONF_API void conf_connection_set_plugin_data(ConfConnection *c, ConfPlugin *p, 
                                               void (*free_data)(void *));
 CONF_API void *conf_connection_get_plugin_data(const ConfConnection *c, const ConfPlugin *p);
 /* hook `idle` is called for this connection once nothing was received for `ms`, and again every `ms` of
- * silence; 0: never. One setting a plugin and connection. */
+ * silence, up to a hundredth later; 0: never. One setting a plugin and connection. */
 CONF_API void conf_connection_watch_idle(ConfConnection *c, ConfPlugin *p, unsigned ms);
 /* Closed at the end of the turn; pointers stay good until `closed`. */
 CONF_API void conf_connection_drop(ConfConnection *c, const char *reason);

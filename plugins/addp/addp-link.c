@@ -18,10 +18,11 @@ static void apply(AddpLink *link);
 static void tell(AddpLink *link, AddpTimes times);
 static void told(void *data, const char *result, const char *error, void *link);
 static AddpWords words_of(const AddpLink *link);
+static bool is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms);
 static bool was_held_up(const AddpLink *link, int64_t now);
 static void send_poll(AddpLink *link);
 static void answered(void *data, const char *result, const char *error, void *link);
-static void give_up(AddpLink *link);
+static void give_up(AddpLink *link, unsigned quiet_ms);
 static void trace(const AddpLink *link, const char *sentence);
 
 AddpLink *
@@ -141,20 +142,19 @@ addp_link_review(AddpLink *link)
 }
 
 void
-addp_link_quiet(AddpLink *link)
+addp_link_quiet(AddpLink *link, unsigned quiet_ms)
 {
     int64_t now = g_get_monotonic_time();
     if (link->in_force.own == 0)
         return;
-    bool answered_since =
-        link->polled_at == 0 || conf_connection_get_last_receive(link->connection) >= link->polled_at;
-    if (answered_since)
+    if (is_answered(link, now, quiet_ms))
         link->repeated = 0;
     else if (!was_held_up(link, now) || ++link->repeated > REPEATED_MAX) {
-        give_up(link);
+        give_up(link, quiet_ms);
         return;
     }
     link->polled_at = now;
+    link->quiet_ms = quiet_ms;
     send_poll(link);
 }
 
@@ -230,6 +230,15 @@ told(void *data, const char *result, const char *error, void *link_data)
     apply(link);
 }
 
+/* Something came after the poll.  It went out when a timeout was over already, so where nothing came the silence is
+ * longer by that; half of it keeps rounding and another timeout in force meanwhile out of this. */
+static bool
+is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms)
+{
+    int64_t waiting_ms = (now - link->polled_at) / 1000;
+    return link->polled_at == 0 || quiet_ms < waiting_ms + link->quiet_ms / 2;
+}
+
 /* The verdict is due one timeout after the poll. Much later than that it says more of this server than of
  * the peer: it was stopped or busy, and the poll itself may have left only now. */
 static bool
@@ -263,12 +272,10 @@ answered(void *data, const char *result, const char *error, void *link_data)
 }
 
 static void
-give_up(AddpLink *link)
+give_up(AddpLink *link, unsigned quiet_ms)
 {
     Addp *self = link->self;
-    int64_t last = conf_connection_get_last_receive(link->connection);
-    g_autofree char *quiet =
-        g_strdup_printf("%" G_GINT64_FORMAT, (g_get_monotonic_time() - last) / (USEC_PER_SECOND / 1000));
+    g_autofree char *quiet = g_strdup_printf("%u", quiet_ms);
     self->lost++;
     conf_plugin_log(self->plugin, 2, "Connection lost: no answer to the keep-alive", "peer",
                     conf_connection_get_peer(link->connection), "silentMs", quiet, NULL);

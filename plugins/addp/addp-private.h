@@ -72,6 +72,7 @@ typedef struct {
     AddpTimes told; /* to the peer: in_force, or the own words to the master */
     AddpTrace trace;
     int64_t polled_at; /* monotonic usec; 0: no poll is open */
+    unsigned quiet_ms; /* the silence when it was sent */
     unsigned repeated; /* polls in a row without a verdict, since the loop was held up */
 } AddpLink;
 
@@ -105,6 +106,6 @@ char *addp_link_write_wish(AddpLink *link);
 /* The configuration may have changed. */
 void addp_link_review(AddpLink *link);
 /* Nothing came for the time agreed on, or for that time again. */
-void addp_link_quiet(AddpLink *link);
+void addp_link_quiet(AddpLink *link, unsigned quiet_ms);
 /* The words of an application that has links are read again; true: they changed. */
 bool addp_application_read(Addp *self, AddpApplication *application);

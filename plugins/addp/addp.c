@@ -69,10 +69,9 @@ opened(void *data, ConfConnection *c)
 static void
 idle(void *data, ConfConnection *c, unsigned quiet_ms)
 {
-    (void)quiet_ms;
     AddpLink *link = addp_link_lookup(data, c);
     if (link != NULL)
-        addp_link_quiet(link);
+        addp_link_quiet(link, quiet_ms);
 }
 
 /* A log-in that asks for the keep-alive is told in its answer what is in force; that begins with the session. */
