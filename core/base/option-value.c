@@ -32,7 +32,6 @@ static const Unit UNITS[] = {
     {"day", 86400000, KIND_DURATION},
 };
 
-static bool parse_boolean(const char *text, bool *value);
 static bool parse_integer(const ConfOption *option, const char *text, int64_t *value, const char **why);
 static bool parse_choice(const char *range, const char *text, int64_t *value);
 static bool scale(int64_t number, const char *suffix, const char *unit, int64_t *value, const char **why);
@@ -49,6 +48,19 @@ conf_option_check_value(const ConfOption *option, const char *value, GError **er
 }
 
 bool
+conf_option_read_boolean(const char *text, bool *value)
+{
+    static const char *const YES[] = {"true", "yes", "on", "1"};
+    static const char *const NO[] = {"false", "no", "off", "0"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(YES); i++) {
+        *value = g_ascii_strcasecmp(text, YES[i]) == 0;
+        if (*value || g_ascii_strcasecmp(text, NO[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool
 conf_option_parse_value(const ConfOption *option, const char *text, ConfOptionValue *value, GError **error)
 {
     *value = (ConfOptionValue){0};
@@ -59,7 +71,7 @@ conf_option_parse_value(const ConfOption *option, const char *text, ConfOptionVa
     const char *why = NULL;
     switch (option->type) {
     case CONF_T_BOOL:
-        good = parse_boolean(text, &value->boolean);
+        good = conf_option_read_boolean(text, &value->boolean);
         break;
     case CONF_T_INT:
         good = parse_integer(option, text, &value->integer, &why);
@@ -145,19 +157,6 @@ conf_option_describe_allowed(const ConfOption *option)
     if (*range.unit != '\0')
         g_string_append_c(text, ')');
     return g_string_free(text, FALSE);
-}
-
-static bool
-parse_boolean(const char *text, bool *value)
-{
-    static const char *const YES[] = {"true", "yes", "on", "1"};
-    static const char *const NO[] = {"false", "no", "off", "0"};
-    for (unsigned i = 0; i < G_N_ELEMENTS(YES); i++) {
-        *value = g_ascii_strcasecmp(text, YES[i]) == 0;
-        if (*value || g_ascii_strcasecmp(text, NO[i]) == 0)
-            return true;
-    }
-    return false;
 }
 
 static bool

@@ -54,6 +54,8 @@ void conf_option_fill_running(const ConfOption *options, const char *own_section
                               const ConfSettings *settings, void *target, GPtrArray *refused);
 /* Frees the strings, zeroes the members. */
 void conf_option_clear(const ConfOption *options, void *target);
+/* The words of a boolean; false: it is none of them. */
+bool conf_option_read_boolean(const char *text, bool *value) G_GNUC_WARN_UNUSED_RESULT;
 /* One value by itself: for tests and confctl-like tools. */
 bool conf_option_check_value(const ConfOption *option, const char *value, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "net/connection-private.h"
+#include "net/proxy-header.h"
 
 /* A buffered part above this is joined by recv itself. */
 enum { DIRECT_FROM = 16 * 1024 };
@@ -19,6 +20,7 @@ typedef struct {
 } Budget;
 
 static ssize_t receive_direct(ConfConnection *connection);
+static bool is_unsigned(ConfConnection *connection, ssize_t got);
 static void end_of_input(ConfConnection *connection);
 static void process_buffer(ConfConnection *connection, Budget *budget);
 static size_t hand_on(ConfConnection *connection, const char *data, size_t size, Budget *budget);
@@ -72,7 +74,7 @@ conf_connection_receive(ConfConnection *connection)
         return;
     }
     connection->last_receive = conf_poller_now(connection->poller);
-    if (dropping)
+    if (dropping || (connection->signature_seen < CONF_PROXY_NO_SIGNATURE && !is_unsigned(connection, got)))
         return;
     if (direct) {
         Budget budget = new_budget();
@@ -166,6 +168,22 @@ receive_direct(ConfConnection *connection)
     if (got > 0)
         connection->input_end += (size_t)got;
     return got;
+}
+
+/* A header of one who is no trusted balancer claims another's address: the connection ends.  It is looked at as
+ * the bytes come (the first ones, so they are in `scratch`); what begins like one is empty lines. */
+static bool
+is_unsigned(ConfConnection *connection, ssize_t got)
+{
+    if (connection->outgoing)
+        connection->signature_seen = CONF_PROXY_NO_SIGNATURE;
+    else
+        connection->signature_seen =
+            conf_proxy_signature_go_on(connection->signature_seen, scratch, (size_t)got);
+    if (connection->signature_seen != CONF_PROXY_SIGNATURE_SIZE)
+        return true;
+    conf_connection_close(connection, "A PROXY header came from an address that is no trusted balancer");
+    return false;
 }
 
 /* The peer sends no more.  It may still wait for answers to what it sent before. */

@@ -15,6 +15,7 @@ enum {
     CONF_CONNECTION_LINES = 256,           /* handed on in one turn from one connection, and */
     CONF_CONNECTION_LINES_USEC = 5 * 1000, /* for so long */
     CONF_CONNECTION_HANDSHAKE_MS = 10 * 1000,
+    CONF_CONNECTION_HEADER_MS = 5 * 1000, /* a balancer sends its header at once */
     CONF_CONNECTION_DRAIN_MS =
         1000, /* the queue of a closing connection, and then what its peer still sends */
     CONF_CONNECTION_STALL_MS = 30 * 1000,         /* a peer that shut its side and takes no answer */
@@ -91,7 +92,8 @@ struct ConfAddedParam {
     void (*answered)(void *self, ConfConnection *c, const char *json);
 };
 
-typedef struct ConfDial ConfDial; /* connection-dial.c */
+typedef struct ConfDial ConfDial;                   /* connection-dial.c */
+typedef struct ConfPendingHeader ConfPendingHeader; /* connection-header.c */
 
 struct ConfConnection {
     ConfPoller *poller;
@@ -99,12 +101,13 @@ struct ConfConnection {
     int fd;
     ConfConnectionState state;
     bool outgoing, loopback, announced /* to the hooks */, opened /* to the owner */;
-    bool eof;        /* the peer sends no more */
-    bool cut;        /* ... and a filter says that it was cut */
-    bool throttled;  /* unsent above the limit, and not yet below half of it */
-    bool above_half; /* drained() is owed */
-    bool blocked;    /* the socket is full: EPOLLOUT is on */
-    bool too_long;   /* told so */
+    bool eof;               /* the peer sends no more */
+    bool cut;               /* ... and a filter says that it was cut */
+    bool throttled;         /* unsent above the limit, and not yet below half of it */
+    bool above_half;        /* drained() is owed */
+    bool blocked;           /* the socket is full: EPOLLOUT is on */
+    bool too_long;          /* told so */
+    uint8_t signature_seen; /* of a PROXY header that nobody may send, see proxy-header.h */
     bool in_flushing, in_resuming, in_opening, in_ending;
     TAILQ_ENTRY(ConfConnection) flushing, resuming, opening, ending;
 
@@ -130,6 +133,7 @@ struct ConfConnection {
 
     ConfFilters *filters;
     ConfDial *dial;
+    ConfPendingHeader *header; /* NULL: none is waited for (any more) */
     ConfAttachment *attachments;
     ConfAddedParam *added_params;
     ConfGoneWatch *gone;
@@ -185,6 +189,12 @@ size_t conf_filters_wire_unsent(const ConfConnection *connection);
 void conf_dial_free(ConfDial *dial);
 const char *conf_dial_get_host(const ConfDial *dial);
 const char *conf_dial_get_option(const ConfDial *dial, const char *key);
+
+/* connection-header.c */
+void conf_connection_await_header(ConfConnection *connection);
+/* Reads what came of it.  True: it was there, the peer's address is set; false: it is not whole yet, or the
+ * connection is closed. */
+bool conf_connection_receive_header(ConfConnection *connection);
 
 /* connection-plugin.c */
 void conf_attachments_free(ConfConnection *connection);

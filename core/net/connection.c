@@ -15,6 +15,8 @@ enum { DEFAULT_LINE_LIMIT = 64 * 1024, DEFAULT_QUEUE_LIMIT = 1024 * 1024 };
 static void events_came(void *data, uint32_t events);
 static void time_is_over(void *data);
 static void closing_is_over(ConfConnection *connection);
+static bool begin_handshake(ConfConnection *connection);
+static bool ask_hooks(ConfConnection *connection);
 static bool is_to_be_secured(const ConfConnection *connection);
 static void end_connection(ConfConnection *connection);
 static void free_connection(ConfConnection *connection);
@@ -58,8 +60,29 @@ conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id,
     return NULL;
 }
 
+ConfConnection *
+conf_connection_new_balanced(ConfPoller *poller, int fd, const char *port_id,
+                             const ConfConnectionFuncs *funcs, void *data)
+{
+    ConfConnection *connection = conf_connection_new(poller, funcs, data);
+    connection->fd = fd;
+    connection->port_id = g_strdup(port_id != NULL ? port_id : "");
+    if (!begin_handshake(connection))
+        return connection; /* its owner hears of the end as of any other */
+    conf_connection_await_header(connection);
+    conf_timer_arm(&connection->timer, CONF_CONNECTION_HEADER_MS, time_is_over, connection);
+    return connection;
+}
+
 bool
 conf_connection_stand(ConfConnection *connection)
+{
+    return begin_handshake(connection) && ask_hooks(connection);
+}
+
+/* False: closed. */
+static bool
+begin_handshake(ConfConnection *connection)
 {
     ConfAddress own = {0}, peer = {0};
     socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
@@ -82,6 +105,14 @@ conf_connection_stand(ConfConnection *connection)
             return false;
         }
     }
+    return true;
+}
+
+/* False: refused, and closed. */
+static bool
+ask_hooks(ConfConnection *connection)
+{
+    g_autoptr(GError) error = NULL;
     connection->announced = true;
     if (conf_hooks_accepted(connection, &error) == CONF_REFUSE ||
         conf_hooks_transport(connection, &error) == CONF_REFUSE) {
@@ -398,6 +429,16 @@ static void
 events_came(void *data, uint32_t events)
 {
     ConfConnection *connection = data;
+    if (connection->header != NULL) {
+        if ((events & EPOLLIN) != 0 && conf_connection_receive_header(connection)) {
+            conf_timer_cancel(&connection->timer);
+            ask_hooks(connection);
+            return; /* what follows the header is read with the next event */
+        }
+        events &= ~(uint32_t)EPOLLIN;
+        if (connection->state == CONF_CONNECTION_CLOSED)
+            return;
+    }
     if ((events & EPOLLIN) != 0)
         conf_connection_receive(connection);
     if (connection->state == CONF_CONNECTION_CLOSED)
@@ -422,7 +463,9 @@ time_is_over(void *data)
 {
     ConfConnection *connection = data;
     if (connection->state == CONF_CONNECTION_HANDSHAKING)
-        conf_connection_close(connection, "The handshake took too long");
+        conf_connection_close(connection, connection->header != NULL
+                                              ? "A trusted balancer sent no PROXY header in time"
+                                              : "The handshake took too long");
     else
         closing_is_over(connection);
 }
@@ -462,6 +505,7 @@ free_connection(ConfConnection *connection)
     conf_added_params_free(connection);
     conf_filters_free(connection);
     conf_dial_free(connection->dial);
+    g_free(connection->header);
     conf_connection_drop_input(connection);
     conf_connection_clear_output(connection);
     if (connection->in_opening)

@@ -43,6 +43,10 @@ typedef enum {
  * later, never from within. */
 ConfConnection *conf_connection_new_accepted(ConfPoller *poller, int fd, const char *port_id,
                                              const ConfConnectionFuncs *funcs, void *data);
+/* As above for the connection of a trusted balancer: it must begin with a PROXY header of version 2 (within
+ * 5 s), which says whose connection it is; the hooks run when it was read.  Refusals are told by closed(). */
+ConfConnection *conf_connection_new_balanced(ConfPoller *poller, int fd, const char *port_id,
+                                             const ConfConnectionFuncs *funcs, void *data);
 /* Looks `host` up without blocking (a thread), tries its addresses in order within `timeout_ms`
  * altogether; closed() is called on failure.  `transport`: text handed to the transport hook
  * ("tls=1;..."), may be NULL. */

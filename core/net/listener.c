@@ -105,12 +105,6 @@ conf_listener_get_port(const ConfListener *listener)
     return listener->port;
 }
 
-const char *
-conf_listener_get_port_id(const ConfListener *listener)
-{
-    return listener->port_id;
-}
-
 void
 conf_listeners_descriptor_freed(ConfPoller *poller)
 {

@@ -15,4 +15,3 @@ ConfListener *conf_listener_new(ConfPoller *poller, const char *address, uint16_
                                 ConfAcceptFunc func, void *data, GError **error);
 void conf_listener_free(ConfListener *listener);
 uint16_t conf_listener_get_port(const ConfListener *listener);
-const char *conf_listener_get_port_id(const ConfListener *listener);

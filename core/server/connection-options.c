@@ -115,7 +115,9 @@ look_up_port(const ConfPort *port, const char *section, const char *key)
     if (strcmp(key, "mutual") == 0)
         return port->mutual ? "true" : "false";
     if (strcmp(key, "clients") == 0)
-        return port->ui_only ? "ui" : "any";
+        return port->clients == CONF_CLIENTS_UI ? "ui" : "any";
+    if (strcmp(key, "haSync") == 0)
+        return port->clients == CONF_CLIENTS_PEER ? "true" : "false";
     return NULL;
 }
 

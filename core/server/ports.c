@@ -1,29 +1,32 @@
-/* ports.c - the listening ports: from the application object (or, where it has none, the file), the
- * management port, the rescue port; opened at start, added, moved and closed at run time without touching
- * sessions. */
+/* ports.c - the listening ports: opened at start; added, moved and closed at run time without touching
+ * sessions, which know nothing of the listener they came by.
+ *
+ * A port is moved by opening the new place before the old one is given up.  Where that fails the old place
+ * stays open, server.info says why, and it is tried again. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server-private.h"
 
+#include <unistd.h>
+
 enum { RETRY_MS = 1000 };
 
-static GArray *wanted_ports(ConfServer *server);
-static ConfPort *add_port(GArray *ports, const char *id, const char *address, int64_t number, bool optional);
-static const char *file_mode(const ConfServer *server);
-static bool can_be_served(const char *id, const char *listening);
-static void add_application_ports(ConfServer *server, GArray *ports);
 static bool open_port(ConfServer *server, ConfPort *port, GError **error);
 static void accepted(ConfListener *listener, int fd, void *data);
-static void port_clear(ConfPort *port);
-static bool is_same(const ConfPort *a, const ConfPort *b);
+static bool is_in_place(const ConfPort *port);
+static ConfPort *find_place(GArray *ports, const char *address, uint16_t number);
+static bool is_place(const ConfPort *port, const char *address, uint16_t number);
+static void take_over(ConfPort *port, ConfPort *from);
+static void move_port(ConfServer *server, GArray *old, ConfPort *port);
+static bool open_in_turn(ConfServer *server, ConfPort *blocking, ConfPort *port, GError **error);
+static void tell_not_open(ConfPort *port, const GError *error);
 static void retry(void *data);
-static char *text_of(const ConfJson *port, const char *member);
 
 bool
 conf_ports_open(ConfServer *server, GError **error)
 {
     g_array_unref(server->ports);
-    server->ports = wanted_ports(server);
+    server->ports = conf_ports_wanted(server);
     bool missing = false;
     for (unsigned i = 0; i < server->ports->len; i++) {
         ConfPort *port = &g_array_index(server->ports, ConfPort, i);
@@ -34,7 +37,7 @@ conf_ports_open(ConfServer *server, GError **error)
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
         }
-        conf_log(CONF_LOG_PORT_NOT_OPEN, "port", port->id, "reason", failure->message, NULL);
+        tell_not_open(port, failure);
         missing = true;
     }
     if (server->ports->len == 0) {
@@ -48,30 +51,36 @@ conf_ports_open(ConfServer *server, GError **error)
     return true;
 }
 
-/* What stands as before keeps its listener; what cannot be opened is logged and tried again. */
 void
 conf_ports_update(ConfServer *server)
 {
     if (server->stopping || server->ports->len == 0)
         return;
-    GArray *wanted = wanted_ports(server);
+    GArray *wanted = conf_ports_wanted(server);
     if (wanted->len == 0) {
         g_array_unref(wanted);
         return;
     }
+    GArray *old = server->ports;
+    server->ports = wanted;
+    /* New places first, while every old one still stands to fall back to. */
     for (unsigned i = 0; i < wanted->len; i++) {
         ConfPort *port = &g_array_index(wanted, ConfPort, i);
-        for (unsigned k = 0; k < server->ports->len; k++) {
-            ConfPort *old = &g_array_index(server->ports, ConfPort, k);
-            if (is_same(port, old) && old->listener != NULL)
-                port->listener = g_steal_pointer(&old->listener);
-        }
+        if (find_place(old, port->address, port->port) == NULL)
+            move_port(server, old, port);
     }
-    for (unsigned k = 0; k < server->ports->len; k++)
-        port_clear(&g_array_index(server->ports, ConfPort, k));
-    g_array_unref(server->ports);
-    server->ports = wanted;
-    conf_timer_arm(&server->port_retry, 0, retry, server);
+    /* A place that was open already stays open, whichever port it is from now on. */
+    for (unsigned i = 0; i < wanted->len; i++) {
+        ConfPort *port = &g_array_index(wanted, ConfPort, i);
+        ConfPort *place = port->listener == NULL ? find_place(old, port->address, port->port) : NULL;
+        if (place != NULL)
+            take_over(port, place);
+    }
+    for (unsigned k = 0; k < old->len; k++)
+        conf_port_clear(&g_array_index(old, ConfPort, k));
+    g_array_unref(old);
+    conf_timer_cancel(&server->port_retry);
+    retry(server);
 }
 
 void
@@ -79,7 +88,7 @@ conf_ports_close(ConfServer *server)
 {
     conf_timer_cancel(&server->port_retry);
     for (unsigned i = 0; i < server->ports->len; i++)
-        port_clear(&g_array_index(server->ports, ConfPort, i));
+        conf_port_clear(&g_array_index(server->ports, ConfPort, i));
     g_array_set_size(server->ports, 0);
 }
 
@@ -94,99 +103,31 @@ conf_ports_lookup(const ConfServer *server, const char *id)
     return NULL;
 }
 
-static GArray *
-wanted_ports(ConfServer *server)
+bool
+conf_ports_is_peer(ConfServer *server, ConfKey application)
 {
-    GArray *ports = g_array_new(FALSE, TRUE, sizeof(ConfPort));
-    bool optional = server->line->rescue_port != 0;
-    add_application_ports(server, ports);
-    if (ports->len == 0 && server->options.port != 0 && can_be_served("default", file_mode(server)))
-        add_port(ports, "default", NULL, server->options.port, optional)->listening =
-            g_strdup(file_mode(server));
-    if (server->options.management_port != 0)
-        add_port(ports, "management", server->options.management_address, server->options.management_port,
-                 optional);
-    if (server->line->rescue_port != 0)
-        add_port(ports, "rescue", "loopback", server->line->rescue_port, false);
-    return ports;
-}
-
-/* Of the port in the file, which is port default of the application object. */
-static const char *
-file_mode(const ConfServer *server)
-{
-    static const char *const modes[] = {"unsecured", "secured", "auto-detect"};
-    return modes[server->options.listening_mode];
-}
-
-/* Opened in plain, it would be less than was asked for. */
-static bool
-can_be_served(const char *id, const char *listening)
-{
-    if (strcmp(listening, "unsecured") == 0 || conf_hooks_have_transport())
-        return true;
-    conf_log(CONF_LOG_PORT_NOT_OPEN, "port", id, "reason",
-             "its listening mode needs a plugin that secures connections", NULL);
-    return false;
-}
-
-static void
-add_application_ports(ConfServer *server, GArray *ports)
-{
-    g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfObject *application = conf_server_own_application(server);
-    ConfSlice raw = application != NULL ? conf_object_get_raw(application, "ports") : (ConfSlice){NULL, 0};
-    const ConfJson *list = raw.size > 0 ? conf_json_parse(arena, raw, NULL, NULL, NULL) : NULL;
-    for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
-        const ConfJson *number = conf_json_member(item, "port");
-        g_autofree char *id = text_of(item, "id"), *listening = text_of(item, "listening"),
-                        *clients = text_of(item, "clients");
-        g_autofree char *transport = text_of(item, "transport");
-        const ConfJson *mutual = conf_json_member(item, "mutual");
-        if (number == NULL || number->integer < 1 || number->integer > 65535)
-            continue;
-        bool is_default = id == NULL || strcmp(id, "default") == 0;
-        if (listening == NULL)
-            listening = g_strdup(is_default ? file_mode(server) : "unsecured");
-        if (!can_be_served(id, listening))
-            continue;
-        ConfPort *port = add_port(ports, id != NULL ? id : "default", NULL, number->integer,
-                                  server->line->rescue_port != 0);
-        port->listening = g_steal_pointer(&listening);
-        port->mutual = mutual != NULL && mutual->boolean;
-        port->ui_only = g_strcmp0(clients, "ui") == 0 && !is_default;
-        port->transport = conf_settings_new();
-        conf_transport_parse(port->transport, "", transport);
-    }
-}
-
-static char *
-text_of(const ConfJson *port, const char *member)
-{
-    const ConfJson *value = conf_json_member(port, member);
-    return value != NULL && value->kind == CONF_JSON_STRING ? conf_slice_dup(value->text) : NULL;
-}
-
-static ConfPort *
-add_port(GArray *ports, const char *id, const char *address, int64_t number, bool optional)
-{
-    ConfPort port = {
-        .id = g_strdup(id),
-        .address = g_strdup(address),
-        .port = (uint16_t)number,
-        .optional = optional,
-    };
-    g_array_append_val(ports, port);
-    return &g_array_index(ports, ConfPort, ports->len - 1);
+    const ConfObject *own = conf_server_own_application(server),
+                     *other = conf_store_lookup(server->store, application);
+    if (own == NULL || other == NULL)
+        return false;
+    int64_t backup = 0;
+    return (conf_object_get_integer(own, "backup", &backup) && backup == other->dbid) ||
+           (conf_object_get_integer(other, "backup", &backup) && backup == own->dbid);
 }
 
 static bool
 open_port(ConfServer *server, ConfPort *port, GError **error)
 {
-    port->listener = conf_listener_new(conf_poller_default(), port->address, port->port, port->id, accepted,
-                                       server, error);
-    if (port->listener == NULL)
+    ConfListener *listener = conf_listener_new(conf_poller_default(), port->address, port->port, port->id,
+                                               accepted, server, error);
+    if (listener == NULL)
         return false;
+    g_clear_pointer(&port->listener, conf_listener_free);
+    port->listener = listener;
+    g_free(port->open_address);
+    port->open_address = g_strdup(port->address);
+    port->open_port = port->port;
+    g_clear_pointer(&port->failure, g_free);
     return true;
 }
 
@@ -194,32 +135,102 @@ static void
 accepted(ConfListener *listener, int fd, void *data)
 {
     ConfServer *server = data;
-    bool ui_only = false;
     for (unsigned i = 0; i < server->ports->len; i++) {
         const ConfPort *port = &g_array_index(server->ports, ConfPort, i);
-        if (port->listener == listener)
-            ui_only = port->ui_only;
+        if (port->listener != listener)
+            continue;
+        bool balanced = port->balancers != NULL && conf_address_list_has_peer(port->balancers, fd);
+        ConfAcceptance acceptance = {
+            .port_id = port->id, .clients = port->clients, .behind_balancer = balanced};
+        conf_sessions_accept(server->sessions, server->table, fd, &acceptance);
+        return;
     }
-    conf_sessions_accept(server->sessions, server->table, fd, conf_listener_get_port_id(listener), ui_only);
-}
-
-static void
-port_clear(ConfPort *port)
-{
-    g_clear_pointer(&port->listener, conf_listener_free);
-    g_clear_pointer(&port->id, g_free);
-    g_clear_pointer(&port->address, g_free);
-    g_clear_pointer(&port->listening, g_free);
-    g_clear_pointer(&port->transport, conf_settings_free);
+    close(fd);
 }
 
 static bool
-is_same(const ConfPort *a, const ConfPort *b)
+is_in_place(const ConfPort *port)
 {
-    return a->port == b->port && a->ui_only == b->ui_only && g_strcmp0(a->id, b->id) == 0 &&
-           g_strcmp0(a->address, b->address) == 0;
+    return port->listener != NULL && is_place(port, port->address, port->port);
 }
 
+static bool
+is_place(const ConfPort *port, const char *address, uint16_t number)
+{
+    return port->open_port == number && g_strcmp0(port->open_address, address) == 0;
+}
+
+static ConfPort *
+find_place(GArray *ports, const char *address, uint16_t number)
+{
+    for (unsigned i = 0; i < ports->len; i++) {
+        ConfPort *port = &g_array_index(ports, ConfPort, i);
+        if (port->listener != NULL && is_place(port, address, number))
+            return port;
+    }
+    return NULL;
+}
+
+static void
+take_over(ConfPort *port, ConfPort *from)
+{
+    port->listener = g_steal_pointer(&from->listener);
+    g_free(port->open_address);
+    port->open_address = g_steal_pointer(&from->open_address);
+    port->open_port = from->open_port;
+}
+
+/* To a place where none of the old ports is. */
+static void
+move_port(ConfServer *server, GArray *old, ConfPort *port)
+{
+    ConfPort *before = NULL, *blocking = NULL;
+    for (unsigned i = 0; i < old->len; i++) {
+        ConfPort *other = &g_array_index(old, ConfPort, i);
+        if (other->listener == NULL)
+            continue;
+        if (strcmp(other->id, port->id) == 0)
+            before = other;
+        if (other->open_port == port->port)
+            blocking = other;
+    }
+    g_autoptr(GError) error = NULL;
+    bool opened =
+        blocking != NULL ? open_in_turn(server, blocking, port, &error) : open_port(server, port, &error);
+    if (opened)
+        return;
+    tell_not_open(port, error);
+    if (before != NULL && before->listener != NULL)
+        take_over(port, before);
+}
+
+/* The same number at another address: the kernel may not let both be. */
+static bool
+open_in_turn(ConfServer *server, ConfPort *blocking, ConfPort *port, GError **error)
+{
+    g_clear_pointer(&blocking->listener, conf_listener_free);
+    if (open_port(server, port, error))
+        return true;
+    g_autoptr(GError) lost = NULL;
+    blocking->listener = conf_listener_new(conf_poller_default(), blocking->open_address, blocking->open_port,
+                                           blocking->id, accepted, server, &lost);
+    if (blocking->listener == NULL)
+        tell_not_open(blocking, lost);
+    return false;
+}
+
+static void
+tell_not_open(ConfPort *port, const GError *error)
+{
+    /* Logged once, however often it is tried. */
+    if (g_strcmp0(port->failure, error->message) == 0)
+        return;
+    conf_log(CONF_LOG_PORT_NOT_OPEN, "port", port->id, "reason", error->message, NULL);
+    g_free(port->failure);
+    port->failure = g_strdup(error->message);
+}
+
+/* As long as a port is not where it should be. */
 static void
 retry(void *data)
 {
@@ -228,9 +239,13 @@ retry(void *data)
     for (unsigned i = 0; i < server->ports->len; i++) {
         ConfPort *port = &g_array_index(server->ports, ConfPort, i);
         g_autoptr(GError) error = NULL;
-        if (port->listener != NULL || open_port(server, port, &error))
+        if (is_in_place(port))
             continue;
-        conf_log(CONF_LOG_PORT_NOT_OPEN, "port", port->id, "reason", error->message, NULL);
+        ConfPort *blocking = port->listener != NULL && port->open_port == port->port ? port : NULL;
+        if (blocking == NULL ? open_port(server, port, &error) : open_in_turn(server, port, port, &error)) {
+            continue;
+        }
+        tell_not_open(port, error);
         missing = true;
     }
     if (missing)

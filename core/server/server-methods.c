@@ -123,6 +123,15 @@ write_info(ConfServer *server, ConfJsonWriter *writer)
     conf_json_writer_begin_array(writer);
     for (unsigned i = 0; i < server->refused_options->len; i++)
         conf_json_writer_string(writer, g_ptr_array_index(server->refused_options, i));
+    for (unsigned i = 0; i < server->refused_ports->len; i++)
+        conf_json_writer_string(writer, g_ptr_array_index(server->refused_ports, i));
+    for (unsigned i = 0; i < server->ports->len; i++) {
+        const ConfPort *port = &g_array_index(server->ports, ConfPort, i);
+        g_autofree char *text =
+            port->failure != NULL ? g_strdup_printf("ports/%s: %s", port->id, port->failure) : NULL;
+        if (text != NULL)
+            conf_json_writer_string(writer, text);
+    }
     conf_json_writer_end_array(writer);
 }
 

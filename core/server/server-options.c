@@ -2,6 +2,7 @@
 #include "server/server-options.h"
 
 #include "base/error.h"
+#include "net/address-list.h"
 
 #define S ConfServerOptions
 #define OWN NULL
@@ -39,10 +40,13 @@ const ConfOption conf_server_options[] = {
                     "Refusals of one account from one address before it must pause."),
     CONF_OPTION_INT(S, login_pause, OWN, "login-pause", "1 s", "0..60 s", CONF_AT_ONCE,
                     "First pause; it doubles up to 60 s."),
-    CONF_OPTION_BOOL(S, proxy_protocol, OWN, "proxy-protocol", "false", NULL, CONF_AT_START,
-                     "Accept PROXY v2 headers of trusted-balancers. Not available in this release."),
-    CONF_OPTION_STRING(S, trusted_balancers, OWN, "trusted-balancers", NULL, NULL, CONF_AT_START,
-                       "Addresses that PROXY v2 headers are accepted from."),
+    CONF_OPTION_BOOL(S, proxy_protocol, OWN, "proxy-protocol", "false", NULL, CONF_AT_ONCE,
+                     "Whether connections of trusted-balancers begin with a PROXY header of version 2, which "
+                     "says whose they are. They are closed without one; other connections are closed with "
+                     "one. A port's transport string may have it for that port. Not on the management port."),
+    CONF_OPTION_STRING(S, trusted_balancers, OWN, "trusted-balancers", NULL, NULL, CONF_AT_ONCE,
+                       "Addresses and networks (10.0.0.5, 10.1.0.0/16, fd00::7) that PROXY headers are "
+                       "accepted from, a comma list. A port's transport string may have its own."),
     CONF_OPTION_CHOICE(S, plain_login, OWN, "plain-login", "allow", "allow|loopback|refuse", CONF_AT_ONCE,
                        "Log-ins in plain text."),
     CONF_OPTION_INT(S, lease_time, OWN, "lease-time", "10 s", "1..600 s", CONF_AT_START,
@@ -84,8 +88,12 @@ const ConfOption conf_server_options[] = {
 bool
 conf_server_options_check(const ConfServerOptions *options, GError **error)
 {
-    const char *unavailable = options->proxy_protocol       ? "proxy-protocol"
-                              : options->proxy_writable     ? "proxy-writable"
+    g_autoptr(ConfAddressList) balancers = conf_address_list_new(options->trusted_balancers, error);
+    if (balancers == NULL) {
+        g_prefix_error(error, "Option trusted-balancers: ");
+        return false;
+    }
+    const char *unavailable = options->proxy_writable       ? "proxy-writable"
                               : !options->no_default_access ? "no-default-access = false"
                                                             : NULL;
     if (unavailable == NULL)

@@ -3,6 +3,7 @@
 
 #include "base/timer-wheel.h"
 #include "methods/methods.h"
+#include "net/address-list.h"
 #include "net/listener.h"
 #include "plugin/loader.h"
 #include "replication/downstream.h"
@@ -18,10 +19,17 @@ typedef struct {
     char *id;
     char *address; /* NULL: all */
     uint16_t port;
-    char *listening;                /* "unsecured", "secured", "auto-detect" */
-    ConfSettings *transport;        /* its transport string, as section "" */
-    bool ui_only, mutual, optional; /* optional: a failure to open is a warning, and tried again */
-    ConfListener *listener;         /* NULL: not open */
+    char *listening;         /* "unsecured", "secured", "auto-detect" */
+    ConfSettings *transport; /* its transport string, as section "" */
+    ConfPortClients clients;
+    bool mutual, optional; /* optional: a failure to open is a warning, and tried again */
+    bool proxy_protocol;
+    ConfAddressList *balancers; /* trusted; NULL: none */
+    ConfListener *listener;     /* NULL: not open */
+    /* Where the listener listens; of a port that could not be moved, the old place. */
+    char *open_address;
+    uint16_t open_port;
+    char *failure; /* why it is not (yet) where it should be; NULL: it is */
 } ConfPort;
 
 /* What the position file in data-folder says: the highest revision seen, the schema that the data were found
@@ -61,7 +69,8 @@ struct ConfServer {
     GList *record_reads;     /* records.c: questions under way */
     GList *history_readings; /* history-feed.c: the same of plugins */
     ConfWriteSink sink;
-    GArray *ports; /* of ConfPort */
+    GArray *ports;            /* of ConfPort */
+    GPtrArray *refused_ports; /* char *: what of them cannot be as the application object says; server.info */
     ConfTimer port_retry, stop_deadline, stop_poll;
     /* primary */
     ConfStorage *storage;
@@ -92,6 +101,12 @@ GPtrArray *conf_server_plugin_methods(ConfServer *server);
 bool conf_ports_open(ConfServer *server, GError **error);
 void conf_ports_update(ConfServer *server); /* at run time, from the application object */
 void conf_ports_close(ConfServer *server);
+/* Is that application this server's backup, or is this server that one's? */
+bool conf_ports_is_peer(ConfServer *server, ConfKey application);
+/* ports-wanted.c: the ports as configuration and application object say, none of them open.  Fills
+ * refused_ports anew. */
+GArray *conf_ports_wanted(ConfServer *server);
+void conf_port_clear(ConfPort *port);
 /* The port that a connection was accepted on; NULL: it is not there any more. */
 const ConfPort *conf_ports_lookup(const ConfServer *server, const char *id);
 /* connection-options.c: what plugins are told by conf_connection_get_option() */

@@ -12,6 +12,7 @@ enum { STOP_MS = 10000 };
 static void write_server(ConfBuffer *buffer, void *data);
 static bool is_writable(void *data);
 static bool may_open(ConfRpcError *error, void *data);
+static bool is_peer(ConfKey application, void *data);
 static int64_t knowledge_age(void *data);
 static void confirm(void (*func)(bool confirmed, void *data), void *func_data, void *data);
 static void committed(ConfCommit *commit, void *data);
@@ -41,6 +42,7 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->loop = loop;
     server->started_ms = conf_clock_wall_ms();
     server->refused_options = g_ptr_array_new_with_free_func(g_free);
+    server->refused_ports = g_ptr_array_new_with_free_func(g_free);
     server->ports = g_array_new(FALSE, TRUE, sizeof(ConfPort));
     server->table = conf_method_table_new();
     bool started =
@@ -64,7 +66,7 @@ conf_server_build(ConfServer *server, ConfStore *store)
     ConfAccessSettings access = access_settings(&server->options);
     ConfSessionSettings sessions = session_settings(&server->options);
     ConfSessionHost host = {
-        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .data = server};
+        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .is_peer = is_peer, .data = server};
     server->store = store;
     conf_store_set_recent_limit(store, (size_t)server->options.recent_changes);
     conf_plugin_set_store(store);
@@ -118,6 +120,7 @@ conf_server_reload(ConfServer *server)
         server->file = server->reloaded;
     }
     conf_server_apply_options(server);
+    conf_ports_update(server);
     conf_log(CONF_LOG_RELOADED, NULL);
 }
 
@@ -176,6 +179,7 @@ conf_server_free(ConfServer *server)
     g_array_unref(server->ports);
     g_clear_pointer(&server->plugin_methods, g_ptr_array_unref);
     g_ptr_array_unref(server->refused_options);
+    g_ptr_array_unref(server->refused_ports);
     conf_settings_free(server->settings);
     conf_settings_free(server->plugin_settings);
     conf_settings_free(server->reloaded);
@@ -296,6 +300,12 @@ may_open(ConfRpcError *error, void *data)
     if (server->serving && !server->stopping)
         return true;
     return conf_rpc_fail(error, CONF_RPC_STOPPING, "The server is stopping");
+}
+
+static bool
+is_peer(ConfKey application, void *data)
+{
+    return conf_ports_is_peer(data, application);
 }
 
 /* Milliseconds since this server last knew that what it serves is what the primary has. */

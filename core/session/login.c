@@ -453,8 +453,7 @@ make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
     made->client_name = g_strdup(login->client_name);
     made->client_version = g_strdup(login->client_version);
     bool allowed = conf_session_still_allowed(made) || refused(error);
-    if (allowed && login->client->ui_only && made->server_application)
-        allowed = conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "This port is for user interfaces only");
+    allowed = allowed && conf_client_admits(login->client, made, error);
     if (allowed && made->server_application)
         allowed = displace(login, made->application, error);
     if (!allowed) {

@@ -98,6 +98,8 @@ find_session(Resuming *resuming, ConfRpcError *error)
     }
     if (session == NULL)
         conf_rpc_fail(error, CONF_RPC_SESSION_UNKNOWN, "There is no such session to resume: log in anew");
+    else if (!conf_client_admits(resuming->client, session, error))
+        session = NULL;
     return session;
 }
 

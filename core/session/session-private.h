@@ -85,7 +85,7 @@ struct ConfClient {
     ConfSession *session; /* NULL before log-in */
     ConfLogin *login;     /* pending */
     bool resuming;        /* session.resume is under way */
-    bool ui_only;
+    ConfPortClients clients; /* of the port, when it was accepted */
     bool closing;
     ConfTimer timer;
     GList link; /* in sessions->unauthenticated while it has no session */
@@ -244,6 +244,8 @@ void conf_session_break(ConfSession *session, const char *reason);
 ConfSession *conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number);
 ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
 ConfClient *conf_client_of(ConfConnection *connection);
+/* False: the port that it came by is not for that session (-32001). */
+bool conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error);
 /* What conf_session_identity() should be now; a reference. */
 ConfIdentity *conf_session_current_identity(ConfSession *session);
 void conf_session_refresh_identity(ConfSession *session);

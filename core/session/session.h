@@ -31,8 +31,23 @@ typedef struct {
     bool (*is_writable)(void *data);
     /* False: *error (-32013, -32014): not serving now. */
     bool (*may_open)(ConfRpcError *error, void *data);
+    /* Is that application the other one of this server's redundant pair? */
+    bool (*is_peer)(ConfKey application, void *data);
     void *data;
 } ConfSessionHost;
+
+/* Whose sessions a port takes; that of the others is refused at log-in and at resumption (-32001). */
+typedef enum {
+    CONF_CLIENTS_ANY,
+    CONF_CLIENTS_UI,   /* of applications that are no servers */
+    CONF_CLIENTS_PEER, /* of the other one of the redundant pair */
+} ConfPortClients;
+
+typedef struct {
+    const char *port_id;
+    ConfPortClients clients;
+    bool behind_balancer; /* the connection begins with a PROXY header */
+} ConfAcceptance;
 
 ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher,
                                 const ConfSessionSettings *settings, const ConfSessionHost *host);
@@ -44,10 +59,9 @@ ConfStore *conf_sessions_store(ConfSessions *sessions);
 void conf_sessions_set_sink(ConfSessions *sessions, ConfWriteSink *sink);
 
 /* ---- connections of clients: the server's listeners hand them over ---- */
-/* Takes `fd`.  The connection belongs to the manager; its lines go to `table`.  `ui_only`: port for user
- * interfaces. */
-void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id,
-                          bool ui_only);
+/* Takes `fd`.  The connection belongs to the manager; its lines go to `table`. */
+void conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd,
+                          const ConfAcceptance *acceptance);
 /* Installs gate and session look-up of `table`; once, before the first connection. */
 void conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table);
 

@@ -147,15 +147,17 @@ conf_sessions_install(ConfSessions *sessions, ConfMethodTable *table)
 }
 
 void
-conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const char *port_id,
-                     bool ui_only)
+conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, const ConfAcceptance *acceptance)
 {
     ConfClient *client = g_new0(ConfClient, 1);
     client->sessions = sessions;
     client->table = table;
-    client->ui_only = ui_only;
-    client->connection =
-        conf_connection_new_accepted(conf_poller_default(), fd, port_id, &client_funcs, client);
+    client->clients = acceptance->clients;
+    client->connection = acceptance->behind_balancer
+                             ? conf_connection_new_balanced(conf_poller_default(), fd, acceptance->port_id,
+                                                            &client_funcs, client)
+                             : conf_connection_new_accepted(conf_poller_default(), fd, acceptance->port_id,
+                                                            &client_funcs, client);
     if (client->connection == NULL) {
         g_free(client);
         return;
@@ -174,6 +176,19 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
         client_unlink(oldest);
         conf_connection_close(oldest->connection, "Too many connections have not logged in");
     }
+}
+
+bool
+conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error)
+{
+    const ConfSessionHost *host = &client->sessions->host;
+    if (client->clients == CONF_CLIENTS_UI && session->server_application)
+        return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "This port is for user interfaces only");
+    if (client->clients == CONF_CLIENTS_PEER &&
+        (host->is_peer == NULL || !host->is_peer(session->application, host->data)))
+        return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED,
+                             "This port is only for the other server of this server's redundant pair");
+    return true;
 }
 
 ConfClient *

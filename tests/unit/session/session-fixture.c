@@ -105,7 +105,7 @@ seat_new(Desk *desk, const char *person, const char *group)
     g_assert_cmpint(made, ==, 0);
     seat->fd = fds[1];
     seat->input = g_string_new(NULL);
-    conf_sessions_accept(desk->sessions, desk->table, fds[0], "default", false);
+    conf_sessions_accept(desk->sessions, desk->table, fds[0], &(ConfAcceptance){.port_id = "default"});
     ConfSession *session = conf_session_new(desk->sessions);
     session->subject = session->person = fixture_person(desk->company, person);
     session->application = desk_key(desk, "application", "a1");
