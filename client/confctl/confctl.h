@@ -30,7 +30,8 @@ typedef struct {
     CtlOptions options;
     bool json; /* -o json */
     bool tls, tls_name_check;
-    bool colour; /* standard output is a terminal that wants it */
+    gint64 as_of; /* reads are of this revision; 0: of now */
+    bool colour;  /* standard output is a terminal that wants it */
     ConfcClient *client;
     char *password;
     JsonObject *schema; /* {"types":[...]}; NULL: not asked yet */
@@ -52,6 +53,7 @@ extern const CtlCommand ctl_write_commands[];
 extern const CtlCommand ctl_permission_commands[];
 extern const CtlCommand ctl_watch_commands[];
 extern const CtlCommand ctl_file_commands[];
+extern const CtlCommand ctl_history_commands[];
 
 extern const GOptionEntry ctl_tree_options[];
 bool ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error);
@@ -70,6 +72,8 @@ char *ctl_read_secret_file(const char *file, GError **error);
 /* Asks on the terminal without echo. */
 char *ctl_prompt_secret(const char *prompt, GError **error);
 void ctl_wipe(char **secret);
+/* Asks a question on the terminal; without one the answer is yes. */
+bool ctl_confirm(const char *question);
 /* Takes params (NULL: none).  The result as an object. */
 JsonObject *ctl_request(Ctl *ctl, const char *method, JsonObject *params, GError **error);
 /* Many at once; `each` is called in order of the answers, with result or error.  False from it ends the
@@ -131,6 +135,21 @@ typedef struct {
 void ctl_progress_start(CtlProgress *progress, const char *title, gint64 total);
 void ctl_progress_show(CtlProgress *progress, gint64 done);
 void ctl_progress_end(CtlProgress *progress);
+
+/* ---- changes.c ---- */
+/* One transaction, as notification `changes` has it. */
+bool ctl_changes_print(Ctl *ctl, JsonObject *changes, GError **error);
+/* Before its changes are printed one by one. */
+bool ctl_changes_want_places(Ctl *ctl, JsonObject *changes, GError **error);
+void ctl_change_print(Ctl *ctl, JsonObject *change);
+/* "  by joe, confctl", or nothing. */
+char *ctl_describe_author(Ctl *ctl, JsonObject *by);
+
+/* ---- compare.c ---- */
+/* Reads what is needed to show references in these members (of an object of this type; may be NULL) as paths. */
+bool ctl_compare_want(Ctl *ctl, const char *type, JsonObject *before, JsonObject *after, GError **error);
+/* Member by member what differs; how many lines were printed. */
+unsigned ctl_compare_print(Ctl *ctl, const char *type, JsonObject *before, JsonObject *after);
 
 /* ---- schema.c ---- */
 bool ctl_schema_load(Ctl *ctl, GError **error);

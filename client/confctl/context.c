@@ -141,6 +141,20 @@ ctl_wipe(char **secret)
     g_clear_pointer(secret, g_free);
 }
 
+bool
+ctl_confirm(const char *question)
+{
+    char line[16] = "";
+    if (!isatty(STDIN_FILENO))
+        return true;
+    fflush(stdout);
+    fprintf(stderr, "%s [y/N] ", question);
+    fflush(stderr);
+    if (fgets(line, sizeof line, stdin) == NULL)
+        fputc('\n', stderr);
+    return line[0] == 'y' || line[0] == 'Y';
+}
+
 JsonObject *
 ctl_request(Ctl *ctl, const char *method, JsonObject *params, GError **error)
 {
@@ -178,6 +192,8 @@ ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fiel
         JsonObject *params = json_object_new();
         if (type != NULL)
             json_object_set_string_member(params, "type", type);
+        if (ctl->as_of > 0)
+            json_object_set_int_member(params, "asOf", ctl->as_of);
         if (filter_node != NULL)
             json_object_set_member(params, "filter", json_node_copy(filter_node));
         if (fields != NULL) {

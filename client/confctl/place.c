@@ -282,6 +282,8 @@ static JsonObject *
 read_object(Ctl *ctl, JsonObject *params, const char *what, GError **error)
 {
     g_autoptr(GError) fault = NULL;
+    if (ctl->as_of > 0)
+        json_object_set_int_member(params, "asOf", ctl->as_of);
     g_autoptr(JsonObject) answer = ctl_request(ctl, "object.read", params, &fault);
     JsonObject *object = ctl_object(answer, "object");
     if (fault != NULL && strstr(fault->message, what) == NULL)

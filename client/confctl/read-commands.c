@@ -28,10 +28,18 @@ static bool print_found(JsonArray *objects, void *data, GError **error);
 
 static char *find_fields;
 static gboolean find_direct;
+static gint64 as_of;
+#define AS_OF \
+    { \
+        "as-of", 0, 0, G_OPTION_ARG_INT64, &as_of, \
+            "As it was at that revision, where the server holds the past", "REVISION" \
+    }
+static const GOptionEntry past_options[] = {AS_OF, {NULL}};
 static const GOptionEntry find_options[] = {
     {"fields", 'f', 0, G_OPTION_ARG_STRING, &find_fields, "More columns", "FIELD,FIELD"},
     {"direct", 'd', 0, G_OPTION_ARG_NONE, &find_direct, "With folder=PATH: what lies directly in it only",
      NULL},
+    AS_OF,
     {NULL},
 };
 
@@ -39,11 +47,12 @@ const CtlCommand ctl_read_commands[] = {
     {"info", "", "Shows the server and who you are", NULL, NULL, 0, 0, run_info},
     {"status", "", "Shows how the server is doing, and its counters", NULL, NULL, 0, 0, run_status},
     {"sessions", "", "Lists the sessions of the server (for administrators)", NULL, NULL, 0, 0, run_sessions},
-    {"ls", "[PATH]", "Lists what lies in a tenant or folder", NULL, NULL, 0, 1, run_ls},
+    {"ls", "[PATH]", "Lists what lies in a tenant or folder", NULL, past_options, 0, 1, run_ls},
     {"tree", "[PATH]", "Shows all that lies below a tenant or folder", NULL, ctl_tree_options, 0, 1,
      ctl_run_tree},
     {"get", "PATH|TYPE/DBID [FIELD]", "Shows an object, or one field of it",
-     "FIELD may be a path, as options/log/verbose; / in a name is written ~1, ~ is ~0.", NULL, 1, 2, run_get},
+     "FIELD may be a path, as options/log/verbose; / in a name is written ~1, ~ is ~0.", past_options, 1, 2,
+     run_get},
     {"find", "TYPE [FIELD=VALUE ...]", "Finds objects of a type",
      "* and ? in VALUE stand for any text and any character; FIELD!=VALUE finds the others; FIELD= finds\n"
      "where it is unset.  folder=PATH means all below that folder.  References are given as PATH, TYPE/DBID\n"
@@ -137,8 +146,20 @@ run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error)
 }
 
 static bool
+take_as_of(Ctl *ctl, GError **error)
+{
+    ctl->as_of = as_of;
+    if (as_of >= 0)
+        return true;
+    g_set_error_literal(error, CTL_ERROR, CTL_ERROR_USAGE, "--as-of takes a revision");
+    return false;
+}
+
+static bool
 run_ls(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
+    if (!take_as_of(ctl, error))
+        return false;
     const char *path = count > 0 ? arguments[0] : "/";
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
     if (strcmp(path, "/") == 0) {
@@ -158,7 +179,8 @@ run_ls(Ctl *ctl, char **arguments, unsigned count, GError **error)
 static bool
 run_get(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
-    g_autoptr(JsonObject) object = ctl_resolve_object(ctl, arguments[0], error);
+    g_autoptr(JsonObject) object =
+        take_as_of(ctl, error) ? ctl_resolve_object(ctl, arguments[0], error) : NULL;
     if (object == NULL)
         return false;
     if (ctl->json && count == 1) {
@@ -182,7 +204,8 @@ run_get(Ctl *ctl, char **arguments, unsigned count, GError **error)
 static bool
 run_find(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
-    JsonObject *type = ctl_schema_load(ctl, error) ? ctl_type(ctl, arguments[0], error) : NULL;
+    bool is_ready = take_as_of(ctl, error) && ctl_schema_load(ctl, error);
+    JsonObject *type = is_ready ? ctl_type(ctl, arguments[0], error) : NULL;
     if (type == NULL)
         return false;
     g_autoptr(JsonObject) filter = json_object_new();
