@@ -136,6 +136,8 @@ conf_past_use_get(ConfPastUse *use, ConfRpcError *error)
     Kept *kept = use->kept;
     if (kept->error.code != 0) {
         conf_rpc_fail(error, kept->error.code, "%s", kept->error.message);
+        if (kept->error.code == CONF_RPC_HISTORY_GONE && kept->methods != NULL)
+            conf_rpc_error_add_integer(error, "oldest", get_oldest(kept->methods));
         return NULL;
     }
     if (conf_past_follow(kept->past))
@@ -173,11 +175,13 @@ conf_methods_may_read_then(ConfMethods *methods, ConfSession *session, const Con
     if (present != NULL)
         return conf_session_may_read(session, present);
     const ConfAcl *acl = conf_past_last_acl(past, conf_object_key(then));
-    return acl != NULL && conf_session_may_read_gone(session, acl, then);
+    if (acl == NULL)
+        return conf_access_is_administrator(conf_store_state(store), conf_session_subject(session));
+    return conf_session_may_read_gone(session, acl, then);
 }
 
 void
-conf_methods_fail_past(ConfRpcError *told, const GError *error)
+conf_methods_fail_past(ConfMethods *methods, ConfRpcError *told, const GError *error)
 {
     int code = CONF_RPC_INTERNAL;
     if (error->domain == CONF_PLUGIN_RPC_ERROR && error->code != 0)
@@ -186,6 +190,9 @@ conf_methods_fail_past(ConfRpcError *told, const GError *error)
              g_error_matches(error, CONF_ERROR, CONF_ERROR_FULL))
         code = CONF_RPC_UNAVAILABLE;
     conf_rpc_fail(told, code, "%s", error->message);
+    /* It may have learnt of a gap. */
+    if (code == CONF_RPC_HISTORY_GONE)
+        conf_rpc_error_add_integer(told, "oldest", get_oldest(methods));
 }
 
 void
@@ -331,8 +338,8 @@ fetched(int64_t upto, const GError *error, void *data)
 {
     Kept *kept = data;
     kept->is_fetching = false;
-    if (error != NULL && kept->error.code == 0)
-        conf_methods_fail_past(&kept->error, error);
+    if (error != NULL && kept->error.code == 0 && kept->methods != NULL)
+        conf_methods_fail_past(kept->methods, &kept->error, error);
     if (kept->methods != NULL)
         conf_past_set_complete(kept->past,
                                MIN(upto, conf_store_position(kept->methods->context.store)->revision));

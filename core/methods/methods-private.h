@@ -87,6 +87,9 @@ ConfTransaction *conf_methods_single(ConfRequest *request, const char *op, const
 void conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const ConfCommit *commit,
                                   const ConfOperationResult *results, unsigned result_count);
 
+/* methods-plugin.c: what plugins use; NULL: nothing any more. */
+void conf_methods_lend(ConfMethods *methods);
+
 /* as-of.c: the past.  *revision: of asOf, 0 where it is not given.  False: *error (-32602, -32011). */
 bool conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *revision, ConfRpcError *error)
     G_GNUC_WARN_UNUSED_RESULT;
@@ -95,7 +98,7 @@ void conf_methods_note_past(ConfMethods *methods, const ConfRequest *request);
 /* One object that has changed since; see read_as_of of ConfHistoryProvider. */
 void conf_methods_read_past(ConfMethods *methods, ConfSession *session, ConfKey key, int64_t revision,
                             void (*done)(const char *object_json, const GError *error, void *data), void *data);
-void conf_methods_fail_past(ConfRpcError *told, const GError *error);
+void conf_methods_fail_past(ConfMethods *methods, ConfRpcError *told, const GError *error);
 /* Everything as it was.  Where it is not ready yet func is called once: `error` NULL: now it is, or failed
  * (conf_past_use_get tells); else the time is over.  NULL: *error.  Not called any more after release. */
 typedef struct ConfPastUse ConfPastUse;

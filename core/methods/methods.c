@@ -14,6 +14,7 @@ conf_methods_new(ConfMethodTable *table, const ConfMethodsContext *context)
     conf_methods_add_permission(methods, table);
     conf_methods_add_account(methods, table);
     conf_methods_add_subscription(methods, table);
+    conf_methods_lend(methods);
     return methods;
 }
 
@@ -24,6 +25,7 @@ conf_methods_free(ConfMethods *methods)
         return;
     conf_write_order_clear(methods);
     conf_methods_stop_past(methods);
+    conf_methods_lend(NULL);
     g_free(methods);
 }
 

@@ -233,9 +233,9 @@ past_told(const char *object_json, const GError *failure, void *data)
                        (present != NULL ? conf_session_may_read(session, present)
                                         : !conf_hooks_have_visible() || conf_hooks_visible(session, object));
     if (broken != NULL)
-        conf_methods_fail_past(&error, broken);
+        conf_methods_fail_past(reading->methods, &error, broken);
     else if (failure != NULL && !g_error_matches(failure, CONF_ERROR, CONF_ERROR_NOT_FOUND))
-        conf_methods_fail_past(&error, failure);
+        conf_methods_fail_past(reading->methods, &error, failure);
     else if (!is_readable)
         conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There was no %s %" G_GINT64_FORMAT " at revision %" G_GINT64_FORMAT,
                       conf_schema_type(schema, reading->key.type)->name, reading->key.dbid, reading->revision);

@@ -283,6 +283,8 @@ CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid);
 CONF_API const ConfObject *conf_plugin_lookup_name(ConfPlugin *p, const char *type, const char *name);
+/* The types and fields in force, as server.schema answers them, g_free(); NULL: not known yet. */
+CONF_API char *conf_plugin_get_schema(const ConfPlugin *p);
 
 /* ---- sessions ---- */
 /* never used twice in a process; not the token */
@@ -301,6 +303,12 @@ CONF_API bool conf_session_is_administrator(const ConfSession *s);
 /* An object as the session sees it; NULL: none, or not readable. */
 CONF_API const ConfObject *conf_session_read(ConfSession *s, const char *type, int64_t dbid);
 CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *type, const char *name);
+/* The object that a method's params name, as the methods of the core take it: {"type","dbid"}, {"type","name",
+ * "tenant"?} or {"path"}, other members are passed over.  NULL: *error of CONF_PLUGIN_RPC_ERROR (-32602, -32004). */
+CONF_API const ConfObject *conf_session_find(ConfSession *s, const char *params_json, GError **error);
+/* An object that is gone, as it was once: by the list of rights that was in force on it last, NULL: not known; that
+ * one only an administrator may read. */
+CONF_API bool conf_session_may_read_past(ConfSession *s, const char *object_json, const char *last_rights);
 /* A transaction as the session: `operations_json` is the array of method `transaction`.  done():
  * error_json NULL: committed as `revision`.  done always follows, also after the session is gone, but not
  * after unload(). */

@@ -13,6 +13,7 @@ typedef struct {
     void *data;
 } Submission;
 
+static const ConfAcl *parse_rights(const ConfSchema *schema, const char *rights_json);
 static bool names_right(uint8_t rights, const char *right);
 static const ConfTypeInfo *type_of(const ConfSession *session, const char *type);
 static Submission *submission_new(const ConfSession *session, ConfPlugin *plugin, void *data);
@@ -69,17 +70,24 @@ conf_session_may(const ConfSession *s, const ConfObject *o, const char *right)
 bool
 conf_session_may_by(const ConfSession *s, const char *rights_json, const char *right)
 {
-    g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfJson *tree = conf_json_parse(arena, conf_slice_from_string(rights_json), NULL, NULL, NULL);
-    if (tree == NULL || tree->kind != CONF_JSON_ARRAY)
+    const ConfAcl *acl = parse_rights(conf_store_schema(s->sessions->store), rights_json);
+    if (acl == NULL)
         return false;
-    g_autoptr(GArray) entries = conf_acl_entries_parse(tree, conf_store_schema(s->sessions->store), "", NULL);
-    if (entries == NULL)
-        return false;
-    ConfAcl *acl = conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len);
     bool may = names_right(conf_identity_rights(s->identity, acl), right);
     conf_acl_unref(acl);
     return may;
+}
+
+/* A reference; NULL: the text is none. */
+static const ConfAcl *
+parse_rights(const ConfSchema *schema, const char *rights_json)
+{
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfJson *tree = conf_json_parse(arena, conf_slice_from_string(rights_json), NULL, NULL, NULL);
+    if (tree == NULL || tree->kind != CONF_JSON_ARRAY)
+        return NULL;
+    g_autoptr(GArray) entries = conf_acl_entries_parse(tree, schema, "", NULL);
+    return entries != NULL ? conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len) : NULL;
 }
 
 static bool
@@ -143,6 +151,20 @@ conf_session_transaction(ConfSession *s, ConfPlugin *p, const char *params_json,
         submit(s, operations, submission->dry_run, submission);
     else
         submitted(&error, 0, NULL, NULL, 0, submission);
+}
+
+bool
+conf_session_may_read_past(ConfSession *s, const char *object_json, const char *last_rights)
+{
+    const ConfSchema *schema = conf_store_schema(s->sessions->store);
+    const ConfAcl *acl = last_rights != NULL ? parse_rights(schema, last_rights) : NULL;
+    if (acl == NULL)
+        return conf_session_is_administrator(s);
+    g_autoptr(ConfObject) object = conf_object_from_stored(schema, conf_slice_from_string(object_json),
+                                                           (ConfSlice){NULL, 0}, (ConfSlice){NULL, 0}, 0, NULL);
+    bool may = object != NULL && conf_session_may_read_gone(s, acl, object);
+    conf_acl_unref(acl);
+    return may;
 }
 
 bool

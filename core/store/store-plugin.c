@@ -36,6 +36,13 @@ conf_plugin_lookup_name(ConfPlugin *p, const char *type, const char *name)
     return info != NULL ? conf_store_lookup_name(lent, info->id, conf_slice_from_string(name), NULL) : NULL;
 }
 
+char *
+conf_plugin_get_schema(const ConfPlugin *p)
+{
+    (void)p;
+    return lent != NULL ? conf_slice_dup(conf_schema_text(conf_store_schema(lent))) : NULL;
+}
+
 const char *
 conf_object_get_type(const ConfObject *o)
 {
