@@ -300,6 +300,12 @@ void history_verify_method(void *self, ConfRequest *request);
 /* history-as-of.c */
 void history_read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, int64_t revision,
                         void (*done)(const char *object_json, const GError *error, void *data), void *data);
+int64_t history_get_oldest(void *self);
+void history_list_as_of(void *self, int64_t revision,
+                        bool (*func)(const char *type, int64_t dbid, const char *object_json,
+                                     const char *last_rights, void *data),
+                        void (*done)(int64_t upto, const GError *error, void *data), void *data);
+void history_past_was_read(void *self, ConfSession *s, const char *method, const char *params_json);
 
 /* The plugin in this server; main loop. Methods of other files are added by load() in history.c. */
 struct History {
@@ -319,6 +325,8 @@ struct History {
     GQueue replaying;   /* HistoryReplay */
     GQueue verifies;    /* ConfLater: they wait for the next verification */
     void *verification; /* NULL: none runs */
+    GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
+    int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
         lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications, broken, damages;

@@ -39,6 +39,9 @@ const ConfHistoryProvider history_provider = {
     .load_session = load_session,
     .catch_up = catch_up,
     .set_position = set_position,
+    .get_oldest = history_get_oldest,
+    .list_as_of = history_list_as_of,
+    .past_was_read = history_past_was_read,
 };
 
 void

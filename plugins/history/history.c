@@ -2,7 +2,7 @@
  *
  * Here stand the descriptor, the options and what is done at load, stop and unload.  Commits take their way through
  * history-store.c; history-private.h tells of the three sides and their threads. */
-#include "history-private.h"
+#include "history-methods-private.h"
 
 #include <string.h>
 
@@ -84,6 +84,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
     }
     conf_plugin_hook(p, CONF_LATE, &history_commit_hooks);
     conf_plugin_hook(p, CONF_LATE, &history_audit_hooks);
+    conf_plugin_hook(p, CONF_LATE, &history_caller_hooks);
     show_statistics(history);
     conf_timer(p, CLEAN_EVERY_MS, clean_due, NULL);
     return history;

@@ -1,0 +1,88 @@
+/* history-methods-private.h - what the files of the methods share: pieces of JSON text, sessions that wait for an answer,
+ * and who may see what. */
+#pragma once
+
+#include "history-private.h"
+
+/* ---- history-scan.c: canonical JSON text by pieces, without a tree; any thread ----
+ * The texts are those of the file, which a disk may have broken: nothing is believed, nothing read behind its end. */
+typedef struct {
+    const char *data;
+    size_t size; /* 0: nothing there */
+} HistorySlice;
+typedef struct {
+    const char *at, *end;
+    bool is_object;
+} HistoryScan;
+HistorySlice history_slice(const char *text);
+bool history_slice_equal(HistorySlice a, HistorySlice b);
+/* Is it that very text? */
+bool history_slice_is(HistorySlice slice, const char *text);
+char *history_slice_dup(HistorySlice slice);
+/* 0: it is no integer. */
+int64_t history_slice_integer(HistorySlice slice);
+/* False: neither array nor object. */
+bool history_scan_begin(HistoryScan *scan, HistorySlice value);
+/* The next item, or member with its key as it stands between the quotes.  False: the end, or broken. */
+bool history_scan_next(HistoryScan *scan, HistorySlice *key, HistorySlice *value);
+/* Of an object; size 0: it has none. */
+HistorySlice history_slice_member(HistorySlice object, const char *name);
+HistorySlice history_slice_member_raw(HistorySlice object, HistorySlice key);
+
+/* One change of a record. */
+typedef struct {
+    HistorySlice op, type, name; /* op and type without quotes, name with them */
+    int64_t dbid;
+    HistorySlice before, after;               /* whole bodies */
+    HistorySlice rights_before, rights_after; /* own lists of rights: arrays of entries */
+} HistoryPiece;
+/* The changes of a record one after the other. */
+bool history_pieces_begin(HistoryScan *scan, HistorySlice record);
+bool history_pieces_next(HistoryScan *scan, HistoryPiece *piece);
+
+/* ---- history-caller.c: a session that waits ---- */
+typedef struct {
+    ConfSession *session; /* NULL: it has ended */
+} HistoryCaller;
+extern const ConfHooks history_caller_hooks;
+HistoryCaller *history_caller_new(History *history, ConfSession *session);
+void history_caller_free(History *history, HistoryCaller *caller);
+/* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
+ * known), by what it was (`body`: any version). */
+bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid, const char *body,
+                      const char *last_rights);
+bool history_may_read_rights(History *history, ConfSession *session, const char *type, int64_t dbid,
+                             const char *last_rights);
+
+/* ---- history-past.c: what the file says of the past; in a job ---- */
+/* False: *error of code -32011 where it does not reach back to the revision, or a gap lies behind it; *oldest is then
+ * the lowest one that can be told of.  *upto: the newest entry. */
+bool history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* The list of rights that was in force when the object was deleted last, where its last change is a deletion.  g_free();
+ * NULL: not known, or it is not gone, or *error. */
+char *history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error);
+/* Of one object; *body NULL: it was not there.  False: *error. *is_unchanged: no change of it is known. */
+bool history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body, bool *is_unchanged,
+                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A read transaction around several questions. */
+bool history_past_begin(sqlite3 *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void history_past_end(sqlite3 *db);
+
+/* ---- the methods ---- */
+void history_list_method(void *self, ConfRequest *request);
+void history_sessions_method(void *self, ConfRequest *request);
+void history_revert_method(void *self, ConfRequest *request);
+/* history-params.c: params of a method as its members, others refused.  NULL: it was answered. */
+const ConfJson *history_params(ConfRequest *request, const char *const *names);
+void history_refuse(ConfRequest *request, const char *path, const char *message);
+/* A member that is an integer within bounds; absent: untouched.  False: it was answered. */
+bool history_param_integer(ConfRequest *request, const ConfJson *params, const char *name, int64_t minimum,
+                           int64_t maximum, int64_t *value);
+bool history_param_boolean(ConfRequest *request, const ConfJson *params, const char *name, bool *value);
+/* `since` or `until`: a revision (*revision), or a time (*time_ms). */
+bool history_param_moment(ConfRequest *request, const ConfJson *params, const char *name, int64_t *revision,
+                          int64_t *time_ms);
+/* A dbid, or a name (*name, borrowed). */
+bool history_param_who(ConfRequest *request, const ConfJson *params, const char *name, int64_t *dbid,
+                       const char **text);
