@@ -10,8 +10,8 @@
 static bool read_head(ConfCommit *commit, const ConfJson *head, GError **error);
 static bool read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
                         bool *skip, GError **error);
-static bool make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
-                       const char *op, GError **error);
+static bool make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfKey key,
+                       ConfChange *change, const char *op, GError **error);
 static ConfBytes *body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bool *fits,
                              GError **error);
 
@@ -33,6 +33,7 @@ conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *l
         for (ConfJson *entry = changes->first; entry != NULL; entry = entry->next)
             g_ptr_array_add(entries, entry);
     }
+    g_autoptr(GHashTable) keys = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, g_free, NULL);
     ConfCommit *commit = conf_commit_new(entries->len);
     unsigned count = 0;
     bool fine = read_head(commit, head, error);
@@ -40,8 +41,13 @@ conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *l
         bool skip = false;
         fine = read_change(upstream, store, g_ptr_array_index(entries, i), &commit->changes[count], &skip,
                            error);
-        if (fine && !skip)
-            count++;
+        if (!fine || skip)
+            continue;
+        const ConfChange *change = &commit->changes[count++];
+        ConfKey key = conf_object_key(change->after != NULL ? change->after : change->before);
+        fine = g_hash_table_add(keys, g_memdup2(&key, sizeof key));
+        if (!fine)
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "An object stands twice in replica.changes");
     }
     commit->change_count = count;
     if (fine)
@@ -53,24 +59,52 @@ conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *l
 static bool
 read_head(ConfCommit *commit, const ConfJson *head, GError **error)
 {
-    const ConfJson *revision = conf_json_member(head, "revision"), *chain = conf_json_member(head, "chain");
-    const ConfJson *time = conf_json_member(head, "time"), *by = conf_json_member(head, "by");
-    if (revision == NULL || chain == NULL || chain->text.size != 16 || time == NULL ||
-        !conf_clock_parse(time->text, &commit->time_ms)) {
+    ConfSlice chain = {NULL, 0}, time = {NULL, 0}, address = {NULL, 0};
+    const ConfJson *by = conf_json_member(head, "by");
+    if (!conf_upstream_read_integer(head, "revision", 1, &commit->revision) ||
+        !conf_upstream_read_string(head, "chain", &chain) || !conf_upstream_is_chain(chain) ||
+        !conf_upstream_read_string(head, "time", &time) || !conf_clock_parse(time, &commit->time_ms)) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The head of replica.changes is not understood");
         return false;
     }
-    commit->revision = revision->integer;
-    memcpy(commit->chain, chain->text.data, 16);
-    const ConfJson *user = conf_json_member(by, "user"), *application = conf_json_member(by, "application");
-    const ConfJson *address = conf_json_member(by, "address");
-    if (address != NULL && address->kind == CONF_JSON_STRING)
-        commit->address = conf_slice_dup(address->text);
-    if (user != NULL)
-        commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = user->integer};
-    if (application != NULL)
-        commit->application = (ConfKey){.type = CONF_TYPE_APPLICATION, .dbid = application->integer};
+    memcpy(commit->chain, chain.data, 16);
+    int64_t user = 0, application = 0;
+    if (conf_upstream_read_integer(by, "user", 1, &user))
+        commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = user};
+    if (conf_upstream_read_integer(by, "application", 1, &application))
+        commit->application = (ConfKey){.type = CONF_TYPE_APPLICATION, .dbid = application};
+    if (conf_upstream_read_string(by, "address", &address))
+        commit->address = conf_slice_dup(address);
     return true;
+}
+
+bool
+conf_upstream_read_integer(const ConfJson *object, const char *name, int64_t least, int64_t *value)
+{
+    const ConfJson *member = conf_json_member(object, name);
+    if (member == NULL || member->kind != CONF_JSON_NUMBER || !member->is_integer || member->integer < least)
+        return false;
+    *value = member->integer;
+    return true;
+}
+
+bool
+conf_upstream_read_string(const ConfJson *object, const char *name, ConfSlice *value)
+{
+    const ConfJson *member = conf_json_member(object, name);
+    if (member == NULL || member->kind != CONF_JSON_STRING)
+        return false;
+    *value = member->text;
+    return true;
+}
+
+bool
+conf_upstream_is_chain(ConfSlice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (memchr("0123456789abcdef", text.data[i], 16) == NULL)
+            return false;
+    return text.size == CONF_CHAIN_TEXT_SIZE - 1;
 }
 
 /* *skip: it concerns nothing here, or is known already. */
@@ -78,17 +112,21 @@ static bool
 read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change, bool *skip,
             GError **error)
 {
-    const ConfJson *op = conf_json_member(entry, "op"), *type = conf_json_member(entry, "type"),
-                   *dbid = conf_json_member(entry, "dbid");
-    const ConfTypeInfo *info =
-        type != NULL ? conf_schema_type_by_name(conf_store_schema(store), type->text) : NULL;
-    if (op == NULL || info == NULL || dbid == NULL) {
+    static const char *const names[] = {"create", "update", "delete", "permission", "secret", NULL};
+    ConfSlice op = {NULL, 0}, type = {NULL, 0};
+    int64_t dbid = 0;
+    const ConfTypeInfo *info = NULL;
+    if (conf_upstream_read_string(entry, "op", &op) && conf_upstream_read_string(entry, "type", &type) &&
+        conf_upstream_read_integer(entry, "dbid", 1, &dbid))
+        info = conf_schema_type_by_name(conf_store_schema(store), type);
+    g_autofree char *name = conf_slice_dup(op);
+    if (info == NULL || !g_strv_contains(names, name)) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
                     "A change of the master's stream is not understood");
         return false;
     }
-    g_autofree char *name = conf_slice_dup(op->text);
-    const ConfObject *present = conf_store_lookup(store, (ConfKey){.type = info->id, .dbid = dbid->integer});
+    ConfKey key = {.type = info->id, .dbid = dbid};
+    const ConfObject *present = conf_store_lookup(store, key);
     bool is_delete = strcmp(name, "delete") == 0, is_create = strcmp(name, "create") == 0;
     if ((is_create && present != NULL) || (!is_create && present == NULL)) {
         *skip = true;
@@ -99,21 +137,17 @@ read_change(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Con
         change->kind = CONF_CHANGE_DELETE;
         return true;
     }
-    if (!make_after(upstream, store, entry, change, name, error)) {
+    if (!make_after(upstream, store, entry, key, change, name, error)) {
         conf_object_unref(change->before);
+        conf_object_unref(change->after);
         *change = (ConfChange){0};
         return false;
-    }
-    if (change->after == NULL) {
-        *skip = true;
-        conf_object_unref(change->before);
-        *change = (ConfChange){0};
     }
     return true;
 }
 
 static bool
-make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfChange *change,
+make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, ConfKey key, ConfChange *change,
            const char *op, GError **error)
 {
     const ConfSchema *schema = conf_store_schema(store);
@@ -145,13 +179,16 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
                                             conf_buffer_slice(&acl_text), list_revision, error);
     if (change->after == NULL)
         return false;
+    if (!conf_key_equal(conf_object_key(change->after), key)) {
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A change of the master's stream is of two objects");
+        return false;
+    }
     change->kind = before == NULL                  ? CONF_CHANGE_CREATE
                    : strcmp(op, "permission") == 0 ? CONF_CHANGE_PERMISSION
                    : strcmp(op, "secret") == 0     ? CONF_CHANGE_SECRET
                                                    : CONF_CHANGE_UPDATE;
     if (change->kind == CONF_CHANGE_UPDATE)
         change->difference = conf_upstream_difference(store, before, change->after);
-    ConfKey key = conf_object_key(change->after);
     if (!fits)
         g_array_append_val(upstream->misfits, key);
     return true;
@@ -174,17 +211,18 @@ body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bo
     }
     if (!conf_slice_is(op->text, "update"))
         return conf_bytes_ref(before->body);
-    const ConfJson *revision = conf_json_member(entry, "revision"), *hash = conf_json_member(entry, "hash");
-    if (revision == NULL) {
+    const ConfJson *hash = conf_json_member(entry, "hash");
+    int64_t revision = 0;
+    if (!conf_upstream_read_integer(entry, "revision", 1, &revision)) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
                     "An update without revision in the master's stream");
         return NULL;
     }
-    if (revision->integer <= before->revision)
+    if (revision <= before->revision)
         return conf_bytes_ref(before->body); /* The walk sent it so already. */
     g_autoptr(ConfArena) arena = conf_arena_new();
     ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), arena, before, entry,
-                                                   revision->integer, error);
+                                                   revision, error);
     if (body == NULL)
         return NULL;
     uint8_t digest[32];

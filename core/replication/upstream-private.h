@@ -73,6 +73,8 @@ struct ConfUpstream {
 
 /* upstream.c */
 void conf_upstream_fail(ConfUpstream *upstream, const char *why); /* closes the link; it is tried again */
+/* The same, and it says so until a master can be followed. */
+void conf_upstream_diverge(ConfUpstream *upstream, const char *why);
 void conf_upstream_hear(ConfUpstream *upstream);
 /* From now on the master has its time to say something; conf_upstream_hear() does that too. */
 void conf_upstream_watch(ConfUpstream *upstream);
@@ -101,4 +103,8 @@ bool conf_upstream_make_fresh(ConfUpstream *upstream, GError **error);
  * otherwise than its hash says are appended to upstream->misfits.  NULL: *error. */
 ConfCommit *conf_upstream_read_commit(ConfUpstream *upstream, ConfStore *store, GPtrArray *lines,
                                       GError **error);
+/* Of what the master sends.  False: no such member, or of another kind. */
+bool conf_upstream_read_integer(const ConfJson *object, const char *name, int64_t least, int64_t *value);
+bool conf_upstream_read_string(const ConfJson *object, const char *name, ConfSlice *value);
+bool conf_upstream_is_chain(ConfSlice text);
 ConfBytes *conf_upstream_difference(ConfStore *store, const ConfObject *before, const ConfObject *after);

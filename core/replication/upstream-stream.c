@@ -245,20 +245,26 @@ conf_upstream_loaded(ConfUpstream *upstream, ConfSlice text)
     GError *error = NULL;
     conf_arena_reset(upstream->arena);
     const ConfJson *params = conf_json_parse(upstream->arena, text, NULL, NULL, NULL);
-    const ConfJson *revision = conf_json_member(params, "revision"),
-                   *chain = conf_json_member(params, "chain");
+    int64_t revision = 0;
+    ConfSlice chain = {NULL, 0};
     if (upstream->fresh == NULL && !conf_upstream_make_fresh(upstream, &error)) {
         conf_upstream_broken(upstream, error);
         return;
     }
-    if (revision == NULL || chain == NULL || chain->text.size != 16) {
+    if (!conf_upstream_read_integer(params, "revision", 0, &revision) ||
+        !conf_upstream_read_string(params, "chain", &chain) || !conf_upstream_is_chain(chain)) {
         conf_upstream_broken(upstream,
                              g_error_new(CONF_ERROR, CONF_ERROR_INVALID, "replica.loaded is not understood"));
         return;
     }
-    ConfStorePosition position = {.epoch = upstream->epoch, .revision = revision->integer};
+    ConfStorePosition position = {.epoch = upstream->epoch, .revision = revision};
     memcpy(position.environment, upstream->environment, sizeof position.environment);
-    memcpy(position.chain, chain->text.data, 16);
+    memcpy(position.chain, chain.data, 16);
+    const ConfStorePosition *own = upstream->store != NULL ? conf_store_position(upstream->store) : NULL;
+    if (own != NULL && strcmp(own->environment, position.environment) == 0 && own->revision > revision) {
+        conf_upstream_diverge(upstream, "The master's history is behind what this server has");
+        return;
+    }
     conf_store_set_position(upstream->fresh, &position);
     if (!check_digest(upstream, upstream->fresh, params))
         return;
@@ -325,8 +331,9 @@ take_beat(ConfRequest *request, void *data)
     conf_arena_reset(upstream->arena);
     const ConfJson *params =
         conf_json_parse(upstream->arena, conf_request_get_params(request), NULL, NULL, NULL);
-    const ConfJson *revision = conf_json_member(params, "revision");
-    if (revision != NULL && revision->integer == conf_store_position(upstream->store)->revision)
+    int64_t revision = 0;
+    if (conf_upstream_read_integer(params, "revision", 0, &revision) &&
+        revision == conf_store_position(upstream->store)->revision)
         check_digest(upstream, upstream->store, params);
 }
 

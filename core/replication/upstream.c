@@ -1,6 +1,7 @@
 /* upstream.c - the link to the master: addresses, log-in, replica.open, loss and return. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "replication/upstream-private.h"
 
@@ -27,7 +28,6 @@ static void open_replica(ConfUpstream *upstream);
 static void replica_opened(ConfSlice result, ConfSlice error, void *data);
 static bool check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume);
 static void begin_loading(ConfUpstream *upstream);
-static void diverge(ConfUpstream *upstream, const char *why);
 static bool gate(ConfConnection *connection, const ConfMethod *method, ConfRpcError *error, void *data);
 static ConfSession *no_session(ConfConnection *connection, void *data);
 static void response_came(ConfConnection *connection, ConfSlice id, ConfSlice result, ConfSlice error,
@@ -437,39 +437,39 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
 static bool
 check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume)
 {
-    const ConfJson *mode = conf_json_member(answer, "mode"),
-                   *environment = conf_json_member(answer, "environment");
-    const ConfJson *epoch = conf_json_member(answer, "epoch"),
-                   *revision = conf_json_member(answer, "revision");
-    const ConfJson *release = conf_json_member(answer, "release");
-    if (mode == NULL || environment == NULL || environment->text.size != 36 || epoch == NULL ||
-        revision == NULL) {
+    ConfSlice mode = {NULL, 0}, environment = {NULL, 0}, release = {NULL, 0};
+    int64_t epoch = 0, revision = 0;
+    if (!conf_upstream_read_string(answer, "mode", &mode) ||
+        !conf_upstream_read_string(answer, "environment", &environment) || !conf_id_is_uuid(environment) ||
+        !conf_upstream_read_integer(answer, "epoch", 0, &epoch) ||
+        !conf_upstream_read_integer(answer, "revision", 0, &revision)) {
         conf_upstream_fail(upstream, "The master's answer to replica.open is not understood");
         return false;
     }
-    if (release != NULL && !conf_slice_is(release->text, upstream->settings.release)) {
-        g_autofree char *text = conf_slice_dup(release->text);
+    if (conf_upstream_read_string(answer, "release", &release) &&
+        !conf_slice_is(release, upstream->settings.release)) {
+        g_autofree char *text = conf_slice_dup(release);
         conf_log(CONF_LOG_MASTER_RELEASE, "master", text, "own", upstream->settings.release, NULL);
     }
     const ConfStorePosition *own = upstream->store != NULL ? conf_store_position(upstream->store) : NULL;
-    bool same_lineage = own != NULL && conf_slice_is(environment->text, own->environment);
-    if (same_lineage && epoch->integer < upstream->epoch_seen) {
-        diverge(upstream, "The master's epoch is over");
+    bool same_lineage = own != NULL && conf_slice_is(environment, own->environment);
+    if (same_lineage && epoch < upstream->epoch_seen) {
+        conf_upstream_diverge(upstream, "The master's epoch is over");
         return false;
     }
-    if (same_lineage && revision->integer < own->revision) {
-        diverge(upstream, "The master's history is behind what this server has");
+    if (same_lineage && revision < own->revision) {
+        conf_upstream_diverge(upstream, "The master's history is behind what this server has");
         return false;
     }
-    *resume = conf_slice_is(mode->text, "resume");
-    if ((*resume && upstream->store == NULL) || (!*resume && !conf_slice_is(mode->text, "snapshot"))) {
+    *resume = conf_slice_is(mode, "resume");
+    if ((*resume && !same_lineage) || (!*resume && !conf_slice_is(mode, "snapshot"))) {
         conf_upstream_fail(upstream, "The master's answer to replica.open is not understood");
         return false;
     }
-    memcpy(upstream->environment, environment->text.data, 36);
+    memcpy(upstream->environment, environment.data, 36);
     upstream->environment[36] = '\0';
-    upstream->epoch = epoch->integer;
-    upstream->epoch_seen = same_lineage ? MAX(upstream->epoch_seen, epoch->integer) : epoch->integer;
+    upstream->epoch = epoch;
+    upstream->epoch_seen = same_lineage ? MAX(upstream->epoch_seen, epoch) : epoch;
     return true;
 }
 
@@ -481,8 +481,8 @@ begin_loading(ConfUpstream *upstream)
         conf_upstream_set_up(upstream, true);
 }
 
-static void
-diverge(ConfUpstream *upstream, const char *why)
+void
+conf_upstream_diverge(ConfUpstream *upstream, const char *why)
 {
     conf_log(CONF_LOG_MASTER_DIVERGED, "reason", why, NULL);
     bool was = upstream->diverged;
