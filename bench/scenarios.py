@@ -2,7 +2,7 @@
 """Measures what bench/RESULTS.md reports beside the plain workloads of run.py: fan-out to very many sessions, a huge
 transaction, a proxy that loads under writes, a restart that a proxy hardly notices, a storm of log-ins.
 
-    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive
+    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive history
 
 Starts its own servers in a temporary folder, on core 0; this driver runs on core 1.  Prints one JSON line a scenario."""
 import argparse, json, os, resource, select, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
@@ -382,6 +382,30 @@ def keepalive(build, sessions=10000, timeout=10, seconds=40):
             "lost": statistics["addp.lost"], "longest_turn_ms": round(statistics["longestTurnUsec"] / 1000, 1)}
 
 
+def history(build, count=10000, rounds=3):
+    """Durable writes a second with plugin history and without, 1 and 64 connections; rounds in turn."""
+    here, work = os.path.dirname(os.path.abspath(__file__)), tempfile.mkdtemp(prefix="confserv-bench-")
+    subprocess.run(["cc", "-O2", "-o", f"{work}/loadgen", f"{here}/loadgen.c"], check=True)
+    request = '{"jsonrpc":"2.0","id":{id},"method":'
+    arguments = ["--keys", str(count), "--login", request + '"session.open","params":{"user":"default","password":"bench",'
+                 '"application":"confctl"}}', "--write", request + '"object.update","params":{"type":"host","name":"{key}",'
+                 '"patch":{"address":"r{rev}"}}}']
+    rates = {}
+    for _ in range(rounds):
+        for name, options in (("without", ""), ("with", "plugins = history")):
+            world = World(build, options)
+            world.load(count)
+            for connections in (1, 64):
+                run = subprocess.run(["taskset", "-c", "1", f"{work}/loadgen", "jsonl", "write", "--port", str(world.port), "--conns",
+                                      str(connections), *arguments], capture_output=True, text=True, timeout=60)
+                rates.setdefault((name, connections), []).append(json.loads(run.stdout)["rate"])
+            world.close()
+    shutil.rmtree(work)
+    middle = {key: sorted(values)[len(values) // 2] for key, values in rates.items()}
+    return {f"{name}_{connections}": round(rate) for (name, connections), rate in middle.items()} | {
+        f"ratio_{connections}": round(middle["with", connections] / middle["without", connections], 2) for connections in (1, 64)}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -391,7 +415,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {1})
     scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins,
-                 "keepalive": keepalive}
+                 "keepalive": keepalive,
+                 "history": history}
     for name in arguments.names or scenarios:
         print(json.dumps({"scenario": name, **scenarios[name](arguments.build)}), flush=True)
 

@@ -15,19 +15,33 @@ typedef struct {
     uint64_t entries, audits, gaps;
 } Counts;
 
+static bool open_file(HistoryWriter *writer, GError **error);
 static bool write_all(HistoryWriter *writer, Counts *counts, GError **error);
 static bool write_item(HistoryWriter *writer, HistoryItem *item, Counts *counts, bool *foreign, GError **error);
 static bool write_sessions(HistoryWriter *writer, GError **error);
 static bool take_positions(HistoryWriter *writer, GError **error);
 static bool take_position(HistoryWriter *writer, const HistoryItem *item, GError **error);
+static bool adopt_environment(HistoryWriter *writer, GError **error);
 static void drop_entries(HistoryWriter *writer);
 static void written(HistoryWriter *writer, const Counts *counts);
 static void failed(HistoryWriter *writer, const GError *error);
-static bool start_anew(HistoryWriter *writer, const char *why, const char *reason, GError **error);
+static bool start_anew(HistoryWriter *writer, const char *why, GError *reason, GError **error);
 static void note_file(HistoryWriter *writer);
 
 bool
 history_batch_open(HistoryWriter *writer, GError **error)
+{
+    GError *failure = NULL;
+    if (open_file(writer, &failure))
+        return true;
+    if (g_error_matches(failure, CONF_ERROR, CONF_ERROR_INVALID))
+        return start_anew(writer, "damaged", failure, error);
+    g_propagate_error(error, failure);
+    return false;
+}
+
+static bool
+open_file(HistoryWriter *writer, GError **error)
 {
     writer->file = history_file_open(writer->path, error);
     /* What a process that was killed has written may not be on the disk yet. */
@@ -56,7 +70,8 @@ history_batch_write(HistoryWriter *writer)
             return;
         }
         bool damaged = g_error_matches(error, CONF_ERROR, CONF_ERROR_INVALID);
-        if (!damaged || attempt > 0 || !start_anew(writer, "damaged", error->message, &error)) {
+        GError *cause = damaged && attempt == 0 ? g_steal_pointer(&error) : NULL;
+        if (cause == NULL || !start_anew(writer, "damaged", cause, &error)) {
             failed(writer, error);
             return;
         }
@@ -128,12 +143,14 @@ history_batch_check(HistoryWriter *writer)
     g_autoptr(GError) error = NULL;
     sqlite3_stmt *check = history_sql_prepare(writer->file->db, "PRAGMA quick_check(1)", &error);
     int step = check != NULL ? history_sql_step(check, &error) : -1;
-    g_autofree char *found = step == 1 ? g_strdup(history_sql_text(check, 0)) : NULL;
+    const char *found = step == 1 ? history_sql_text(check, 0) : NULL;
+    if (step == 1 && strcmp(found, "ok") != 0)
+        g_set_error(&error, CONF_ERROR, CONF_ERROR_INVALID, "The history file: %s", found);
     sqlite3_finalize(check);
-    if (g_strcmp0(found, "ok") == 0)
+    if (error == NULL)
         return;
     g_autoptr(GError) failure = NULL;
-    if (!start_anew(writer, "damaged", found != NULL ? found : error->message, &failure))
+    if (!start_anew(writer, "damaged", g_steal_pointer(&error), &failure))
         failed(writer, failure);
 }
 
@@ -144,7 +161,7 @@ write_all(HistoryWriter *writer, Counts *counts, GError **error)
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         bool foreign = false;
         *counts = (Counts){0};
-        if (!take_positions(writer, error) || !history_file_begin(writer->file, error))
+        if (!take_positions(writer, error) || !adopt_environment(writer, error) || !history_file_begin(writer->file, error))
             return false;
         bool done = true;
         for (unsigned i = 0; i < writer->batch->len && done; i++)
@@ -154,7 +171,10 @@ write_all(HistoryWriter *writer, Counts *counts, GError **error)
         history_file_rollback(writer->file);
         if (!foreign)
             return false;
-        if (!start_anew(writer, "other-history", "A commit does not continue the history that the file holds", error))
+        if (!start_anew(writer, "other-history",
+                        g_error_new(CONF_ERROR, CONF_ERROR_DIVERGED,
+                                    "A commit does not continue the history that the file holds"),
+                        error))
             return false;
     }
     g_set_error(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE, "Commits do not continue one another");
@@ -173,11 +193,10 @@ write_item(HistoryWriter *writer, HistoryItem *item, Counts *counts, bool *forei
     if (item->kind == HISTORY_ITEM_POSITION || item->generation != writer->state.generation)
         return true;
     int64_t last = writer->file->entries.last.position;
-    bool fresh = history_file_is_fresh(writer->file);
     switch (history_file_write_entry(writer->file, &item->entry, writer->strict, item->why, error)) {
     case HISTORY_WRITTEN:
         counts->entries++;
-        counts->gaps += !fresh && item->entry.revision > last + 1;
+        counts->gaps += last != 0 && item->entry.revision > last + 1 && item->entry.from != last;
         return true;
     case HISTORY_KNOWN:
         return true;
@@ -224,28 +243,40 @@ take_position(HistoryWriter *writer, const HistoryItem *item, GError **error)
 {
     HistoryFile *file = writer->file;
     const char *environment = item->position.environment;
+    g_strlcpy(writer->environment, environment, sizeof writer->environment);
+    writer->origin.position = item->position.revision;
+    g_strlcpy(writer->origin.chain, item->position.chain, sizeof writer->origin.chain);
     const char *reason = NULL;
+    GError *failure = NULL;
     if (file->environment[0] != '\0' && strcmp(file->environment, environment) != 0)
         reason = "The database is of another environment than the history file";
     else if (!history_file_is_fresh(file) &&
-             history_file_check(file, item->position.revision, item->position.chain, error) == 0)
+             history_file_check(file, item->position.revision, item->position.chain, &failure) == 0)
         reason = "The database has another history than the history file";
-    if ((error != NULL && *error != NULL) ||
-        (reason != NULL && !start_anew(writer, "other-history", reason, error)))
+    if (failure != NULL) {
+        g_propagate_error(error, failure);
         return false;
-    file = writer->file;
-    if (strcmp(file->environment, environment) != 0) {
-        if (!history_file_begin(file, error))
-            return false;
-        if (!history_file_write_environment(file, environment, error)) {
-            history_file_rollback(file);
-            return false;
-        }
-        if (!history_file_commit(file, error))
-            return false;
     }
-    history_file_set_origin(file, item->position.revision, item->position.chain);
-    return true;
+    return reason == NULL || start_anew(writer, "other-history",
+                                        g_error_new_literal(CONF_ERROR, CONF_ERROR_DIVERGED, reason), error);
+}
+
+/* A new file is of the lineage that the server was told of last. */
+static bool
+adopt_environment(HistoryWriter *writer, GError **error)
+{
+    HistoryFile *file = writer->file;
+    if (writer->environment[0] == '\0' ||
+        (strcmp(file->environment, writer->environment) == 0 && !history_file_lacks_origin(file)))
+        return true;
+    if (!history_file_begin(file, error))
+        return false;
+    if (history_file_lacks_origin(file))
+        history_file_set_origin(file, writer->origin.position, writer->origin.chain);
+    if (history_file_write_environment(file, writer->environment, error))
+        return history_file_commit(file, error);
+    history_file_rollback(file);
+    return false;
 }
 
 static void
@@ -255,7 +286,7 @@ written(HistoryWriter *writer, const Counts *counts)
     for (unsigned i = 0; i < writer->batch->len; i++)
         bytes += ((HistoryItem *)g_ptr_array_index(writer->batch, i))->memory;
     g_ptr_array_set_size(writer->batch, 0);
-    if (counts->entries > 0 && writer->sync_usec == 0)
+    if (writer->file->entries.last.position != writer->state.durable && writer->sync_usec == 0)
         writer->sync_usec = g_get_monotonic_time() + SYNC_USEC;
     writer->unsynced += bytes;
     writer->retry_usec = 0;
@@ -293,13 +324,11 @@ failed(HistoryWriter *writer, const GError *error)
                         error->message, NULL);
 }
 
-/* The file goes aside under another name, and a new one takes its place. */
+/* The file goes aside under another name, and a new one takes its place.  Takes the reason. */
 static bool
-start_anew(HistoryWriter *writer, const char *why, const char *reason, GError **error)
+start_anew(HistoryWriter *writer, const char *why, GError *reason, GError **error)
 {
-    g_autofree char *told = g_strdup(reason); /* *error may be where it stands */
-    if (error != NULL)
-        g_clear_error(error);
+    g_autoptr(GError) told = reason;
     g_clear_pointer(&writer->file, history_file_close);
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
@@ -307,7 +336,7 @@ start_anew(HistoryWriter *writer, const char *why, const char *reason, GError **
     g_autofree char *aside = history_file_set_aside(writer->path, name, error);
     if (aside == NULL)
         return false;
-    conf_plugin_log(writer->plugin, 0, "The history file was set aside, a new one is begun", "reason", told, "file",
+    conf_plugin_log(writer->plugin, 0, "The history file was set aside, a new one is begun", "reason", told->message, "file",
                     aside, NULL);
     g_mutex_lock(&writer->lock);
     writer->state.generation++;
@@ -315,7 +344,7 @@ start_anew(HistoryWriter *writer, const char *why, const char *reason, GError **
     writer->state.durable = 0;
     g_mutex_unlock(&writer->lock);
     drop_entries(writer);
-    return history_batch_open(writer, error);
+    return open_file(writer, error);
 }
 
 /* Entries that were on their way continue a file that is gone: they come again, in order, with what the change records
@@ -337,6 +366,7 @@ note_file(HistoryWriter *writer)
     const HistoryFile *file = writer->file;
     writer->state.first = file->entries.first.position;
     writer->state.last = file->entries.last.position;
+    writer->state.fresh = history_file_is_fresh(file);
     g_strlcpy(writer->state.last_chain, file->entries.last.chain, sizeof writer->state.last_chain);
     memcpy(writer->state.last_digest, file->entries.last.digest, HISTORY_DIGEST_SIZE);
 }

@@ -104,17 +104,27 @@ history_file_set_aside(const char *path, const char *why, GError **error)
     return g_steal_pointer(&aside);
 }
 
+bool
+history_file_lacks_origin(const HistoryFile *file)
+{
+    return history_file_is_fresh(file) && file->entries.last.position == 0;
+}
+
 void
 history_file_set_origin(HistoryFile *file, int64_t revision, const char *chain)
 {
-    file->origin.position = revision;
-    g_strlcpy(file->origin.chain, chain, sizeof file->origin.chain);
+    HistoryMark *first = &file->entries.first;
+    *first = (HistoryMark){.position = revision, .time_ms = g_get_real_time() / 1000};
+    g_strlcpy(first->chain, chain, sizeof first->chain);
+    file->entries.last = *first;
+    file->entries.first_moved = file->entries.last_moved = true;
 }
 
 bool
 history_file_is_fresh(const HistoryFile *file)
 {
-    return file->entries.last.position == 0;
+    static const uint8_t none[HISTORY_DIGEST_SIZE];
+    return memcmp(file->entries.last.digest, none, sizeof none) == 0;
 }
 
 bool
@@ -243,8 +253,11 @@ connect_file(HistoryFile *file, GError **error)
     file->inode = status.st_ino;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file->path, &file->db, flags, NULL);
-    if (code != SQLITE_OK)
-        return history_sql_fail(file->db, code, error);
+    if (code != SQLITE_OK) {
+        history_sql_fail(file->db, code, error);
+        g_prefix_error(error, "%s: ", file->path);
+        return false;
+    }
     sqlite3_busy_timeout(file->db, BUSY_MS);
     sqlite3_wal_hook(file->db, note_wal, file);
     /* trusted_schema: a prepared file shall not run functions. */

@@ -128,7 +128,6 @@ struct HistoryFile {
     int wal_fd; /* to wait for the disk when it suits, -1: not open yet */
     bool is_damaged;
     char environment[37]; /* "": not known yet */
-    HistoryMark origin;   /* where a file without entries begins */
     HistoryChainOf entries, audits;
     int64_t change_counter; /* PRAGMA data_version: another process has written */
     int wal_pages, wal_pages_left;
@@ -144,7 +143,9 @@ void history_file_close(HistoryFile *file);
 /* Renames the closed file out of the way, and what SQLite keeps beside it; `why` becomes part of the name.
  * Returns the new name, g_free(); NULL: *error. */
 char *history_file_set_aside(const char *path, const char *why, GError **error);
-/* Where a file without entries begins: nothing is written. */
+/* A new file, which is to be told where it begins. */
+bool history_file_lacks_origin(const HistoryFile *file);
+/* Where a file without entries begins; within a transaction. */
 void history_file_set_origin(HistoryFile *file, int64_t revision, const char *chain);
 /* Takes the write lock, and looks whether somebody else has written.  CONF_ERROR_UNAVAILABLE where the file is
  * not the one at its path any more. */
@@ -263,6 +264,7 @@ typedef struct {
     uint8_t last_digest[HISTORY_DIGEST_SIZE];
     uint64_t pushed, written; /* numbers of what was queued */
     uint64_t queue_bytes, entries, audits, batches, failures, removed, set_aside, gaps;
+    bool fresh;          /* the file has no entries yet: older ones than where it begins may come */
     bool failing;        /* the file cannot be written for now */
     unsigned generation; /* grows when another file takes the place of this one */
 } HistoryState;
@@ -285,6 +287,8 @@ void history_store_written(void *self, void *unused);
 /* `abandon`: in its place where it comes to nothing, since the plugin is unloaded. */
 typedef void (*HistoryFlushFunc)(History *history, void *data);
 void history_store_flush(History *history, HistoryFlushFunc func, GDestroyNotify abandon, void *data);
+/* The last entry that the file holds; 0: none yet, any may come. */
+int64_t history_store_known(const History *history);
 /* The settings are others now. */
 void history_store_changed(History *history);
 /* Abandons what waits for the writer. */

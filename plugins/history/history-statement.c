@@ -80,8 +80,9 @@ history_sql_fail(sqlite3 *db, int code, GError **error)
         /* A constraint: rows that contradict each other. */
         kind = CONF_ERROR_INVALID;
     }
-    g_set_error(error, CONF_ERROR, kind, "The history file: %s",
-                db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+    const char *path = db != NULL ? sqlite3_db_filename(db, "main") : NULL;
+    g_set_error(error, CONF_ERROR, kind, "The history file%s%s: %s", path != NULL ? " " : "",
+                path != NULL ? path : "", db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(code));
     return false;
 }
 

@@ -73,6 +73,12 @@ history_store_flush(History *history, HistoryFlushFunc func, GDestroyNotify aban
     history_writer_hurry(history->writer);
 }
 
+int64_t
+history_store_known(const History *history)
+{
+    return history->state.fresh ? 0 : history->state.last;
+}
+
 void
 history_store_changed(History *history)
 {
@@ -109,6 +115,9 @@ get_confirmed(void *self)
     History *history = self;
     take_state(history);
     int64_t served = conf_plugin_get_revision(history->plugin);
+    /* At the start of a primary a new file takes in all that the database still has. */
+    if (history->state.fresh && served == 0 && strcmp(conf_plugin_get_role(history->plugin), "primary") == 0)
+        return 0;
     return history->settings.active ? history->state.durable : MAX(served, history->state.durable);
 }
 
@@ -142,8 +151,8 @@ set_position(void *self, const char *environment, int64_t revision, const char *
                                  conf_plugin_get_revision(history->plugin) == 0);
     unsigned generation = history->state.generation;
     take_state(history);
-    if (history->state.generation != generation)
-        history->queued_revision = history->state.last;
+    if (history->state.generation != generation || history->state.fresh)
+        history->queued_revision = history_store_known(history);
 }
 
 static void
@@ -230,8 +239,8 @@ static void
 fill(History *history)
 {
     history->is_filling = true;
-    history->queued_revision = history->state.last;
-    conf_plugin_read_changes(history->plugin, history->state.last, filled, NULL);
+    history->queued_revision = history_store_known(history);
+    conf_plugin_read_changes(history->plugin, history->queued_revision, filled, NULL);
 }
 
 static void

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static HistoryVerdict judge_known(HistoryFile *file, const HistoryEntry *entry, GError **error);
-static bool begin_at(HistoryFile *file, const HistoryEntry *entry);
+static void begin_at(HistoryFile *file, const HistoryEntry *entry);
 static bool put_gap(HistoryFile *file, const HistoryEntry *entry, const char *why, GError **error);
 static bool put_entry(HistoryFile *file, const HistoryEntry *entry, const uint8_t *digest, GError **error);
 static bool put_changes(HistoryFile *file, const HistoryEntry *entry, GError **error);
@@ -14,8 +14,7 @@ HistoryVerdict
 history_file_write_entry(HistoryFile *file, HistoryEntry *entry, bool strict, const char *why, GError **error)
 {
     HistoryMark *last = &file->entries.last;
-    bool begins = history_file_is_fresh(file);
-    if (begins)
+    if (history_file_lacks_origin(file) || (history_file_is_fresh(file) && entry->revision <= last->position))
         begin_at(file, entry);
     else if (entry->revision <= last->position)
         return judge_known(file, entry, error);
@@ -26,12 +25,12 @@ history_file_write_entry(HistoryFile *file, HistoryEntry *entry, bool strict, co
     history_digest_entry(last->digest, last->chain, entry, digest, chain);
     bool continues = follows && last->chain[0] != '\0' && strcmp(chain, entry->chain) == 0;
     if (!continues) {
-        if (strict && follows && !begins && last->chain[0] != '\0')
+        if (strict && follows && last->chain[0] != '\0')
             return HISTORY_FOREIGN;
         entry->linked = false;
         history_digest_entry(last->digest, last->chain, entry, digest, chain);
     }
-    if ((!begins && !follows && entry->from != last->position && !put_gap(file, entry, why, error)) ||
+    if ((!follows && entry->from != last->position && !put_gap(file, entry, why, error)) ||
         !put_entry(file, entry, digest, error) || !put_changes(file, entry, error))
         return HISTORY_FAILED;
     last->position = entry->revision;
@@ -135,19 +134,12 @@ judge_known(HistoryFile *file, const HistoryEntry *entry, GError **error)
     return HISTORY_FAILED;
 }
 
-/* The chain begins where the server stood when the file was made, or before the first change record that the
- * database still had. */
-static bool
+/* Before the first change record that the database still had: further back than where the server stood when the file
+ * was made. */
+static void
 begin_at(HistoryFile *file, const HistoryEntry *entry)
 {
-    HistoryMark *last = &file->entries.last;
-    int64_t before = entry->from != 0 ? entry->from : entry->revision - 1;
-    last->position = before;
-    g_strlcpy(last->chain, file->origin.position == before ? file->origin.chain : "", sizeof last->chain);
-    last->time_ms = entry->time_ms;
-    file->entries.first = *last;
-    file->entries.first_moved = true;
-    return true;
+    history_file_set_origin(file, entry->from != 0 ? entry->from : entry->revision - 1, "");
 }
 
 static bool

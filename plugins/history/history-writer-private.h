@@ -42,6 +42,9 @@ struct HistoryWriter {
 
     /* the thread's own */
     HistoryFile *file; /* NULL: it could not be opened */
+    /* Where the server stood when it told so last: what a new file begins with. */
+    char environment[37];
+    HistoryMark origin;
     GPtrArray *batch;  /* HistoryItem: taken, not written yet */
     uint64_t taken;    /* number of the last that was taken */
     int64_t retry_usec, sync_usec, clean_usec; /* monotonic: when due; 0: not */
@@ -58,5 +61,5 @@ void history_batch_sync(HistoryWriter *writer, bool now);
 void history_batch_clean(HistoryWriter *writer);
 /* Damage was met by a reader: looks for it. */
 void history_batch_check(HistoryWriter *writer);
-/* Opens the file, or notes that it cannot be. */
+/* Opens the file; a damaged one is set aside.  Before the thread begins the main loop's too. */
 bool history_batch_open(HistoryWriter *writer, GError **error);

@@ -76,7 +76,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
     history->addresses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     g_mutex_init(&history->reader_lock);
     history_writer_get_state(writer, &history->state);
-    history->queued_revision = history->state.last;
+    history->queued_revision = history_store_known(history);
     if (!conf_plugin_provide(p, "history", &history_provider, error) ||
         !conf_plugin_add_method(p, "history.verify", false, history_verify_method, error)) {
         unload(history);
