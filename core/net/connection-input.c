@@ -21,7 +21,6 @@ typedef struct {
 
 static ssize_t receive_direct(ConfConnection *connection);
 static bool is_unsigned(ConfConnection *connection, ssize_t got);
-static void end_of_input(ConfConnection *connection);
 static void process_buffer(ConfConnection *connection, Budget *budget);
 static size_t hand_on(ConfConnection *connection, const char *data, size_t size, Budget *budget);
 static void refuse_line(ConfConnection *connection);
@@ -70,7 +69,7 @@ conf_connection_receive(ConfConnection *connection)
         return;
     }
     if (got == 0) {
-        end_of_input(connection);
+        conf_connection_end_of_input(connection);
         return;
     }
     connection->last_receive = conf_poller_now(connection->poller);
@@ -114,6 +113,19 @@ conf_connection_take_plain(ConfConnection *connection, const char *data, size_t 
     size_t used = hand_on(connection, data, size, &budget);
     if (used < size && connection->state <= CONF_CONNECTION_OPEN)
         keep(connection, data + used, size - used);
+}
+
+void
+conf_connection_end_of_input(ConfConnection *connection)
+{
+    connection->eof = true;
+    if (connection->filters != NULL && connection->state <= CONF_CONNECTION_OPEN)
+        connection->cut = !conf_filters_peer_closed(connection);
+    conf_connection_update_events(connection);
+    if (connection->state == CONF_CONNECTION_SHUT)
+        conf_connection_close(connection, NULL);
+    else
+        conf_connection_check_end(connection);
 }
 
 bool
@@ -184,20 +196,6 @@ is_unsigned(ConfConnection *connection, ssize_t got)
         return true;
     conf_connection_close(connection, "A PROXY header came from an address that is no trusted balancer");
     return false;
-}
-
-/* The peer sends no more.  It may still wait for answers to what it sent before. */
-static void
-end_of_input(ConfConnection *connection)
-{
-    connection->eof = true;
-    if (connection->filters != NULL && connection->state <= CONF_CONNECTION_OPEN)
-        connection->cut = !conf_filters_peer_closed(connection);
-    conf_connection_update_events(connection);
-    if (connection->state == CONF_CONNECTION_SHUT)
-        conf_connection_close(connection, NULL);
-    else
-        conf_connection_check_end(connection);
 }
 
 static void

@@ -160,6 +160,8 @@ void conf_connections_end_turn(ConfPoller *poller);
 void conf_connection_receive(ConfConnection *connection);
 /* Plain bytes that came, decoded where there are filters. */
 void conf_connection_take_plain(ConfConnection *connection, const char *data, size_t size);
+/* The peer sends no more.  It may still wait for answers to what it sent before. */
+void conf_connection_end_of_input(ConfConnection *connection);
 bool conf_connection_may_read(const ConfConnection *connection);
 bool conf_connection_has_lines(const ConfConnection *connection);
 /* Something that kept lines back is over: they go on, and reading too. */

@@ -122,7 +122,9 @@ ask_hooks(ConfConnection *connection)
     if (connection->state != CONF_CONNECTION_HANDSHAKING)
         return false;
     if (connection->filters == NULL && is_to_be_secured(connection)) {
-        conf_connection_close(connection, "The port's listening mode needs a plugin that secures it");
+        conf_connection_close(connection, connection->outgoing
+                                              ? "Option tls = 1 needs a plugin that secures connections"
+                                              : "The port's listening mode needs a plugin that secures it");
         return false;
     }
     if (connection->filters == NULL) {
@@ -134,12 +136,16 @@ ask_hooks(ConfConnection *connection)
     return connection->state != CONF_CONNECTION_CLOSED;
 }
 
-/* Opened in plain, a port would be less than was asked for. */
+/* Opened in plain, it would be less than was asked for: of a port by its listening mode, of the link to the
+ * master by the parameter `tls` of its transport. */
 static bool
 is_to_be_secured(const ConfConnection *connection)
 {
-    if (connection->outgoing)
-        return false;
+    if (connection->outgoing) {
+        const char *tls = conf_connection_get_option(connection, "tls", "tls");
+        return tls != NULL && (strcmp(tls, "1") == 0 || g_ascii_strcasecmp(tls, "true") == 0 ||
+                               g_ascii_strcasecmp(tls, "yes") == 0 || g_ascii_strcasecmp(tls, "on") == 0);
+    }
     const char *listening = conf_connection_get_option(connection, "port", "listening");
     return listening != NULL && strcmp(listening, "unsecured") != 0;
 }

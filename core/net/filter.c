@@ -98,6 +98,13 @@ conf_filter_fail(ConfFilterHandle *h, const char *reason)
     conf_connection_close(connection, reason);
 }
 
+void
+conf_filter_peer_ended(ConfFilterHandle *h)
+{
+    if (!h->connection->eof && h->connection->state <= CONF_CONNECTION_OPEN)
+        conf_connection_end_of_input(h->connection);
+}
+
 ConfConnection *
 conf_filter_get_connection(const ConfFilterHandle *h)
 {

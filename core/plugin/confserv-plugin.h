@@ -191,6 +191,9 @@ CONF_API void conf_filter_set_encrypted(ConfFilterHandle *h, bool encrypted);
 CONF_API void conf_filter_set_peer_identity(ConfFilterHandle *h, const char *subject,
                                             const char *const *names);
 CONF_API void conf_filter_fail(ConfFilterHandle *h, const char *reason); /* closes */
+/* The peer ended its stream within the filter's (close_notify), as if it had closed its side: what it asked
+ * for is answered, then the connection closes. */
+CONF_API void conf_filter_peer_ended(ConfFilterHandle *h);
 CONF_API ConfConnection *conf_filter_get_connection(const ConfFilterHandle *h);
 /* NULL: proved nothing */
 CONF_API const char *conf_connection_get_peer_subject(const ConfConnection *c);
@@ -497,7 +500,8 @@ typedef struct {
      * conf_plugin_get_option(). */
     bool (*check)(const void *settings, GError **error); /* pure: start, reload, -check-config */
     void *(*load)(ConfPlugin *p, const void *settings, GError **error); /* NULL: refused, *error */
-    void (*changed)(void *self, const void *settings);                  /* only after check() agreed */
+    /* Only after check() agreed.  Also at a reload that changed no option: files that they name may have. */
+    void (*changed)(void *self, const void *settings);
     void (*stop)(void *self); /* no new work; finish what is held; watches and timers still run */
     /* nothing of the plugin is pending: jobs are done, watches, timers and laters gone */
     void (*unload)(void *self);

@@ -23,6 +23,7 @@ static bool parse_addresses(ConfUpstream *upstream);
 static void try_now(void *data);
 static void try_later(ConfUpstream *upstream);
 static void logged_in(ConfSlice result, ConfSlice error, void *data);
+static void login_impossible(ConfUpstream *upstream);
 static void login_refused(ConfUpstream *upstream, ConfSlice error);
 static void open_replica(ConfUpstream *upstream);
 static void replica_opened(ConfSlice result, ConfSlice error, void *data);
@@ -274,13 +275,19 @@ link_opened(ConfConnection *connection)
     if (upstream == NULL)
         return;
     upstream->statistics.connects++;
+    if (upstream->settings.password == NULL && !conf_connection_is_encrypted(connection)) {
+        login_impossible(upstream);
+        return;
+    }
     upstream->state = CONF_LINK_LOGGING_IN;
     upstream->calls = conf_calls_new(connection);
     g_auto(ConfBuffer) params = CONF_BUFFER_INIT;
     ConfJsonWriter writer;
     conf_json_writer_init(&writer, &params);
     conf_json_writer_begin_object(&writer);
-    if (upstream->settings.user != NULL) {
+    if (upstream->settings.password == NULL) {
+        conf_json_writer_member_string(&writer, "mechanism", "certificate");
+    } else if (upstream->settings.user != NULL) {
         conf_json_writer_member_string(&writer, "user", upstream->settings.user);
         conf_json_writer_member_string(&writer, "password", upstream->settings.password);
     } else {
@@ -340,6 +347,20 @@ logged_in(ConfSlice result, ConfSlice error, void *data)
         login_refused(upstream, error);
     else
         conf_upstream_fail(upstream, "The master did not answer the log-in in time");
+}
+
+/* Without a password there is the certificate, and without TLS that is not there either. */
+static void
+login_impossible(ConfUpstream *upstream)
+{
+    static const char why[] =
+        "No password is given, and the link to the master is not secured, so no certificate "
+        "can stand for one";
+    if (!upstream->was_ready) {
+        g_autoptr(GError) failure = g_error_new_literal(CONF_ERROR, CONF_ERROR_INVALID, why);
+        upstream->host.failed(failure, upstream->host.data);
+    }
+    conf_upstream_fail(upstream, why);
 }
 
 /* Before the first load a refusal that will not go away ends the start; later it is tried on: somebody may

@@ -15,7 +15,7 @@ typedef struct {
     uint16_t port;           /* for hosts without one */
     const char *application; /* the proxy's own application name */
     const char *user;        /* NULL: log in as the application itself (secret) */
-    const char *password;
+    const char *password; /* NULL: by the certificate that the link proves, as the application itself */
     const char *role;      /* "proxy" */
     const char *transport; /* for hook transport */
     const char *release;

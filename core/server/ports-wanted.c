@@ -89,13 +89,19 @@ add_application_port(ConfServer *server, GArray *ports, const ConfJson *item)
         id = g_strdup("default");
     if (listening == NULL)
         listening = g_strdup(strcmp(id, "default") == 0 ? file_mode(server) : "unsecured");
+    g_autoptr(ConfSettings) parameters = conf_settings_new();
+    conf_transport_parse(parameters, "", transport);
+    /* A port whose transport says tls=1, as that of a client does, is meant to be secured. */
+    if (strcmp(listening, "unsecured") == 0 && g_strcmp0(conf_settings_get(parameters, "", "tls"), "1") == 0) {
+        g_free(listening);
+        listening = g_strdup("secured");
+    }
     if (!can_be_served(server, id, listening))
         return;
     ConfPort *port = add_port(ports, id, NULL, number->integer, server->line->rescue_port != 0);
     port->listening = g_steal_pointer(&listening);
     port->mutual = is_true(item, "mutual");
-    port->transport = conf_settings_new();
-    conf_transport_parse(port->transport, "", transport);
+    port->transport = g_steal_pointer(&parameters);
     port->address = g_strdup(transport_value(port, "address"));
     set_clients(server, port, item);
     set_balancers(server, port);

@@ -10,13 +10,13 @@ static void failed(const GError *error, void *data);
 static ConfPublisher *publisher_of(void *data);
 static void environment_changed(void *data);
 static void refuse_write(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
-static char *read_password(const ConfCommandLine *line, GError **error);
+static bool read_password(const ConfCommandLine *line, char **password, GError **error);
 
 bool
 conf_proxy_start(ConfServer *server, GError **error)
 {
-    g_autofree char *password = read_password(server->line, error);
-    if (password == NULL)
+    g_autofree char *password = NULL;
+    if (!read_password(server->line, &password, error))
         return false;
     ConfUpstreamSettings settings = {
         .hosts = server->line->hosts,
@@ -41,7 +41,8 @@ conf_proxy_start(ConfServer *server, GError **error)
     };
     server->sink = (ConfWriteSink){.submit = refuse_write, .self = server};
     server->upstream = conf_upstream_new(&settings, &host, error);
-    explicit_bzero(password, strlen(password));
+    if (password != NULL)
+        explicit_bzero(password, strlen(password));
     if (server->upstream == NULL)
         return false;
     GPtrArray *methods = conf_server_plugin_methods(server);
@@ -61,18 +62,25 @@ conf_proxy_stop(ConfServer *server)
     server->upstream = NULL;
 }
 
-static char *
-read_password(const ConfCommandLine *line, GError **error)
+/* None: the certificate of the link may stand for it, where a plugin secures links. */
+static bool
+read_password(const ConfCommandLine *line, char **password, GError **error)
 {
-    if (line->password_file != NULL)
-        return conf_read_password_file(line->password_file, error);
     const char *given = g_getenv("CONFSERV_PASSWORD");
-    if (given != NULL && given[0] != '\0')
-        return g_strdup(given);
+    if (line->password_file != NULL) {
+        *password = conf_read_password_file(line->password_file, error);
+        return *password != NULL;
+    }
+    if (given != NULL && given[0] != '\0') {
+        *password = g_strdup(given);
+        return true;
+    }
+    if (line->user == NULL && conf_hooks_have_transport())
+        return true;
     g_set_error(
         error, CONF_ERROR, CONF_ERROR_INVALID,
         "A proxy needs the password of its account: -password-file, or environment CONFSERV_PASSWORD");
-    return NULL;
+    return false;
 }
 
 /* The first complete store: ports open now and not before. */

@@ -56,9 +56,9 @@ conf_server_load_plugins(ConfServer *server, GError **error)
 
 /* All plugins, or none: what they refuse they do not get to see. */
 bool
-conf_server_reload_plugins(ConfServer *server, const ConfSettings *settings, GError **error)
+conf_server_reload_plugins(ConfServer *server, const ConfSettings *settings, bool always, GError **error)
 {
-    if (is_equal(settings, server->plugin_settings))
+    if (!always && is_equal(settings, server->plugin_settings))
         return true;
     g_autoptr(ConfSettings) nothing = conf_settings_new();
     ConfSettings *before = server->plugin_settings;

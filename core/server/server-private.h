@@ -94,8 +94,10 @@ const ConfObject *conf_server_own_application(const ConfServer *server);
 void conf_server_apply_options(ConfServer *server);
 /* server-plugins.c */
 bool conf_server_load_plugins(ConfServer *server, GError **error);
-/* All plugins, or none: what they refuse they do not get to see. */
-bool conf_server_reload_plugins(ConfServer *server, const ConfSettings *settings, GError **error);
+/* All plugins, or none: what they refuse they do not get to see.  Where nothing has changed they are asked
+ * only if `always`: files that options name may have. */
+bool conf_server_reload_plugins(ConfServer *server, const ConfSettings *settings, bool always,
+                                GError **error);
 GPtrArray *conf_server_plugin_methods(ConfServer *server);
 /* ports.c */
 bool conf_ports_open(ConfServer *server, GError **error);

@@ -109,7 +109,7 @@ conf_server_reload(ConfServer *server)
     /* Plugins are asked before anything is changed: one bad value changes nothing. */
     g_autoptr(ConfSettings) settings =
         error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
-    if (settings == NULL || !conf_server_reload_plugins(server, settings, &error)) {
+    if (settings == NULL || !conf_server_reload_plugins(server, settings, true, &error)) {
         conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
         g_ptr_array_add(server->refused_options, g_strdup(error->message));
         return;
@@ -250,7 +250,7 @@ conf_server_apply_options(ConfServer *server)
         conf_log(CONF_LOG_OPTION_REFUSED, "option", error->message, NULL);
     }
     g_autoptr(GError) refusal = NULL;
-    if (!conf_server_reload_plugins(server, server->settings, &refusal)) {
+    if (!conf_server_reload_plugins(server, server->settings, false, &refusal)) {
         g_ptr_array_add(server->refused_options, g_strdup(refusal->message));
         conf_log(CONF_LOG_OPTION_REFUSED, "option", refusal->message, NULL);
     }

@@ -10,8 +10,6 @@
 enum { CHALLENGE_TIMEOUT_MS = 120000, TEXT_MAX = 255 };
 
 static bool read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error);
-static bool is_transport_allowed(ConfSessions *sessions, const ConfConnection *connection,
-                                 ConfRpcError *error);
 static bool check_protocols(const ConfJson *params, ConfRpcError *error);
 static bool copy_text(const ConfJson *params, const char *name, char **text, ConfRpcError *error);
 static bool check_combination(ConfLogin *login, ConfRpcError *error);
@@ -43,7 +41,7 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
     }
     if (client->login != NULL)
         conf_login_abandon(client->login); /* A challenge that is not answered: the client begins anew. */
-    if (!is_transport_allowed(sessions, client->connection, &error)) {
+    if (!conf_sessions_check_transport(sessions, client->connection, &error)) {
         conf_request_fail(request, &error);
         return;
     }
@@ -60,6 +58,25 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
     login->request = conf_request_hold(request);
     conf_connection_hold_input(client->connection);
     ask_plugins(login);
+}
+
+/* Option plain-login, by the look-up order: a password, or a token that stands for one, is not read from a
+ * line that anybody could have read. */
+bool
+conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error)
+{
+    static const char *const modes[] = {"allow", "loopback", "refuse"};
+    const char *text = conf_connection_get_option(connection, "", "plain-login");
+    int mode = sessions->settings.plain_login;
+    for (int i = 0; i < (int)G_N_ELEMENTS(modes); i++) {
+        if (g_strcmp0(text, modes[i]) == 0)
+            mode = i;
+    }
+    if (mode == 0 || conf_connection_is_encrypted(connection) ||
+        (mode == 1 && conf_connection_is_loopback(connection)))
+        return true;
+    return conf_rpc_fail(error, CONF_RPC_TLS_REQUIRED,
+                         "This port takes no log-in in plain text: TLS is required");
 }
 
 void
@@ -244,18 +261,6 @@ read_client(ConfLogin *login, const ConfJson *params, ConfRpcError *error)
     login->client_name = g_strndup(name.data != NULL ? name.data : "", MIN(name.size, TEXT_MAX));
     login->client_version = g_strndup(version.data != NULL ? version.data : "", MIN(version.size, TEXT_MAX));
     return true;
-}
-
-/* Option plain-login: a password is not read from a line that anybody could have read. */
-static bool
-is_transport_allowed(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error)
-{
-    int mode = sessions->settings.plain_login;
-    if (mode == 0 || conf_connection_is_encrypted(connection) ||
-        (mode == 1 && conf_connection_is_loopback(connection)))
-        return true;
-    return conf_rpc_fail(error, CONF_RPC_TLS_REQUIRED,
-                         "This port takes no log-in in plain text: TLS is required");
 }
 
 static bool

@@ -36,6 +36,10 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
         conf_request_fail(request, &error);
         return;
     }
+    if (!conf_sessions_check_transport(sessions, client->connection, &error)) {
+        conf_request_fail(request, &error);
+        return;
+    }
     Resuming *resuming = g_new0(Resuming, 1);
     resuming->sessions = sessions;
     resuming->client = client;

@@ -257,6 +257,9 @@ void conf_login_abandon(ConfLogin *login); /* the connection is gone */
  * inside. */
 void conf_login_write_session(ConfSession *session, const char *token, ConfBuffer *buffer);
 bool conf_session_still_allowed(ConfSession *session);
+/* May a password, or a token that stands for one, come by this connection?  False: *error is -32018. */
+bool conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *connection,
+                                   ConfRpcError *error);
 /* wait.c */
 void conf_waits_check(ConfSessions *sessions);
 void conf_waits_clear(ConfSessions *sessions);
