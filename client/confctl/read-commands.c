@@ -11,6 +11,7 @@ typedef struct {
 static bool run_info(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_status(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error);
+static char *describe_client(JsonObject *session);
 static bool run_ls(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_get(Ctl *ctl, char **arguments, unsigned count, GError **error);
 static bool run_find(Ctl *ctl, char **arguments, unsigned count, GError **error);
@@ -116,7 +117,7 @@ run_status(Ctl *ctl, char **arguments, unsigned count, GError **error)
 static bool
 run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
-    CtlTable *table = ctl_table_new("USER", "APPLICATION", "ADDRESS", "SINCE", "CONNECTED", NULL);
+    CtlTable *table = ctl_table_new("USER", "APPLICATION", "ADDRESS", "SINCE", "CONNECTED", "CLIENT", NULL);
     gint64 cursor = -1;
     do {
         JsonObject *params = json_object_new();
@@ -132,17 +133,30 @@ run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error)
             JsonObject *session = ctl_array_object(sessions, i);
             const char *user = ctl_string(session, "user"), *application = ctl_string(session, "application");
             const char *address = ctl_string(session, "address"), *since = ctl_string(session, "since");
+            g_autofree char *client = describe_client(session);
             if (ctl->json)
                 ctl_print_json(session);
             else
                 ctl_table_add(table, user != NULL ? user : "-", application != NULL ? application : "-",
                               address != NULL ? address : "-", since != NULL ? since : "-",
-                              ctl_boolean(session, "connected") ? "yes" : "no", NULL);
+                              ctl_boolean(session, "connected") ? "yes" : "no", client, NULL);
         }
         cursor = ctl_integer(page, "cursor", -1);
     } while (cursor >= 0);
     ctl_table_print(ctl, table);
     return true;
+}
+
+/* Name and version, as the client gave them. */
+static char *
+describe_client(JsonObject *session)
+{
+    JsonObject *client = ctl_object(session, "client");
+    const char *name = client != NULL ? ctl_string(client, "name") : NULL;
+    const char *version = client != NULL ? ctl_string(client, "version") : NULL;
+    if (name == NULL || name[0] == '\0')
+        return g_strdup("-");
+    return version != NULL && version[0] != '\0' ? g_strdup_printf("%s %s", name, version) : g_strdup(name);
 }
 
 static bool

@@ -19,6 +19,7 @@ static bool is_at_or_below(ConfCheck *check, const ConfObject *folder, ConfKey a
 static bool settle(ConfCheck *check, const ConfObject *before, ConfObject *after, const ConfUpdate *update);
 static int64_t present_revision(ConfCheck *check, const ConfObject *object);
 static int compare_references(const void *a, const void *b);
+static bool has_expected_secret(const ConfTransaction *transaction, const ConfObject *object);
 static ConfJson *parse_own(ConfCheck *check, const ConfBytes *text);
 
 bool
@@ -238,6 +239,8 @@ conf_check_amend(ConfCheck *check)
                              type != NULL ? type->name : "object", transaction->amended.dbid);
     if (!is_free && !conf_check_may(check, object, transaction->amend_right))
         return conf_check_fail_right(check, object, "change");
+    if (!has_expected_secret(transaction, object))
+        return conf_rpc_fail(&check->error, CONF_RPC_CHANGED, "The password was changed meanwhile.");
 
     ConfJson *patch = parse_own(check, transaction->patch), *secrets = parse_own(check, transaction->secrets);
     g_autoptr(GError) error = NULL;
@@ -251,6 +254,18 @@ conf_check_amend(ConfCheck *check)
         return true;
     }
     return settle(check, object, after, &(ConfUpdate){0});
+}
+
+static bool
+has_expected_secret(const ConfTransaction *transaction, const ConfObject *object)
+{
+    if (transaction->expected_member == NULL)
+        return true;
+    g_autofree char *secret = conf_object_get_secret(object, transaction->expected_member);
+    bool is_same = g_strcmp0(secret, transaction->expected_secret) == 0;
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    return is_same;
 }
 
 /* NULL: nothing was given. */

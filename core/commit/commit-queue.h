@@ -47,6 +47,9 @@ void conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *gr
  * members of one object, checked by `right` on it (0: none).  Used instead of operations. `patch` and
  * `secrets`: JSON objects, copied. */
 ConfTransaction *conf_transaction_new_amend(ConfKey key, uint8_t right, ConfSlice patch, ConfSlice secrets);
+/* Of an amendment: -32009 where this secret of the object is another one when it is committed.  `member` is a
+ * constant; `value` is copied, wiped; NULL: there is none. */
+void conf_transaction_expect_secret(ConfTransaction *transaction, const char *member, const char *value);
 /* What is hidden from the author besides rights (plugins' hook `visible`): func answers false for it, and it
  * is then as if no right on it were there.  `data` is freed with the transaction. */
 void conf_transaction_set_visible(ConfTransaction *transaction,

@@ -21,6 +21,8 @@ struct ConfTransaction {
     ConfKey amended;
     uint8_t amend_right;
     ConfBytes *patch, *secrets;
+    const char *expected_member; /* NULL: whatever stands there */
+    char *expected_secret;
 };
 
 /* Memory that it takes while it waits. */

@@ -50,6 +50,13 @@ conf_transaction_set_groups(ConfTransaction *transaction, const ConfKey *groups,
 }
 
 void
+conf_transaction_expect_secret(ConfTransaction *transaction, const char *member, const char *value)
+{
+    transaction->expected_member = member;
+    transaction->expected_secret = g_strdup(value);
+}
+
+void
 conf_transaction_set_visible(ConfTransaction *transaction,
                              bool (*func)(const ConfObject *object, void *data), void *data,
                              void (*free_data)(void *data))
@@ -85,6 +92,9 @@ conf_transaction_free(ConfTransaction *transaction)
     if (transaction->free_visible_data != NULL)
         transaction->free_visible_data(transaction->visible_data);
     g_free(transaction->address);
+    if (transaction->expected_secret != NULL)
+        explicit_bzero(transaction->expected_secret, strlen(transaction->expected_secret));
+    g_free(transaction->expected_secret);
     g_free(transaction);
 }
 

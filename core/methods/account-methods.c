@@ -11,6 +11,7 @@ typedef struct {
     ConfWriteTurn *turn;
     ConfKey key;
     char *password;
+    char *old_hash; /* session.changePassword: what `old` was checked against */
     bool must_change;
     bool own; /* session.changePassword */
 } PasswordChange;
@@ -122,6 +123,7 @@ change_password(ConfRequest *request, void *data)
     if (fine && change->key.dbid == 0)
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
                              "An application has no password of its own to change");
+    fine = fine && conf_sessions_can_check(methods->context.sessions, &error);
     if (fine && conf_slice_is(old, change->password))
         fine = conf_rpc_fail_path(&error, "/new", "The new password is the old one");
     if (!fine) {
@@ -133,6 +135,7 @@ change_password(ConfRequest *request, void *data)
     g_autofree char *address =
         g_strdup(conf_connection_get_peer_address(conf_request_get_connection(request)));
     g_autofree char *name = g_strdup(person->name);
+    change->old_hash = conf_object_get_secret(person, "passwordHash");
     change->request = conf_request_hold(request);
     change->turn = conf_write_order_take(methods, change->request);
     conf_access_check_password(methods->context.access, person, "passwordHash", conf_slice_from_string(name),
@@ -177,6 +180,11 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
         fail(change, hash == NULL ? error : &gone);
         return;
     }
+    if (change->own && conf_session_has_own_hash(session)) {
+        conf_rpc_fail(&gone, CONF_RPC_CHANGED, "The password is being changed already");
+        fail(change, &gone);
+        return;
+    }
     bool person = change->key.type == CONF_TYPE_PERSON;
     char now[CONF_TIME_TEXT_SIZE];
     conf_clock_format(conf_clock_wall_ms(), now);
@@ -191,8 +199,11 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
     ConfTransaction *transaction =
         conf_transaction_new_amend(change->key, change->own ? 0 : CONF_RIGHT_CHANGE_PERMISSIONS,
                                    conf_slice_from_string(patch), conf_buffer_slice(&secrets));
-    if (change->own)
-        conf_session_set_changing_password(session, true);
+    if (change->own) {
+        conf_session_set_own_hash(session, hash);
+        /* One that somebody else has set since must not be undone by who knew the old one. */
+        conf_transaction_expect_secret(transaction, "passwordHash", change->old_hash);
+    }
     ConfWriting *writing =
         conf_methods_writing_new(change->methods, change->request, transaction, conf_methods_answer_revision);
     writing->own_password = change->own;
@@ -215,5 +226,8 @@ change_free(PasswordChange *change)
     if (change->password != NULL)
         explicit_bzero(change->password, strlen(change->password));
     g_free(change->password);
+    if (change->old_hash != NULL)
+        explicit_bzero(change->old_hash, strlen(change->old_hash));
+    g_free(change->old_hash);
     g_free(change);
 }

@@ -12,6 +12,7 @@ static void session_list(ConfRequest *request, void *data);
 static void collect(ConfSession *session, void *data);
 static int compare_sessions(const void *a, const void *b);
 static void write_session(ConfJsonWriter *writer, ConfSession *session);
+static void write_client(ConfJsonWriter *writer, const ConfSession *session);
 static void subscription_open(ConfRequest *request, void *data);
 static void subscription_close(ConfRequest *request, void *data);
 
@@ -160,6 +161,19 @@ write_session(ConfJsonWriter *writer, ConfSession *session)
     conf_json_writer_member_integer(writer, "applicationDbid", conf_session_get_application(session));
     conf_json_writer_member_string(writer, "address", conf_session_address(session));
     conf_json_writer_member_string(writer, "since", since);
+    if (conf_session_client_name(session) != NULL)
+        write_client(writer, session);
     conf_json_writer_member_boolean(writer, "connected", conf_session_connection(session) != NULL);
+    conf_json_writer_end_object(writer);
+}
+
+/* As it named itself, which proves nothing. */
+static void
+write_client(ConfJsonWriter *writer, const ConfSession *session)
+{
+    conf_json_writer_key(writer, "client");
+    conf_json_writer_begin_object(writer);
+    conf_json_writer_member_string(writer, "name", conf_session_client_name(session));
+    conf_json_writer_member_string(writer, "version", conf_session_client_version(session));
     conf_json_writer_end_object(writer);
 }

@@ -49,7 +49,7 @@ finished(const ConfRpcError *error, int64_t revision, const ConfCommit *commit,
     ConfWriting *writing = data;
     ConfSession *session = conf_request_get_session(writing->request);
     if (writing->own_password && session != NULL) {
-        conf_session_set_changing_password(session, false);
+        conf_session_set_own_hash(session, NULL);
         if (error == NULL)
             conf_session_clear_must_change(session);
     }

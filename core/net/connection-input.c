@@ -21,6 +21,7 @@ typedef struct {
 
 static ssize_t receive_direct(ConfConnection *connection);
 static bool is_unsigned(ConfConnection *connection, ssize_t got);
+static void go_before_lines(ConfConnection *connection);
 static void process_buffer(ConfConnection *connection, Budget *budget);
 static size_t hand_on(ConfConnection *connection, const char *data, size_t size, Budget *budget);
 static void refuse_line(ConfConnection *connection);
@@ -136,11 +137,20 @@ conf_connection_has_lines(const ConfConnection *connection)
 }
 
 void
+conf_connection_call_before_lines(ConfConnection *connection, void (*func)(void *data), void *data)
+{
+    connection->before_lines = func;
+    connection->before_lines_data = data;
+    if (func != NULL)
+        conf_connection_go_on(connection);
+}
+
+void
 conf_connection_go_on(ConfConnection *connection)
 {
     if (!conf_connection_may_read(connection))
         return;
-    if (connection->input != NULL)
+    if (connection->input != NULL || connection->before_lines != NULL)
         resume_later(connection);
     conf_connection_update_events(connection);
 }
@@ -164,11 +174,22 @@ conf_connections_resume(ConfPoller *poller)
         more = connection != last;
         TAILQ_REMOVE(&poller->resuming, connection, resuming);
         connection->in_resuming = false;
+        go_before_lines(connection);
         Budget budget = new_budget();
         process_buffer(connection, &budget);
         conf_connection_check_end(connection);
         more = more && conf_clock_monotonic_usec() < end;
     }
+}
+
+static void
+go_before_lines(ConfConnection *connection)
+{
+    void (*func)(void *data) = connection->before_lines;
+    if (func == NULL || connection->state != CONF_CONNECTION_OPEN || !conf_connection_may_read(connection))
+        return;
+    connection->before_lines = NULL;
+    func(connection->before_lines_data);
 }
 
 static ssize_t
@@ -273,7 +294,7 @@ static bool
 may_hand_on(const ConfConnection *connection)
 {
     return connection->state == CONF_CONNECTION_OPEN && connection->opened &&
-           conf_connection_may_read(connection);
+           connection->before_lines == NULL && conf_connection_may_read(connection);
 }
 
 static void

@@ -119,6 +119,8 @@ struct ConfConnection {
     ConfTimer timer; /* of the state */
     char *reason;
 
+    void (*before_lines)(void *data); /* NULL: nothing comes first */
+    void *before_lines_data;
     char *input; /* [input_begin, input_end) of input_capacity waits; NULL: nothing does */
     size_t input_begin, input_end, input_capacity;
     size_t input_scanned; /* no LF in [input_begin, input_scanned) */

@@ -319,6 +319,12 @@ conf_connection_release_input(ConfConnection *connection)
     conf_connection_check_end(connection);
 }
 
+bool
+conf_connection_is_held(const ConfConnection *connection)
+{
+    return connection->holds > 0;
+}
+
 void
 conf_connection_close(ConfConnection *connection, const char *reason)
 {

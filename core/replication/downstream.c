@@ -249,6 +249,7 @@ answer_open(ConfReplica *replica, ConfRequest *request, bool resume)
     conf_json_writer_member_string(&writer, "release", downstream->settings.release);
     conf_json_writer_member_integer(&writer, "revision", position->revision);
     conf_json_writer_member_string(&writer, "chain", position->chain);
+    conf_json_writer_member_boolean(&writer, "secrets", replica->secrets);
     /* Of what it may read; that is known without looking at every object only where it is everything. */
     if (!resume && conf_replica_reads_all(replica))
         conf_json_writer_member_integer(&writer, "count", (int64_t)conf_store_count(downstream->store));

@@ -64,6 +64,7 @@ struct ConfUpstream {
     bool was_ready;
     bool link_up; /* what status() last told */
     bool diverged;
+    bool without_secrets; /* the master keeps them from this replica */
     int64_t since_ms;
     int64_t heard_usec;
     unsigned digest_faults;

@@ -124,6 +124,12 @@ conf_upstream_get_link(const ConfUpstream *upstream)
 }
 
 bool
+conf_upstream_has_secrets(const ConfUpstream *upstream)
+{
+    return !upstream->without_secrets;
+}
+
+bool
 conf_upstream_is_diverged(const ConfUpstream *upstream)
 {
     return upstream->diverged;
@@ -460,6 +466,7 @@ check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume)
 {
     ConfSlice mode = {NULL, 0}, environment = {NULL, 0}, release = {NULL, 0};
     int64_t epoch = 0, revision = 0;
+    const ConfJson *secrets = conf_json_member(answer, "secrets");
     if (!conf_upstream_read_string(answer, "mode", &mode) ||
         !conf_upstream_read_string(answer, "environment", &environment) || !conf_id_is_uuid(environment) ||
         !conf_upstream_read_integer(answer, "epoch", 0, &epoch) ||
@@ -490,6 +497,7 @@ check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume)
     memcpy(upstream->environment, environment.data, 36);
     upstream->environment[36] = '\0';
     upstream->epoch = epoch;
+    upstream->without_secrets = secrets != NULL && secrets->kind == CONF_JSON_BOOLEAN && !secrets->boolean;
     upstream->epoch_seen = same_lineage ? MAX(upstream->epoch_seen, epoch) : epoch;
     return true;
 }

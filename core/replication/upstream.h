@@ -53,6 +53,8 @@ void conf_upstream_set_reload_delay(ConfUpstream *upstream, unsigned seconds);
 void conf_upstream_free(ConfUpstream *upstream);
 ConfUpstreamLink conf_upstream_get_link(const ConfUpstream *upstream);
 bool conf_upstream_is_diverged(const ConfUpstream *upstream);
+/* Passwords travel with the stream, so that log-ins can be decided here. */
+bool conf_upstream_has_secrets(const ConfUpstream *upstream);
 int64_t conf_upstream_get_since(const ConfUpstream *upstream); /* wall ms of the last change of link */
 /* Monotonic usec when the master last said where it stands (beat, changes, answer); 0: never. */
 int64_t conf_upstream_get_heard_at(const ConfUpstream *upstream);

@@ -18,12 +18,29 @@ struct ConfMethodTable {
     ConfDispatchStatistics statistics;
 };
 
+/* What of a batch is not begun yet. */
+typedef struct {
+    ConfMethodTable *table;
+    ConfConnection *connection;
+    ConfBatch *batch;
+    ConfGoneWatch gone;
+    unsigned count;
+    ConfSlice items[CONF_ENVELOPE_BATCH_MAX];
+    char memory[]; /* their text */
+} BatchRest;
+
 static void dispatch_one(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
                          ConfBatch *batch);
 static void dispatch_request(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
                              ConfBatch *batch);
 static void dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSlice *items,
                            unsigned count);
+static void run_batch(ConfMethodTable *table, ConfConnection *connection, ConfBatch *batch,
+                      const ConfSlice *items, unsigned count);
+static void wait_with_rest(ConfMethodTable *table, ConfConnection *connection, ConfBatch *batch,
+                           const ConfSlice *items, unsigned count);
+static void go_on_with_rest(void *data);
+static void rest_gone(void *data);
 static void answer_invalid(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope,
                            ConfBatch *batch);
 static void take_response(ConfMethodTable *table, ConfConnection *connection, const ConfEnvelope *envelope);
@@ -259,9 +276,18 @@ dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSli
 {
     table->statistics.batches++;
     ConfBatch *batch = conf_batch_new(connection);
+    run_batch(table, connection, batch, items, count);
+}
+
+/* One that holds further lines back (a log-in, a replay) holds back what follows it in its batch, too. */
+static void
+run_batch(ConfMethodTable *table, ConfConnection *connection, ConfBatch *batch, const ConfSlice *items,
+          unsigned count)
+{
     ConfJsonReader reader; /* Not the one of single lines: methods of the batch may dispatch lines. */
     conf_json_reader_init(&reader);
-    for (unsigned i = 0; i < count; i++) {
+    unsigned i = 0;
+    for (; i < count && (i == 0 || !conf_connection_is_held(connection)); i++) {
         ConfEnvelope envelope;
         conf_envelope_parse(&reader, conf_request_arena(), items[i], &envelope, NULL);
         if (envelope.kind == CONF_ENVELOPE_RESPONSE || envelope.kind == CONF_ENVELOPE_IGNORED) {
@@ -272,7 +298,52 @@ dispatch_batch(ConfMethodTable *table, ConfConnection *connection, const ConfSli
         dispatch_one(table, connection, &envelope, batch);
     }
     conf_json_reader_clear(&reader);
-    conf_batch_close(batch);
+    if (i < count)
+        wait_with_rest(table, connection, batch, items + i, count - i);
+    else
+        conf_batch_close(batch);
+}
+
+static void
+wait_with_rest(ConfMethodTable *table, ConfConnection *connection, ConfBatch *batch, const ConfSlice *items,
+               unsigned count)
+{
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++)
+        size += items[i].size;
+    BatchRest *rest = g_malloc(sizeof(*rest) + size);
+    *rest = (BatchRest){.table = conf_method_table_ref(table), .connection = connection, .batch = batch, .count = count};
+    char *to = rest->memory;
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(to, items[i].data, items[i].size);
+        rest->items[i] = (ConfSlice){to, items[i].size};
+        to += items[i].size;
+    }
+    conf_connection_watch_gone(connection, &rest->gone, rest_gone, rest);
+    conf_connection_begin_wait(connection, 0);
+    conf_connection_call_before_lines(connection, go_on_with_rest, rest);
+}
+
+static void
+go_on_with_rest(void *data)
+{
+    BatchRest *rest = data;
+    conf_connection_unwatch_gone(&rest->gone);
+    conf_dispatch_enter();
+    run_batch(rest->table, rest->connection, rest->batch, rest->items, rest->count);
+    conf_dispatch_leave();
+    conf_connection_end_wait(rest->connection, 0);
+    conf_method_table_free(rest->table);
+    g_free(rest);
+}
+
+static void
+rest_gone(void *data)
+{
+    BatchRest *rest = data;
+    conf_batch_close(rest->batch);
+    conf_method_table_free(rest->table);
+    g_free(rest);
 }
 
 static void

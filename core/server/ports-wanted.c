@@ -29,9 +29,10 @@ conf_ports_wanted(ConfServer *server)
     }
     if (server->options.management_port != 0)
         add_port(ports, "management", server->options.management_address, server->options.management_port,
-                 optional);
+                 optional)
+            ->management = true;
     if (server->line->rescue_port != 0)
-        add_port(ports, "rescue", "loopback", server->line->rescue_port, false);
+        add_port(ports, "rescue", "loopback", server->line->rescue_port, false)->management = true;
     return ports;
 }
 

@@ -141,7 +141,7 @@ accepted(ConfListener *listener, int fd, void *data)
             continue;
         bool balanced = port->balancers != NULL && conf_address_list_has_peer(port->balancers, fd);
         ConfAcceptance acceptance = {
-            .port_id = port->id, .clients = port->clients, .behind_balancer = balanced};
+            .port_id = port->id, .clients = port->clients, .management = port->management, .behind_balancer = balanced};
         conf_sessions_accept(server->sessions, server->table, fd, &acceptance);
         return;
     }

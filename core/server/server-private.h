@@ -22,6 +22,7 @@ typedef struct {
     char *listening;         /* "unsecured", "secured", "auto-detect" */
     ConfSettings *transport; /* its transport string, as section "" */
     ConfPortClients clients;
+    bool management; /* the management port, the rescue port */
     bool mutual, optional; /* optional: a failure to open is a warning, and tried again */
     bool proxy_protocol;
     ConfAddressList *balancers; /* trusted; NULL: none */

@@ -13,6 +13,7 @@ static void write_server(ConfBuffer *buffer, void *data);
 static bool is_writable(void *data);
 static bool may_open(ConfRpcError *error, void *data);
 static bool is_peer(ConfKey application, void *data);
+static bool has_secrets(void *data);
 static int64_t knowledge_age(void *data);
 static void confirm(void (*func)(bool confirmed, void *data), void *func_data, void *data);
 static void committed(ConfCommit *commit, void *data);
@@ -66,7 +67,8 @@ conf_server_build(ConfServer *server, ConfStore *store)
     ConfAccessSettings access = access_settings(&server->options);
     ConfSessionSettings sessions = session_settings(&server->options);
     ConfSessionHost host = {
-        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .is_peer = is_peer, .data = server};
+        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .is_peer = is_peer,
+        .has_secrets = has_secrets, .data = server};
     server->store = store;
     conf_store_set_recent_limit(store, (size_t)server->options.recent_changes);
     conf_plugin_set_store(store);
@@ -306,6 +308,13 @@ static bool
 is_peer(ConfKey application, void *data)
 {
     return conf_ports_is_peer(data, application);
+}
+
+static bool
+has_secrets(void *data)
+{
+    const ConfServer *server = data;
+    return server->upstream == NULL || conf_upstream_has_secrets(server->upstream);
 }
 
 /* Milliseconds since this server last knew that what it serves is what the primary has. */

@@ -45,6 +45,7 @@ static Transition *transition_new(ConfAudience *audience, ConfIdentity *identity
 static void transition_free(Transition *transition);
 static void end_sessions(FanOut *fan_out);
 static void mark_ending(GHashTable *table, ConfKey key, GHashTable *ending, const ConfChange *change);
+static bool is_own_password(const ConfSession *session, const ConfObject *after);
 static bool is_ended_by(const ConfSession *session, const ConfChange *change);
 static GArray *union_matches(ConfAudience *audience, uint64_t serial);
 
@@ -398,6 +399,17 @@ differs(const ConfObject *before, const ConfObject *after, const char *member)
     return !conf_slice_equal(conf_object_get_raw(before, member), conf_object_get_raw(after, member));
 }
 
+/* The very commit: one from outside may come between the hashing of the own one and its commit. */
+static bool
+is_own_password(const ConfSession *session, const ConfObject *after)
+{
+    g_autofree char *hash = session->own_hash != NULL ? conf_object_get_secret(after, "passwordHash") : NULL;
+    bool is_own = hash != NULL && strcmp(hash, session->own_hash) == 0;
+    if (hash != NULL)
+        explicit_bzero(hash, strlen(hash));
+    return is_own;
+}
+
 static bool
 is_ended_by(const ConfSession *session, const ConfChange *change)
 {
@@ -406,7 +418,7 @@ is_ended_by(const ConfSession *session, const ConfChange *change)
     if (after == NULL || !after->enabled)
         return true;
     if (key.type == CONF_TYPE_PERSON && conf_key_equal(key, session->person))
-        return !session->changing_password &&
+        return !is_own_password(session, after) &&
                (differs(before, after, "passwordChanged") ||
                 !conf_slice_equal(conf_bytes_slice(before->secrets), conf_bytes_slice(after->secrets)));
     if (key.type == CONF_TYPE_APPLICATION && session->person.dbid == 0)

@@ -20,6 +20,7 @@ struct ConfLogin {
     ConfLater *later;
     const ConfPlugin *asker; /* the plugin that last took it later: a challenge and its answer are its own */
     ConfPasswordCheck *check;
+    bool hopeless; /* no password would let it in */
     bool *decided;  /* set when the check answers before it returns */
     GArray *groups; /* of ConfKey */
     GBytes *state;  /* of the plugin that asked for more */

@@ -20,6 +20,7 @@ static void check_internally(ConfLogin *login);
 static void password_checked(bool right, const ConfRpcError *error, void *data);
 static void let_in(ConfLogin *login, bool by_plugin);
 static bool make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error);
+static ConfSession *find_candidate(ConfLogin *login);
 static bool displace(ConfLogin *login, ConfKey application, ConfRpcError *error);
 static void refuse(ConfLogin *login, const ConfRpcError *error, const char *why);
 static void finish(ConfLogin *login);
@@ -61,7 +62,8 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
 }
 
 /* Option plain-login, by the look-up order: a password, or a token that stands for one, is not read from a
- * line that anybody could have read. */
+ * line that anybody could have read.  On loopback the ports for management stay open, so that whoever is on the
+ * machine can put right what keeps TLS from working. */
 bool
 conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error)
 {
@@ -72,8 +74,10 @@ conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *conn
         if (g_strcmp0(text, modes[i]) == 0)
             mode = i;
     }
+    const ConfClient *client = conf_client_of((ConfConnection *)connection);
+    bool loopback_passes = mode == 1 || (client != NULL && client->management);
     if (mode == 0 || conf_connection_is_encrypted(connection) ||
-        (mode == 1 && conf_connection_is_loopback(connection)))
+        (loopback_passes && conf_connection_is_loopback(connection)))
         return true;
     return conf_rpc_fail(error, CONF_RPC_TLS_REQUIRED,
                          "This port takes no log-in in plain text: TLS is required");
@@ -149,6 +153,16 @@ conf_session_still_allowed(ConfSession *session)
     if (subject == NULL || !subject->enabled || application == NULL || !application->enabled)
         return false;
     return (conf_identity_rights_on(store, session->identity, application) & CONF_RIGHT_EXECUTE) != 0;
+}
+
+/* Whoever asks: an answer that depended on the person would tell who is there. */
+bool
+conf_sessions_can_check(const ConfSessions *sessions, ConfRpcError *error)
+{
+    return sessions->host.has_secrets(sessions->host.data) ||
+           conf_rpc_fail(error, CONF_RPC_UNAVAILABLE,
+                         "This proxy is not given the passwords by its master, and cannot check any: log in at the "
+                         "master, or give the proxy's account the right and a secure link");
 }
 
 void
@@ -349,16 +363,27 @@ check_internally(ConfLogin *login)
         refuse(login, &error, "unknown mechanism");
         return;
     }
+    g_auto(ConfRpcError) unavailable = CONF_RPC_ERROR_INIT;
+    if (!conf_sessions_can_check(sessions, &unavailable)) {
+        refuse(login, &unavailable, "no passwords are held here");
+        return;
+    }
     bool itself = login->user == NULL;
     ConfSlice name = conf_slice_from_string(itself ? login->application : login->user);
     const ConfObject *account = conf_store_lookup_name(
         sessions->store, itself ? CONF_TYPE_APPLICATION : CONF_TYPE_PERSON, name, NULL);
     ConfSlice secret = conf_slice_from_string(itself ? login->secret : login->password);
+    /* Who may not log in whatever the password is: as an unknown user, so that no faster answer tells that it was
+     * right. */
+    ConfSession *candidate = find_candidate(login);
+    login->hopeless = candidate == NULL;
+    if (candidate != NULL)
+        conf_session_discard(candidate);
     /* It may be decided before the call returns, and then the log-in is gone with it. */
     bool decided = false;
     login->decided = &decided;
     ConfPasswordCheck *check =
-        conf_access_check_password(sessions->access, account, itself ? "secretHash" : "passwordHash", name,
+        conf_access_check_password(sessions->access, login->hopeless ? NULL : account, itself ? "secretHash" : "passwordHash", name,
                                    login->address, secret, password_checked, login);
     if (decided)
         return;
@@ -381,7 +406,9 @@ password_checked(bool right, const ConfRpcError *error, void *data)
     g_auto(ConfRpcError) failure = CONF_RPC_ERROR_INIT;
     if (error == NULL || error->code == CONF_RPC_LOGIN_REFUSED) {
         refused(&failure);
-        refuse(login, &failure, "wrong password, or unknown");
+        refuse(login, &failure,
+               login->hopeless ? "unknown, disabled, or the application may not be used"
+                               : "wrong password, or unknown");
     } else {
         refuse(login, error, error->message);
     }
@@ -425,6 +452,22 @@ let_in(ConfLogin *login, bool by_plugin)
 static bool
 make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
 {
+    ConfSession *made = find_candidate(login);
+    if (made == NULL)
+        return refused(error);
+    if (!conf_client_admits(login->client, made, error) ||
+        (made->server_application && !displace(login, made->application, error))) {
+        conf_session_discard(made);
+        return false;
+    }
+    *session = made;
+    return true;
+}
+
+/* The session that this log-in would get, in no table yet; NULL: it may not log in. */
+static ConfSession *
+find_candidate(ConfLogin *login)
+{
     ConfSessions *sessions = login->sessions;
     ConfStore *store = sessions->store;
     const ConfObject *application = conf_store_lookup_name(store, CONF_TYPE_APPLICATION,
@@ -435,15 +478,15 @@ make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
             : conf_store_lookup_name(store, CONF_TYPE_PERSON, conf_slice_from_string(login->user), NULL);
     if (application == NULL || !application->enabled ||
         (login->user != NULL && (person == NULL || !person->enabled)))
-        return refused(error);
+        return NULL;
     ConfKey subject = {0};
     if (person != NULL)
         subject = conf_object_key(person);
     else if (!conf_login_read_account(store, application, &subject))
-        return refused(error);
+        return NULL;
     const ConfObject *account = conf_store_lookup(store, subject);
     if (account == NULL || !account->enabled)
-        return refused(error);
+        return NULL;
     g_autoptr(GArray) groups = login->groups != NULL ? g_array_ref(login->groups) : NULL;
     ConfSession *made = conf_session_new(sessions);
     made->subject = subject;
@@ -457,16 +500,10 @@ make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
     made->application_name = g_strdup(application->name);
     made->client_name = g_strdup(login->client_name);
     made->client_version = g_strdup(login->client_version);
-    bool allowed = conf_session_still_allowed(made) || refused(error);
-    allowed = allowed && conf_client_admits(login->client, made, error);
-    if (allowed && made->server_application)
-        allowed = displace(login, made->application, error);
-    if (!allowed) {
-        conf_session_discard(made);
-        return false;
-    }
-    *session = made;
-    return true;
+    if (conf_session_still_allowed(made))
+        return made;
+    conf_session_discard(made);
+    return NULL;
 }
 
 /* One server application is connected once: two of the same name are a mistake of somebody's set-up, or a

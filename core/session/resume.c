@@ -24,6 +24,7 @@ static void fail(Resuming *resuming, const ConfRpcError *error);
 static void finish(Resuming *resuming);
 static bool parse(Resuming *resuming, ConfRequest *request, const ConfJson **params, ConfRpcError *error);
 static bool check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
+static void inherit_walk(ConfSubscription *subscription, GPtrArray *former);
 static void write_subscriptions(ConfSession *session, ConfBuffer *buffer);
 
 void
@@ -100,11 +101,11 @@ find_session(Resuming *resuming, ConfRpcError *error)
         conf_session_finish(sessions, session, "account");
         session = NULL;
     }
-    if (session == NULL)
+    if (session == NULL) {
         conf_rpc_fail(error, CONF_RPC_SESSION_UNKNOWN, "There is no such session to resume: log in anew");
-    else if (!conf_client_admits(resuming->client, session, error))
-        session = NULL;
-    return session;
+        return NULL;
+    }
+    return conf_client_admits(resuming->client, session, error) ? session : NULL;
 }
 
 static void
@@ -148,6 +149,7 @@ take_up(Resuming *resuming)
         session->revision = conf_store_position(resuming->sessions->store)->revision;
         conf_audience_place(session);
         fail(resuming, &error);
+        conf_walk_resume(session, 0);
         conf_hooks_session_opened(session, true);
         return;
     }
@@ -214,14 +216,35 @@ replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *
         return false;
     }
     conf_audience_leave(session);
-    conf_session_clear_subscriptions(session);
+    g_autoptr(GPtrArray) former = conf_session_take_subscriptions(session);
     index = 0;
     for (const ConfJson *item = list->first; item != NULL; item = item->next, index++) {
         const ConfJson *initial = conf_json_member(item, "initial");
-        conf_session_add_subscription(session, g_ptr_array_index(scopes, index),
-                                      initial != NULL && initial->boolean);
+        ConfSubscription *subscription = conf_session_add_subscription(
+            session, g_ptr_array_index(scopes, index), initial != NULL && initial->boolean);
+        if (subscription->initial)
+            inherit_walk(subscription, former);
     }
+    for (unsigned i = 0; i < former->len; i++)
+        conf_subscription_free(resuming->sessions, g_ptr_array_index(former, i));
     return true;
+}
+
+/* One that stood before goes on, and what its walk has brought is not streamed again; of another scope nothing has
+ * come yet. */
+static void
+inherit_walk(ConfSubscription *subscription, GPtrArray *former)
+{
+    subscription->cut = true;
+    for (unsigned i = 0; i < former->len; i++) {
+        const ConfSubscription *old = g_ptr_array_index(former, i);
+        if (!old->initial || old->scope != subscription->scope)
+            continue;
+        subscription->cut = old->cut || old->walking;
+        subscription->loaded_at = old->loaded_at;
+        subscription->loaded_revision = old->loaded_revision;
+        return;
+    }
 }
 
 static void
@@ -236,6 +259,7 @@ counted(ConfSession *session, uint64_t missed, void *data)
     conf_buffer_append_char(buffer, '}');
     conf_request_end(resuming->request);
     conf_replay_go(session);
+    conf_walk_resume(session, resuming->revision);
     finish(resuming);
     conf_hooks_session_opened(session, true);
 }

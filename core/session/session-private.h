@@ -34,6 +34,9 @@ typedef struct {
     ConfScope *scope;
     bool initial;
     bool walking;
+    bool cut;                 /* the client may not have had all of the walk when the connection broke */
+    int64_t loaded_at;        /* monotonic usec when subscription.loaded was written; 0: not yet */
+    int64_t loaded_revision;  /* the one that it told */
     ConfKey cursor; /* of the walk: the last object streamed */
     bool cursor_set;
     unsigned type_index; /* of the walk: which of the scope's types, or objects, is under way */
@@ -60,7 +63,7 @@ struct ConfSession {
     int64_t revision; /* all up to here is sent, or stands in the output queue */
     bool must_change;
     bool server_application;
-    bool changing_password; /* the commit that changes its person's password is its own */
+    char *own_hash;         /* of the password that it is changing to; NULL: none */
     bool finished;          /* session.ending is written; nothing more follows */
     bool input_held;        /* while it replays */
     ConfIdentity *identity;
@@ -86,6 +89,7 @@ struct ConfClient {
     ConfLogin *login;     /* pending */
     bool resuming;        /* session.resume is under way */
     ConfPortClients clients; /* of the port, when it was accepted */
+    bool management;         /* ... which is one for management */
     bool closing;
     ConfTimer timer;
     GList link; /* in sessions->unauthenticated while it has no session */
@@ -220,6 +224,10 @@ void conf_producer_remove(ConfSession *session);
 /* walk.c: true while there is more to stream */
 bool conf_walk_step(ConfSession *session);
 void conf_walk_start(ConfSession *session, ConfSubscription *subscription);
+/* The connection breaks: notes which walks the client may not have had to their end. */
+void conf_walk_break(ConfSession *session);
+/* At session.resume, after its answer: these walks begin anew, once what was missed is sent. */
+void conf_walk_resume(ConfSession *session, int64_t revision);
 /* replay.c */
 /* Counts what will be sent from `from` on (in slices), then calls done with it; the session replays from then
  * on once conf_replay_go was called.  While it replays the connection's input is held. */
@@ -251,6 +259,9 @@ ConfIdentity *conf_session_current_identity(ConfSession *session);
 void conf_session_refresh_identity(ConfSession *session);
 ConfSubscription *conf_session_add_subscription(ConfSession *session, ConfScope *scope, bool initial);
 void conf_session_clear_subscriptions(ConfSession *session);
+/* All of them, of which the session then has none; each is to be freed by conf_subscription_free(). */
+GPtrArray *conf_session_take_subscriptions(ConfSession *session);
+void conf_subscription_free(ConfSessions *sessions, ConfSubscription *subscription);
 /* login.c */
 void conf_login_abandon(ConfLogin *login); /* the connection is gone */
 /* "protocol":1,...,"account":{...} of session.open and session.resume; `extra` (may be NULL) is appended

@@ -59,9 +59,30 @@ conf_session_number(const ConfSession *session)
 }
 
 void
-conf_session_set_changing_password(ConfSession *session, bool changing)
+conf_session_set_own_hash(ConfSession *session, const char *hash)
 {
-    session->changing_password = changing;
+    if (session->own_hash != NULL)
+        explicit_bzero(session->own_hash, strlen(session->own_hash));
+    g_free(session->own_hash);
+    session->own_hash = g_strdup(hash);
+}
+
+bool
+conf_session_has_own_hash(const ConfSession *session)
+{
+    return session->own_hash != NULL;
+}
+
+const char *
+conf_session_client_name(const ConfSession *session)
+{
+    return session->client_name;
+}
+
+const char *
+conf_session_client_version(const ConfSession *session)
+{
+    return session->client_version;
 }
 
 void
@@ -130,13 +151,25 @@ conf_session_add_subscription(ConfSession *session, ConfScope *scope, bool initi
 void
 conf_session_clear_subscriptions(ConfSession *session)
 {
-    for (unsigned i = 0; i < session->subscriptions->len; i++) {
-        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
-        conf_scope_unref(session->sessions, subscription->scope);
-        g_free(subscription);
-        session->sessions->statistics.subscriptions--;
-    }
+    for (unsigned i = 0; i < session->subscriptions->len; i++)
+        conf_subscription_free(session->sessions, g_ptr_array_index(session->subscriptions, i));
     g_ptr_array_set_size(session->subscriptions, 0);
+}
+
+GPtrArray *
+conf_session_take_subscriptions(ConfSession *session)
+{
+    GPtrArray *taken = session->subscriptions;
+    session->subscriptions = g_ptr_array_new();
+    return taken;
+}
+
+void
+conf_subscription_free(ConfSessions *sessions, ConfSubscription *subscription)
+{
+    conf_scope_unref(sessions, subscription->scope);
+    g_free(subscription);
+    sessions->statistics.subscriptions--;
 }
 
 void

@@ -33,6 +33,8 @@ typedef struct {
     bool (*may_open)(ConfRpcError *error, void *data);
     /* Is that application the other one of this server's redundant pair? */
     bool (*is_peer)(ConfKey application, void *data);
+    /* False: the master keeps passwords from this replica, which can decide no internal log-in. */
+    bool (*has_secrets)(void *data);
     void *data;
 } ConfSessionHost;
 
@@ -46,6 +48,7 @@ typedef enum {
 typedef struct {
     const char *port_id;
     ConfPortClients clients;
+    bool management;      /* the server's own: plain-login does not lock loopback out of it */
     bool behind_balancer; /* the connection begins with a PROXY header */
 } ConfAcceptance;
 
@@ -71,6 +74,9 @@ void conf_sessions_continue(ConfSessions *sessions, ConfRequest *request);
 void conf_sessions_resume(ConfSessions *sessions, ConfRequest *request);
 void conf_sessions_close(ConfSessions *sessions, ConfRequest *request);
 
+/* False: *error (-32013), this server holds no passwords to check any by. */
+bool conf_sessions_can_check(const ConfSessions *sessions, ConfRpcError *error);
+
 /* ---- a session ---- */
 ConfConnection *conf_session_connection(const ConfSession *session); /* NULL: broken */
 ConfIdentity *conf_session_identity(
@@ -81,8 +87,12 @@ int64_t conf_session_account_tenant(const ConfSession *session); /* creator's te
 const char *conf_session_address(const ConfSession *session); /* peer "host:port" as last known; borrowed */
 int64_t conf_session_opened_at(const ConfSession *session);   /* wall ms */
 uint64_t conf_session_number(const ConfSession *session);
-/* session.changePassword: the commit that follows is this session's own and does not end it. */
-void conf_session_set_changing_password(ConfSession *session, bool changing);
+/* session.changePassword: the commit that sets this hash is the session's own and does not end it.  Copied, wiped;
+ * NULL: none is under way. */
+void conf_session_set_own_hash(ConfSession *session, const char *hash);
+bool conf_session_has_own_hash(const ConfSession *session);
+const char *conf_session_client_name(const ConfSession *session);    /* as the client said; NULL: it did not */
+const char *conf_session_client_version(const ConfSession *session); /* likewise */
 void conf_session_clear_must_change(ConfSession *session);
 /* Rights and the plugins' hook `visible`. */
 bool conf_session_may_read(ConfSession *session, const ConfObject *object);

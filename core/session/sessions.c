@@ -153,6 +153,7 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
     client->sessions = sessions;
     client->table = table;
     client->clients = acceptance->clients;
+    client->management = acceptance->management;
     client->connection = acceptance->behind_balancer
                              ? conf_connection_new_balanced(conf_poller_default(), fd, acceptance->port_id,
                                                             &client_funcs, client)
@@ -182,13 +183,13 @@ bool
 conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error)
 {
     const ConfSessionHost *host = &client->sessions->host;
+    const char *why = NULL;
     if (client->clients == CONF_CLIENTS_UI && session->server_application)
-        return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "This port is for user interfaces only");
+        why = "This port is for user interfaces only";
     if (client->clients == CONF_CLIENTS_PEER &&
         (host->is_peer == NULL || !host->is_peer(session->application, host->data)))
-        return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED,
-                             "This port is only for the other server of this server's redundant pair");
-    return true;
+        why = "This port is only for the other server of this server's redundant pair";
+    return why == NULL || conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "%s", why);
 }
 
 ConfClient *
@@ -276,13 +277,12 @@ conf_session_break(ConfSession *session, const char *reason)
     conf_replay_stop(session);
     conf_producer_remove(session);
     conf_audience_leave(session);
+    conf_walk_break(session);
     ConfClient *client = conf_client_of(connection);
     session->connection = NULL;
     client->session = NULL;
     if (reason != NULL)
         conf_connection_close_after_answer(connection, "The session was ended");
-    for (unsigned i = 0; i < session->subscriptions->len; i++)
-        ((ConfSubscription *)g_ptr_array_index(session->subscriptions, i))->walking = false;
     if (session->taken_ended != NULL) {
         void (*ended)(void *data) = session->taken_ended;
         void *ended_data = session->taken_data;
@@ -555,5 +555,6 @@ conf_session_discard(ConfSession *session)
     g_free(session->address);
     g_free(session->client_name);
     g_free(session->client_version);
+    conf_session_set_own_hash(session, NULL);
     g_free(session);
 }

@@ -72,9 +72,7 @@ conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request)
             continue;
         g_ptr_array_remove_index(session->subscriptions, i);
         conf_audience_place(session);
-        conf_scope_unref(sessions, subscription->scope);
-        g_free(subscription);
-        sessions->statistics.subscriptions--;
+        conf_subscription_free(sessions, subscription);
         conf_request_answer(request, CONF_SLICE("{}"));
         return;
     }

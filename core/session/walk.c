@@ -1,9 +1,16 @@
 /* walk.c - the walk: streams the objects of a subscription opened with `initial`, in (type, dbid) order, as
  * they stand when they are sent.  Commits are sent at once meanwhile, so what a client hears of an object is
  * never older than what it heard before; nothing is pinned and no writer waits (protocol.md 6). */
+#include "base/clock.h"
 #include "session/session-private.h"
 
-enum { LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
+enum {
+    LINE_TARGET = 256 * 1024,
+    LINE_LIMIT = 1000 * 1024,
+    /* What stands unacknowledged for 30 s ends a connection (TCP_USER_TIMEOUT), and what stands in its output
+     * queue for 60 s: a connection that lived for longer has brought the line. */
+    SURELY_TAKEN_USEC = 90 * 1000000,
+};
 
 static ConfSubscription *next_walk(ConfSession *session);
 static const ConfObject *advance(ConfSession *session, ConfSubscription *subscription);
@@ -15,10 +22,38 @@ void
 conf_walk_start(ConfSession *session, ConfSubscription *subscription)
 {
     subscription->walking = true;
+    subscription->loaded_at = 0;
     subscription->cursor = (ConfKey){0};
     subscription->cursor_set = false;
     subscription->type_index = 0;
     conf_producer_add(session);
+}
+
+void
+conf_walk_break(ConfSession *session)
+{
+    int64_t now = conf_clock_monotonic_usec();
+    for (unsigned i = 0; i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        subscription->cut = subscription->cut || subscription->walking ||
+                            (subscription->initial && now - subscription->loaded_at < SURELY_TAKEN_USEC);
+        subscription->walking = false;
+    }
+}
+
+/* Anew and not from the cursor on: nobody knows how much of what was written has come.  What comes twice does
+ * no harm to a mirror. */
+void
+conf_walk_resume(ConfSession *session, int64_t revision)
+{
+    for (unsigned i = 0; i < session->subscriptions->len; i++) {
+        ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
+        /* Who has had a later change has had the line before it. */
+        bool loaded = subscription->loaded_at != 0 && revision > subscription->loaded_revision;
+        if (subscription->cut && !loaded && !subscription->walking)
+            conf_walk_start(session, subscription);
+        subscription->cut = false;
+    }
 }
 
 bool
@@ -125,6 +160,8 @@ write_loaded(ConfSession *session, ConfSubscription *subscription)
 {
     subscription->walking = false;
     int64_t revision = conf_store_position(session->sessions->store)->revision;
+    subscription->loaded_revision = revision;
+    subscription->loaded_at = conf_clock_monotonic_usec();
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_rpc_begin_notification(&buffer, "subscription.loaded");
     conf_buffer_printf(&buffer,

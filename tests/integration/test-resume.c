@@ -246,6 +246,89 @@ test_mirror_over_cuts(void)
     world_close(&world);
 }
 
+/* A mirror whose walk was cut: what is missing comes with the resumption, and what was deleted meanwhile goes. */
+static void
+test_cut_walk(void)
+{
+    enum { HOSTS = 2500, SIZE = 4000 };
+    World world;
+    world_open(&world, NULL);
+    g_autofree char *filling = g_strnfill(SIZE, 'x');
+    g_autoptr(GString) operations = g_string_new(NULL);
+    for (unsigned i = 0; i < HOSTS; i++)
+        g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
+                               i > 0 ? "," : "", i, filling);
+    test_call(world.admin, "transaction", "{'operations':[%s]}", operations->str);
+    /* How much the client took before the cut; whether it names its subscriptions anew. */
+    static const struct {
+        unsigned lines;
+        const char *more;
+        bool whole;
+    } cases[] = {
+        {0, "", false},  {3, "", false}, {3, ",'subscriptions':[{'initial':true}]", false},
+        {1, ",'subscriptions':[{'types':['host','folder','person'],'initial':true}]", true},
+    };
+    for (unsigned round = 0; round < G_N_ELEMENTS(cases); round++) {
+        g_autoptr(TestClient) first = test_client_new(world.server);
+        g_autofree char *token = token_of(first);
+        Mirror *mirror = mirror_new();
+        JsonObject *opened = test_call(first, "subscription.open", "{%s}",
+                                       cases[round].whole ? "'types':['skill']" : "'initial':true");
+        mirror->revision = json_object_get_int_member(opened, "revision");
+        for (unsigned i = 0; i < cases[round].lines && !cases[round].whole; i++)
+            mirror_take(mirror, "subscription.objects", test_wait_notification(first, "subscription.objects"));
+        test_client_abort(first);
+        test_wait_statistic(world.admin, "sessionsBroken", 1);
+        /* The first ones are in the mirror already, the last ones not yet. */
+        test_call(world.admin, "object.delete", "{'type':'host','name':'h%u'}", round);
+        test_call(world.admin, "object.delete", "{'type':'host','name':'h%u'}", HOSTS - 1 - round);
+        test_call(world.admin, "object.update", "{'type':'host','name':'h%u','patch':{'address':'a%u'}}", 10u, round);
+        g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
+        JsonObject *result = resume(&world, second, token, mirror->revision, cases[round].more);
+        g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, 3);
+        create_host(&world, round % 2 == 0 ? "even" : "odd"); /* Live beside the walk. */
+        test_call(world.admin, "object.delete", "{'type':'host','name':'%s'}", round % 2 == 0 ? "even" : "odd");
+        mirror_follow(mirror, second);
+        if (!cases[round].whole)
+            mirror_compare(mirror, second, "after a cut walk");
+        else
+            g_assert_cmpuint(g_hash_table_size(mirror->objects), >, HOSTS - 10);
+        test_call(second, "session.close", "{}");
+        test_wait_statistic(world.admin, "sessionsBroken", 0);
+        mirror_free(mirror);
+    }
+    world_close(&world);
+}
+
+/* The line that says that all was loaded may be lost, too; once a later change has come it was not. */
+static void
+test_cut_behind_walk(void)
+{
+    World world;
+    world_open(&world, NULL);
+    g_autoptr(TestClient) first = test_client_new(world.server);
+    g_autofree char *token = token_of(first);
+    int64_t revision = json_object_get_int_member(test_call(first, "subscription.open", "{'types':['host'],'initial':true}"),
+                                                  "revision");
+    test_sync(world.admin);
+    test_sync(world.admin);
+    test_client_abort(first);
+    test_wait_statistic(world.admin, "sessionsBroken", 1);
+    g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
+    resume(&world, second, token, revision, "");
+    test_wait_notification(second, "subscription.loaded");
+    revision = create_host(&world, "later");
+    test_wait_notification(second, "changes");
+    test_client_abort(second);
+    test_wait_statistic(world.admin, "sessionsBroken", 1);
+    g_autoptr(TestClient) third = test_client_connect(test_server_get_port(world.server));
+    resume(&world, third, token, revision, "");
+    create_host(&world, "last");
+    test_wait_notification(third, "changes");
+    g_assert_false(test_has_notification(third, "subscription.loaded"));
+    world_close(&world);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -254,5 +337,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/resume/other-history", test_other_history);
     g_test_add_func("/integration/resume/no-past-with-rights-of-now", test_no_past_with_rights_of_now);
     g_test_add_func("/integration/resume/mirror-over-cuts", test_mirror_over_cuts);
+    g_test_add_func("/integration/resume/cut-walk", test_cut_walk);
+    g_test_add_func("/integration/resume/cut-behind-walk", test_cut_behind_walk);
     return g_test_run();
 }

@@ -38,7 +38,8 @@ desk_new(int64_t view_change_max)
         .view_change_max = view_change_max,
         .broken_max = 100,
     };
-    ConfSessionHost host = {.write_server = write_nothing, .is_writable = always, .may_open = may_open};
+    ConfSessionHost host = {.write_server = write_nothing, .is_writable = always, .may_open = may_open,
+                            .has_secrets = always};
     desk->company = fixture_new();
     desk->sessions =
         conf_sessions_new(desk->company->store, desk->company->access, desk->company->publisher, &settings, &host);
