@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "net/connection-private.h"
 #include "net/proxy-header.h"
 
@@ -31,6 +32,13 @@ conf_connection_receive_header(ConfConnection *connection)
     return true;
 }
 
+void
+conf_connection_refuse_header(ConfConnection *connection, const char *why)
+{
+    conf_log(CONF_LOG_PROXY_HEADER_REFUSED, "peer", connection->peer, "why", why, NULL);
+    conf_connection_close(connection, why);
+}
+
 /* False: no more for now, or closed. */
 static bool
 took(ConfConnection *connection)
@@ -40,7 +48,7 @@ took(ConfConnection *connection)
     const char *why = NULL;
     int missing = conf_proxy_header_parse(header->data, header->size, &read, &why);
     if (missing < 0) {
-        conf_connection_close(connection, why);
+        conf_connection_refuse_header(connection, why);
         return false;
     }
     if (missing == 0) {

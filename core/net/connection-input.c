@@ -215,7 +215,8 @@ is_unsigned(ConfConnection *connection, ssize_t got)
             conf_proxy_signature_go_on(connection->signature_seen, scratch, (size_t)got);
     if (connection->signature_seen != CONF_PROXY_SIGNATURE_SIZE)
         return true;
-    conf_connection_close(connection, "A PROXY header came from an address that is no trusted balancer");
+    conf_connection_refuse_header(connection,
+                                  "A PROXY header came from an address that is no trusted balancer");
     return false;
 }
 

@@ -199,6 +199,8 @@ void conf_connection_await_header(ConfConnection *connection);
 /* Reads what came of it.  True: it was there, the peer's address is set; false: it is not whole yet, or the
  * connection is closed. */
 bool conf_connection_receive_header(ConfConnection *connection);
+/* Closes it, and says so in the log. */
+void conf_connection_refuse_header(ConfConnection *connection, const char *why);
 
 /* connection-plugin.c */
 void conf_attachments_free(ConfConnection *connection);

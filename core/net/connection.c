@@ -474,10 +474,10 @@ static void
 time_is_over(void *data)
 {
     ConfConnection *connection = data;
-    if (connection->state == CONF_CONNECTION_HANDSHAKING)
-        conf_connection_close(connection, connection->header != NULL
-                                              ? "A trusted balancer sent no PROXY header in time"
-                                              : "The handshake took too long");
+    if (connection->header != NULL)
+        conf_connection_refuse_header(connection, "A trusted balancer sent no PROXY header in time");
+    else if (connection->state == CONF_CONNECTION_HANDSHAKING)
+        conf_connection_close(connection, "The handshake took too long");
     else
         closing_is_over(connection);
 }

@@ -1,6 +1,7 @@
 /* client.c - a plain client of the wire protocol for tests: see fixture.h. */
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,11 +34,22 @@ static bool is_notification(JsonObject *message);
 TestClient *
 test_client_connect(uint16_t port)
 {
+    return test_client_connect_from(NULL, port);
+}
+
+TestClient *
+test_client_connect_from(const char *source, uint16_t port)
+{
     TestClient *client = g_new0(TestClient, 1);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     g_assert_cmpint(client->fd, >=, 0);
+    if (source != NULL) {
+        struct sockaddr_in from = {.sin_family = AF_INET};
+        g_assert_cmpint(inet_pton(AF_INET, source, &from.sin_addr), ==, 1);
+        g_assert_cmpint(bind(client->fd, (struct sockaddr *)&from, sizeof from), ==, 0);
+    }
     if (connect(client->fd, (struct sockaddr *)&address, sizeof address) != 0)
         g_error("port %u cannot be reached: %s", port, g_strerror(errno));
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

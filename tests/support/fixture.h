@@ -63,6 +63,8 @@ void test_remove_folder(const char *folder);
 typedef struct TestClient TestClient;
 
 TestClient *test_client_connect(uint16_t port);
+/* From one of this machine's addresses, as 127.0.0.5. */
+TestClient *test_client_connect_from(const char *source, uint16_t port);
 /* Connected and logged in as default / TEST_PASSWORD / confctl. */
 TestClient *test_client_new(TestServer *server);
 TestClient *test_client_new_as(TestServer *server, const char *user, const char *password, const char *application);
