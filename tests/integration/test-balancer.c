@@ -1,7 +1,7 @@
 /* test-balancer.c - a primary behind a real HAProxy, which tells by PROXY headers whose connections it passes on.
  *
  * The balancer comes from 127.0.0.77, clients of the tests from other addresses of loopback. */
-#include "fixture.h"
+#include "tls.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -15,6 +15,12 @@
 #define HEADER SIGNATURE "\x21\x11\x00\x0c\xc0\x00\x02\x01\x0a\x00\x00\x01\x12\x34\x07\xe4"
 #define OPEN "{'user':'%s','password':'%s','application':'confctl'}"
 #define OPTIONS "proxy-protocol = true\ntrusted-balancers = " BALANCER "\n"
+
+/* A process that stands still accepts connections all the same, so the check asks something. */
+#define QUESTION \
+    "  option tcp-check\n" \
+    "  tcp-check send {\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":1,\\\"method\\\":\\\"server.info\\\"}\\n\n" \
+    "  tcp-check expect string protocols\n"
 
 typedef struct {
     GPid pid;
@@ -77,7 +83,7 @@ wait_up(const Balancer *balancer, bool up)
 
 /* NULL: there is no HAProxy, the test is skipped (where CI is set, nothing may be missing). */
 static Balancer *
-balancer_new(uint16_t target)
+balancer_new(uint16_t target, bool passes_tls)
 {
     g_autofree char *program = g_find_program_in_path("haproxy");
     if (program == NULL)
@@ -98,11 +104,9 @@ balancer_new(uint16_t target)
         "global\n  maxconn 500\n  stats socket %s/admin mode 600 level admin\n"
         "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 1h\n  timeout server 1h\n  timeout check 1s\n"
         "frontend clients\n  bind 127.0.0.1:%u\n%s  default_backend pool\n"
-        "backend pool\n  source " BALANCER "\n  option tcp-check\n"
-        "  tcp-check send {\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":1,\\\"method\\\":\\\"server.info\\\"}\\n\n"
-        "  tcp-check expect string protocols\n"
+        "backend pool\n  source " BALANCER "\n%s"
         "  server s1 127.0.0.1:%u send-proxy-v2 check inter 100ms fall 2 rise 2\n",
-        balancer->folder, balancer->port, bind6, target);
+        balancer->folder, balancer->port, bind6, passes_tls ? "" : QUESTION, target);
     g_autofree char *path = g_build_filename(balancer->folder, "haproxy.cfg", NULL);
     g_autoptr(GError) error = NULL;
     g_assert_true(g_file_set_contents(path, config, -1, NULL));
@@ -151,7 +155,7 @@ static void
 test_addresses(void)
 {
     g_autoptr(TestServer) primary = test_primary_new(OPTIONS);
-    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary));
+    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary), false);
     if (balancer == NULL)
         return;
     g_autoptr(TestClient) admin =
@@ -184,7 +188,7 @@ static void
 test_guessing(void)
 {
     g_autoptr(TestServer) primary = test_primary_new(OPTIONS);
-    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary));
+    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary), false);
     if (balancer == NULL)
         return;
     TestClient *guessers[50];
@@ -217,7 +221,7 @@ static void
 test_health_checks(void)
 {
     g_autoptr(TestServer) primary = test_primary_new(OPTIONS);
-    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary));
+    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary), false);
     if (balancer == NULL)
         return;
     g_autoptr(TestClient) admin = test_client_new(primary);
@@ -277,6 +281,24 @@ test_who_may_send_a_header(void)
     test_sync(other);
 }
 
+/* The header comes before TLS, which the balancer passes through. */
+static void
+test_tls(void)
+{
+    g_autoptr(TestPki) pki = test_pki_new();
+    TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem")};
+    g_autoptr(TestServer) primary =
+        test_tls_primary(pki, "listening-mode = secured\nplain-login = refuse\n" OPTIONS, NULL);
+    g_autoptr(Balancer) balancer = balancer_new(test_server_get_port(primary), true);
+    if (balancer == NULL)
+        return;
+    g_autoptr(TestTunnel) tunnel = test_tunnel_new(balancer->port, &options);
+    g_autoptr(TestClient) client = test_client_connect(test_tunnel_get_port(tunnel));
+    test_call(client, "session.open", OPEN, "default", TEST_PASSWORD);
+    g_assert_cmpuint(sessions_from(client, "127.0.0.1:"), ==, 1);
+    g_assert_cmpuint(sessions_from(client, BALANCER), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -285,5 +307,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/balancer/guessing", test_guessing);
     g_test_add_func("/integration/balancer/health-checks", test_health_checks);
     g_test_add_func("/integration/balancer/who-may-send-a-header", test_who_may_send_a_header);
+    g_test_add_func("/integration/balancer/tls", test_tls);
     return g_test_run();
 }
