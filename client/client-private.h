@@ -12,11 +12,14 @@
 #include <stdbool.h>
 
 enum {
-    CONFC_LINE_MAX = 64 * 1024 * 1024,
+    CONFC_LINE_MAX = 32 * 1024 * 1024,  /* an object is one line, and at most 16 MiB when it is written */
+    CONFC_GREETING_MAX = 1024 * 1024,   /* one line before the session stands */
+    CONFC_VALUES_MAX = 4 * 1000 * 1000, /* in a line: each takes a hundred bytes or so */
+    CONFC_CHALLENGES_MAX = 16,          /* in one log-in */
     CONFC_OUTPUT_MAX = 64 * 1024 * 1024,
     CONFC_CALLS_MAX = 100000,
     CONFC_DEPTH_MAX = 64,
-    CONFC_GATHER_MAX = 256 * 1024 * 1024,
+    CONFC_GATHER_MAX = 64 * 1024 * 1024,
 };
 
 /* ---- json.c ---- */
@@ -87,6 +90,8 @@ typedef void (*ConfcLinkClosedFunc)(ConfcLink *link, const GError *error, void *
 ConfcLink *confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcTls *tls,
                           ConfcLinkLineFunc line, ConfcLinkClosedFunc closed, void *data);
 bool confc_link_send(ConfcLink *link, GBytes *line, GError **error);
+/* Longer ones end the connection; at first CONFC_GREETING_MAX. */
+void confc_link_set_line_max(ConfcLink *link, gsize size);
 /* No further callbacks; frees the link once none of them is running. */
 void confc_link_close(ConfcLink *link);
 gint64 confc_link_get_received_at(const ConfcLink *link);
@@ -153,6 +158,7 @@ struct _ConfcClient {
     GQueue waiting;    /* ConfcCall, until the session stands */
     gsize waiting_size;
     char *challenge;
+    guint challenges; /* of this log-in */
 
     /* the session */
     char *token, *environment, *chain, *ending;

@@ -179,6 +179,7 @@ confc_client_ready(ConfcClient *client, bool resumed, const char *reason)
 {
     confc_client_clear_source(&client->timer);
     client->state = CONFC_STATE_READY;
+    confc_link_set_line_max(client->link, CONFC_LINE_MAX);
     client->ever_ready = true;
     client->ready_at = g_get_monotonic_time();
     client->retry_after_ms = 0;
@@ -386,7 +387,9 @@ attach(ConfcClient *client, GSocketConnection *connection, ConfcTls *tls)
     client->peer = g_strdup(address->text);
     client->link = confc_link_new(client->context, connection, tls, line_came, link_closed, client);
     /* The password is hashed by the server, and others may be before us. */
-    confc_client_extend_attempt(client, client->connect_timeout + LOGIN_EXTRA_S);
+    guint extra = client->request_timeout > 0 ? MIN(client->request_timeout, LOGIN_EXTRA_S) : LOGIN_EXTRA_S;
+    client->challenges = 0;
+    confc_client_extend_attempt(client, client->connect_timeout + extra);
     confc_session_open(client);
 }
 

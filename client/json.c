@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool check_depth(const char *text, gsize size);
+static bool check_size(const char *text, gsize size);
 static JsonNode *get_member(JsonObject *object, const char *name, JsonNodeType type);
 
 JsonNode *
@@ -19,9 +19,10 @@ confc_json_parse(const char *text, gsize size, GError **error)
         g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid UTF-8");
         return NULL;
     }
-    if (!check_depth(text, size)) {
-        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is no JSON, or nested deeper than %d",
-                    CONFC_DEPTH_MAX);
+    if (!check_size(text, size)) {
+        g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                    "A line is no JSON, nested deeper than %d, or holds more than %d values", CONFC_DEPTH_MAX,
+                    CONFC_VALUES_MAX);
         return NULL;
     }
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
@@ -110,9 +111,9 @@ confc_json_copy_object(JsonObject *object)
 
 /* Brackets inside strings do not count; whether the text is well formed is the parser's business. */
 static bool
-check_depth(const char *text, gsize size)
+check_size(const char *text, gsize size)
 {
-    unsigned depth = 0;
+    unsigned depth = 0, values = 0;
     bool in_string = false;
     for (gsize i = 0; i < size; i++) {
         char c = text[i];
@@ -123,6 +124,9 @@ check_depth(const char *text, gsize size)
                 in_string = false;
         } else if (c == '"') {
             in_string = true;
+        } else if (c == ',' || c == ':') {
+            if (++values > CONFC_VALUES_MAX)
+                return false;
         } else if (c == '{' || c == '[') {
             if (++depth > CONFC_DEPTH_MAX)
                 return false;

@@ -8,7 +8,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-enum { READ_SIZE = 64 * 1024, READS_A_TURN = 16, KEEP_SIZE = 1024 * 1024, USER_TIMEOUT_MS = 30000 };
+enum { READ_SIZE = 64 * 1024, TURN_USEC = 20000, KEEP_SIZE = 1024 * 1024, USER_TIMEOUT_MS = 30000 };
 
 struct ConfcLink {
     unsigned refs;
@@ -20,6 +20,7 @@ struct ConfcLink {
     GPollableOutputStream *output_stream;
     GSource *input_source, *output_source, *failed_source;
     GByteArray *input;
+    gsize line_max;
     gsize scanned; /* no LF before this place */
     GQueue output; /* GBytes */
     gsize output_offset, output_size;
@@ -54,6 +55,7 @@ confc_link_new(GMainContext *context, GSocketConnection *connection, ConfcTls *t
     link->output_stream = G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(G_IO_STREAM(connection)));
     link->input = g_byte_array_new();
     link->received_at = g_get_monotonic_time();
+    link->line_max = CONFC_GREETING_MAX;
     link->line = line;
     link->closed = closed;
     link->data = data;
@@ -87,6 +89,12 @@ confc_link_send(ConfcLink *link, GBytes *line, GError **error)
 }
 
 void
+confc_link_set_line_max(ConfcLink *link, gsize size)
+{
+    link->line_max = size;
+}
+
+void
 confc_link_close(ConfcLink *link)
 {
     if (link == NULL || link->is_closed)
@@ -116,12 +124,13 @@ static gboolean
 readable(GObject *stream, void *data)
 {
     ConfcLink *link = data;
+    gint64 until = g_get_monotonic_time() + TURN_USEC;
     link->refs++;
-    unsigned reads = 0;
-    /* What TLS has taken from the socket already would not wake the loop. */
-    while (!link->is_closed &&
-           (reads < READS_A_TURN || (link->tls != NULL && confc_tls_has_input(link->tls))) && read_some(link))
-        reads++;
+    /* Timers have their turn too, however much a server sends.  What TLS has taken from the socket already would not
+     * wake the loop. */
+    while (!link->is_closed && read_some(link) &&
+           (g_get_monotonic_time() < until || (link->tls != NULL && confc_tls_has_input(link->tls))))
+        continue;
     link_unref(link);
     return G_SOURCE_CONTINUE;
 }
@@ -173,9 +182,10 @@ take_lines(ConfcLink *link)
     if (begin > 0)
         g_byte_array_remove_range(link->input, 0, (guint)begin);
     link->scanned = link->input->len;
-    if (link->input->len > CONFC_LINE_MAX) {
-        fail(link, g_error_new(CONFC_ERROR, CONFC_ERROR_MALFORMED,
-                               "The server sent a line of more than %d bytes", CONFC_LINE_MAX));
+    if (link->input->len > link->line_max) {
+        fail(link,
+             g_error_new(CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                         "The server sent a line of more than %" G_GSIZE_FORMAT " bytes", link->line_max));
         return false;
     }
     if (link->input->len == 0 && begin > KEEP_SIZE) {

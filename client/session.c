@@ -139,6 +139,12 @@ ask_challenge(ConfcClient *client, const GError *error)
     JsonObject *data = node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
     const char *challenge = confc_json_string(data, "challenge"), *prompt = confc_json_string(data, "prompt");
     guint signal = confc_client_signals[CONFC_SIGNAL_CHALLENGE];
+    if (++client->challenges > CONFC_CHALLENGES_MAX) {
+        g_autoptr(GError) endless = g_error_new_literal(CONFC_ERROR, CONFC_ERROR_CHALLENGE,
+                                                        "The server asks on and on, and gives no session");
+        confc_client_attempt_failed(client, endless);
+        return;
+    }
     if (challenge == NULL || !g_signal_has_handler_pending(client, signal, 0, FALSE)) {
         confc_client_attempt_failed(client, error);
         return;

@@ -21,7 +21,7 @@ typedef enum {
 } CtlError;
 
 typedef struct {
-    char *server, *user, *password_file, *application, *addp_timeout, *profile, *output;
+    char *server, *user, *password_file, *application, *addp_timeout, *timeout, *profile, *output;
     char *tls, *tls_name_check, *tls_ca, *tls_crl, *tls_certificate, *tls_key, *tls_server_name;
     gboolean with_tls, no_tls, no_tls_name_check, no_color;
 } CtlOptions;
@@ -60,7 +60,7 @@ bool ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error);
 
 /* ---- settings.c ---- */
 /* Fills in what the command line left open. */
-bool ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, GError **error);
+bool ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, unsigned *timeout, GError **error);
 void ctl_settings_apply_tls(Ctl *ctl);
 void ctl_settings_clear(CtlOptions *options);
 
@@ -97,8 +97,13 @@ bool ctl_boolean(JsonObject *object, const char *name);
 JsonObject *ctl_object(JsonObject *object, const char *name);
 JsonArray *ctl_array(JsonObject *object, const char *name);
 JsonObject *ctl_array_object(JsonArray *array, unsigned index); /* NULL: not an object */
-JsonNode *ctl_node_object(JsonObject *object);                  /* takes */
-JsonNode *ctl_node_array(JsonArray *array);                     /* takes */
+/* Of a node that may be of another kind: NULL, 0. */
+const char *ctl_node_text(JsonNode *node);
+gint64 ctl_node_number(JsonNode *node);
+/* What a server calls an object has a type and a number. */
+bool ctl_check_object(JsonObject *object, GError **error);
+JsonNode *ctl_node_object(JsonObject *object); /* takes */
+JsonNode *ctl_node_array(JsonArray *array);    /* takes */
 JsonNode *ctl_node_string(const char *text);
 JsonNode *ctl_node_integer(gint64 value);
 JsonNode *ctl_node_boolean(bool value);
@@ -181,6 +186,8 @@ JsonObject *ctl_resolve_object(Ctl *ctl, const char *text, GError **error);
 JsonObject *ctl_find_at(Ctl *ctl, const char *type, const char *path, GError **error);
 /* Takes what an object says of itself into the cache. */
 void ctl_place_note(Ctl *ctl, JsonObject *object);
+/* Between the pages of long lists: what is known of places does not grow for ever. */
+void ctl_place_trim(Ctl *ctl);
 void ctl_place_forget(Ctl *ctl, const char *type, gint64 dbid);
 /* From the cache only; NULL: not known. */
 const char *ctl_place_name(Ctl *ctl, const char *type, gint64 dbid);

@@ -8,7 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { SECRET_MAX = 1024, WINDOW = 128, PAGE_LIMIT = 1000 };
+enum { SECRET_MAX = 1024, WINDOW = 128, PAGE_LIMIT = 1000, EMPTY_MAX = 1000, OBJECTS_MAX = 2 * 1000 * 1000 };
 
 typedef struct {
     Ctl *ctl;
@@ -44,8 +44,8 @@ bool
 ctl_connect(Ctl *ctl, GError **error)
 {
     CtlOptions *options = &ctl->options;
-    unsigned addp_timeout = 0;
-    if (!ctl_settings_complete(ctl, &addp_timeout, error))
+    unsigned addp_timeout = 0, timeout = 0;
+    if (!ctl_settings_complete(ctl, &addp_timeout, &timeout, error))
         return false;
     if (options->user != NULL && !find_password(ctl, error))
         return false;
@@ -53,6 +53,8 @@ ctl_connect(Ctl *ctl, GError **error)
     g_object_set(ctl->client, "user", options->user, "password", ctl->password, "application",
                  options->application != NULL ? options->application : "confctl", "client-name", "confctl",
                  "addp-timeout", addp_timeout, "addp-remote-timeout", addp_timeout, NULL);
+    if (timeout > 0)
+        g_object_set(ctl->client, "connect-timeout", timeout, "request-timeout", timeout, NULL);
     ctl_settings_apply_tls(ctl);
     if (isatty(STDIN_FILENO))
         g_signal_connect(ctl->client, "challenge", G_CALLBACK(answer_challenge), ctl);
@@ -188,6 +190,7 @@ ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fiel
 {
     g_autoptr(JsonNode) filter_node = filter != NULL ? ctl_node_object(filter) : NULL;
     g_autofree char *cursor = NULL;
+    unsigned empty = 0;
     do {
         JsonObject *params = json_object_new();
         if (type != NULL)
@@ -209,10 +212,15 @@ ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fiel
         if (page == NULL)
             return false;
         JsonArray *objects = ctl_array(page, "objects");
+        for (unsigned i = 0; objects != NULL && i < json_array_get_length(objects); i++) {
+            if (!ctl_check_object(ctl_array_object(objects, i), error))
+                return false;
+        }
         if (objects != NULL && !each(objects, data, error))
             return false;
         const char *next = ctl_string(page, "cursor");
-        if (next != NULL && g_strcmp0(next, cursor) == 0) {
+        empty = objects == NULL || json_array_get_length(objects) == 0 ? empty + 1 : 0;
+        if (next != NULL && (g_strcmp0(next, cursor) == 0 || empty > EMPTY_MAX)) {
             g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
                                 "The server's list does not go on");
             return false;
@@ -302,6 +310,10 @@ append_page(JsonArray *objects, void *data, GError **error)
         JsonObject *object = ctl_array_object(objects, i);
         if (object != NULL)
             g_ptr_array_add(data, json_object_ref(object));
+    }
+    if (((GPtrArray *)data)->len > OBJECTS_MAX) {
+        g_set_error(error, CTL_ERROR, CTL_ERROR_REFUSED, "These are more than %d objects", OBJECTS_MAX);
+        return false;
     }
     return true;
 }

@@ -162,6 +162,7 @@ export_page(JsonArray *objects, void *data, GError **error)
 {
     Export *export = data;
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
+    ctl_place_trim(export->ctl);
     if (!ctl_place_want_objects(export->ctl, objects, error))
         return false;
     for (unsigned i = 0; i < json_array_get_length(objects); i++)

@@ -187,6 +187,7 @@ print_page(JsonArray *entries, void *data, GError **error)
 {
     Listing *listing = data;
     Ctl *ctl = listing->ctl;
+    ctl_place_trim(ctl);
     if (!ctl->json && !ctl_history_want_places(ctl, entries, error))
         return false;
     CtlTable *table = listing->pages++ == 0

@@ -58,6 +58,32 @@ ctl_array_object(JsonArray *array, unsigned index)
     return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
 
+const char *
+ctl_node_text(JsonNode *node)
+{
+    return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
+               ? json_node_get_string(node)
+               : NULL;
+}
+
+gint64
+ctl_node_number(JsonNode *node)
+{
+    return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64
+               ? json_node_get_int(node)
+               : 0;
+}
+
+bool
+ctl_check_object(JsonObject *object, GError **error)
+{
+    if (ctl_string(object, "type") != NULL && ctl_integer(object, "dbid", 0) > 0)
+        return true;
+    g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
+                        "The server sent an object without type or number");
+    return false;
+}
+
 JsonNode *
 ctl_node_object(JsonObject *object)
 {

@@ -81,19 +81,10 @@ find_command(const char *name)
 static int
 find_word(int argc, char **argv)
 {
-    static const char *const with_value[] = {"--server",
-                                             "--user",
-                                             "--password-file",
-                                             "--application",
-                                             "--tls-ca",
-                                             "--tls-crl",
-                                             "--tls-certificate",
-                                             "--tls-key",
-                                             "--tls-server-name",
-                                             "--addp-timeout",
-                                             "--profile",
-                                             "--output",
-                                             "-o"};
+    static const char *const with_value[] = {
+        "--server",          "--user",    "--password-file",   "--application",  "--tls-ca",  "--tls-crl",
+        "--tls-certificate", "--tls-key", "--tls-server-name", "--addp-timeout", "--timeout", "--profile",
+        "--output",          "-o"};
     for (int i = 1; i < argc; i++) {
         bool takes_value = false;
         for (unsigned w = 0; w < G_N_ELEMENTS(with_value); w++)
@@ -136,6 +127,8 @@ make_context(CtlOptions *options, const CtlCommand *command)
          "Any name in the server's certificate will do (CONFCTL_TLS_NAME_CHECK=no)", NULL},
         {"addp-timeout", 0, 0, G_OPTION_ARG_STRING, &options->addp_timeout,
          "Notice within twice this time that the server is gone (CONFCTL_ADDP_TIMEOUT)", "SECONDS"},
+        {"timeout", 0, 0, G_OPTION_ARG_STRING, &options->timeout,
+         "Wait no longer than this for a connection, and for an answer (CONFCTL_TIMEOUT)", "SECONDS"},
         {"profile", 0, 0, G_OPTION_ARG_STRING, &options->profile,
          "Section of ~/.config/confctl/config (default)", "NAME"},
         {"output", 'o', 0, G_OPTION_ARG_STRING, &options->output, "table, or json: JSON Lines for programs",

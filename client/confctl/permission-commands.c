@@ -153,8 +153,11 @@ static char *
 join_rights(JsonArray *rights)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    for (unsigned i = 0; rights != NULL && i < json_array_get_length(rights); i++)
-        g_string_append_printf(text, "%s%s", i > 0 ? "," : "", json_array_get_string_element(rights, i));
+    for (unsigned i = 0; rights != NULL && i < json_array_get_length(rights); i++) {
+        if (ctl_node_text(json_array_get_element(rights, i)) != NULL)
+            g_string_append_printf(text, "%s%s", text->len > 0 ? "," : "",
+                                   ctl_node_text(json_array_get_element(rights, i)));
+    }
     if (rights != NULL && json_array_get_length(rights) == G_N_ELEMENTS(right_names))
         g_string_assign(text, "all");
     return g_string_free(g_steal_pointer(&text), FALSE);
@@ -167,6 +170,8 @@ print_list(Ctl *ctl, JsonObject *list, GError **error)
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; entries != NULL && i < json_array_get_length(entries); i++) {
         JsonObject *account = ctl_object(ctl_array_object(entries, i), "account");
+        if (!ctl_check_object(account, error))
+            return false;
         g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"),
                                               ctl_integer(account, "dbid", 0)));
     }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BATCH = 500, NESTING_MAX = 80 };
+enum { BATCH = 500, NESTING_MAX = 80, PLACES_MAX = 200000 };
 
 static const char *const place_fields[] = {"name", "tenant", "folder", NULL};
 
@@ -113,6 +113,13 @@ ctl_place_note(Ctl *ctl, JsonObject *object)
 }
 
 void
+ctl_place_trim(Ctl *ctl)
+{
+    if (ctl->places != NULL && g_hash_table_size(ctl->places) > PLACES_MAX)
+        g_hash_table_remove_all(ctl->places);
+}
+
+void
 ctl_place_forget(Ctl *ctl, const char *type, gint64 dbid)
 {
     g_autofree char *key = g_strdup_printf("%s/%" G_GINT64_FORMAT, type, dbid);
@@ -148,7 +155,7 @@ ctl_place_want(Ctl *ctl, GPtrArray *keys, GError **error)
         g_hash_table_iter_init(&iter, now);
         while (g_hash_table_iter_next(&iter, &key, NULL)) {
             CtlPlace *place = g_hash_table_lookup(ctl->places, key);
-            if (place->name == NULL)
+            if (place == NULL || place->name == NULL)
                 continue;
             collect_missing(ctl, "tenant", place->tenant, missing);
             collect_missing(ctl, "folder", place->folder, missing);
@@ -291,7 +298,7 @@ read_object(Ctl *ctl, JsonObject *params, const char *what, GError **error)
     if (answer != NULL && object == NULL)
         g_set_error_literal(&fault, CONFC_ERROR, CONFC_ERROR_MALFORMED,
                             "The server's answer to object.read has no object");
-    if (object == NULL) {
+    if (object == NULL || !ctl_check_object(object, &fault)) {
         g_propagate_error(error, g_steal_pointer(&fault));
         return NULL;
     }
@@ -432,14 +439,16 @@ static void
 collect_references(JsonObject *field, JsonNode *value, GPtrArray *keys)
 {
     JsonArray *targets = ctl_field_targets(field);
-    if (ctl_field_is(field, "ref") && targets != NULL && JSON_NODE_HOLDS_VALUE(value)) {
+    if (ctl_field_is(field, "ref") && targets != NULL && ctl_node_number(value) > 0) {
         g_ptr_array_add(keys,
                         g_strdup_printf("%s/%" G_GINT64_FORMAT, json_array_get_string_element(targets, 0),
-                                        json_node_get_int(value)));
+                                        ctl_node_number(value)));
     } else if (ctl_field_is(field, "ref") && JSON_NODE_HOLDS_OBJECT(value)) {
         JsonObject *reference = json_node_get_object(value);
-        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(reference, "type"),
-                                              ctl_integer(reference, "dbid", 0)));
+        const char *type = ctl_string(reference, "type");
+        if (type != NULL)
+            g_ptr_array_add(keys,
+                            g_strdup_printf("%s/%" G_GINT64_FORMAT, type, ctl_integer(reference, "dbid", 0)));
     } else if (ctl_field_is(field, "list") && JSON_NODE_HOLDS_ARRAY(value)) {
         JsonArray *items = json_node_get_array(value);
         for (unsigned i = 0; i < json_array_get_length(items); i++)

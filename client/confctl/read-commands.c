@@ -473,6 +473,7 @@ print_found(JsonArray *objects, void *data, GError **error)
 {
     Finding *finding = data;
     Ctl *ctl = finding->ctl;
+    ctl_place_trim(ctl);
     if (!ctl->json && !ctl_place_want_objects(ctl, objects, error))
         return false;
     g_auto(GStrv) fields = g_strsplit(find_fields != NULL ? find_fields : "", ",", -1);

@@ -1,6 +1,12 @@
 /* schema.c - types and fields as the server has them; nothing about types is built in here. */
 #include "confctl.h"
 
+enum { DEPTH_MAX = 16 };
+
+static bool check_types(JsonArray *types);
+static bool check_fields(JsonArray *fields, unsigned depth);
+static bool check_field(JsonObject *field, bool is_named, unsigned depth);
+
 bool
 ctl_schema_load(Ctl *ctl, GError **error)
 {
@@ -10,8 +16,8 @@ ctl_schema_load(Ctl *ctl, GError **error)
     if (schema == NULL)
         return false;
     JsonArray *types = ctl_array(schema, "types");
-    if (types == NULL) {
-        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's schema has no types");
+    if (types == NULL || !check_types(types)) {
+        g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's schema is none");
         return false;
     }
     ctl->types = g_hash_table_new(g_str_hash, g_str_equal);
@@ -45,6 +51,49 @@ ctl_type_plural(JsonObject *type)
 {
     const char *plural = ctl_string(type, "plural");
     return plural != NULL ? plural : "";
+}
+
+/* Once, so that nobody who uses the schema has to doubt it. */
+static bool
+check_types(JsonArray *types)
+{
+    for (unsigned i = 0; i < json_array_get_length(types); i++) {
+        JsonObject *type = ctl_array_object(types, i);
+        if (ctl_string(type, "type") == NULL || !check_fields(ctl_array(type, "fields"), 0))
+            return false;
+    }
+    return true;
+}
+
+static bool
+check_fields(JsonArray *fields, unsigned depth)
+{
+    if (fields == NULL || depth > DEPTH_MAX)
+        return false;
+    for (unsigned i = 0; i < json_array_get_length(fields); i++) {
+        if (!check_field(ctl_array_object(fields, i), true, depth))
+            return false;
+    }
+    return true;
+}
+
+static bool
+check_field(JsonObject *field, bool is_named, unsigned depth)
+{
+    const char *kind = ctl_string(field, "kind");
+    if (kind == NULL || (is_named && ctl_string(field, "name") == NULL) || depth > DEPTH_MAX)
+        return false;
+    if (g_str_equal(kind, "list"))
+        return check_field(ctl_object(field, "of"), false, depth + 1);
+    if (g_str_equal(kind, "struct"))
+        return check_fields(ctl_array(field, "fields"), depth + 1);
+    if (!g_str_equal(kind, "ref"))
+        return true;
+    JsonArray *targets = ctl_field_targets(field);
+    bool fine = targets != NULL && json_array_get_length(targets) > 0;
+    for (unsigned i = 0; fine && i < json_array_get_length(targets); i++)
+        fine = ctl_node_text(json_array_get_element(targets, i)) != NULL;
+    return fine;
 }
 
 static JsonObject *

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { ADDP_TIMEOUT_MAX = 86400 };
+enum { TIMEOUT_MAX = 86400, CONNECT_TIMEOUT_MAX = 3600 };
 
 /* Each has one name: option --NAME, environment CONFCTL_NAME, key of a profile. */
 typedef struct {
@@ -23,6 +23,7 @@ static const Setting settings[] = {
     SETTING("password-file", "CONFCTL_PASSWORD_FILE", password_file),
     SETTING("application", "CONFCTL_APPLICATION", application),
     SETTING("addp-timeout", "CONFCTL_ADDP_TIMEOUT", addp_timeout),
+    SETTING("timeout", "CONFCTL_TIMEOUT", timeout),
     SETTING("tls", "CONFCTL_TLS", tls),
     SETTING("tls-name-check", "CONFCTL_TLS_NAME_CHECK", tls_name_check),
     SETTING("tls-ca", "CONFCTL_TLS_CA", tls_ca),
@@ -37,6 +38,8 @@ static bool take_flags(CtlOptions *options, GError **error);
 static bool load_profile(Ctl *ctl, GError **error);
 static bool check_login(const CtlOptions *options, GError **error);
 static bool parse_flag(const char *name, const char *text, bool *value, GError **error);
+static bool parse_seconds(const char *name, const char *text, unsigned most, unsigned *seconds,
+                          GError **error);
 static bool has_tls(const CtlOptions *options);
 static void clear_tls(CtlOptions *options);
 
@@ -47,7 +50,7 @@ value_of(CtlOptions *options, const Setting *setting)
 }
 
 bool
-ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, GError **error)
+ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, unsigned *timeout, GError **error)
 {
     CtlOptions *options = &ctl->options;
     if (!take_flags(options, error))
@@ -72,15 +75,9 @@ ctl_settings_complete(Ctl *ctl, unsigned *addp_timeout, GError **error)
     ctl->tls_name_check = checks_name;
     if (!wants_tls)
         clear_tls(options);
-    guint64 seconds = 0;
-    if (options->addp_timeout != NULL &&
-        !g_ascii_string_to_unsigned(options->addp_timeout, 10, 1, ADDP_TIMEOUT_MAX, &seconds, NULL)) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "addp-timeout takes 1 to %d seconds, not \"%s\"",
-                    ADDP_TIMEOUT_MAX, options->addp_timeout);
-        return false;
-    }
-    *addp_timeout = (unsigned)seconds;
-    return check_login(options, error);
+    return parse_seconds("addp-timeout", options->addp_timeout, TIMEOUT_MAX, addp_timeout, error) &&
+           parse_seconds("timeout", options->timeout, CONNECT_TIMEOUT_MAX, timeout, error) &&
+           check_login(options, error);
 }
 
 void
@@ -174,6 +171,22 @@ parse_flag(const char *name, const char *text, bool *value, GError **error)
     }
     g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is yes or no, not \"%s\"", name, text);
     return false;
+}
+
+/* Not given: untouched. */
+static bool
+parse_seconds(const char *name, const char *text, unsigned most, unsigned *seconds, GError **error)
+{
+    guint64 number;
+    if (text == NULL)
+        return true;
+    if (!g_ascii_string_to_unsigned(text, 10, 1, most, &number, NULL)) {
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s takes 1 to %u seconds, not \"%s\"", name, most,
+                    text);
+        return false;
+    }
+    *seconds = (unsigned)number;
+    return true;
 }
 
 static bool

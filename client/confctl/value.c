@@ -202,8 +202,8 @@ reference_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
     const char *type = reference != NULL ? ctl_string(reference, "type")
                        : targets != NULL ? json_array_get_string_element(targets, 0)
                                          : NULL;
-    gint64 dbid = reference != NULL ? ctl_integer(reference, "dbid", 0) : json_node_get_int(value);
-    if (type == NULL)
+    gint64 dbid = reference != NULL ? ctl_integer(reference, "dbid", 0) : ctl_node_number(value);
+    if (type == NULL || dbid <= 0)
         return json_node_copy(value);
     g_autofree char *path = ctl_place_path(ctl, type, dbid);
     return ctl_node_string(path);

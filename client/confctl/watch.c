@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { QUEUE_MAX = 10000 };
+
 typedef struct {
     Ctl *ctl;
     GQueue queue; /* JsonObject */
@@ -128,7 +130,14 @@ subscribe_to(Ctl *ctl, JsonObject *scope, GError **error)
 static void
 note_changes(ConfcClient *client, JsonObject *changes, Watch *watch)
 {
-    g_queue_push_tail(&watch->queue, json_object_ref(changes));
+    if (watch->queue.length < QUEUE_MAX) {
+        g_queue_push_tail(&watch->queue, json_object_ref(changes));
+        return;
+    }
+    watch->is_over = true;
+    if (watch->error == NULL)
+        watch->error = g_error_new(CTL_ERROR, CTL_ERROR_REFUSED,
+                                   "More than %d transactions came while one was being printed", QUEUE_MAX);
 }
 
 static void
