@@ -301,6 +301,9 @@ void history_replay(void *self, int64_t after,
 /* The plugin is unloaded: tells those that wait. */
 void history_replay_end(History *history);
 void history_verify_method(void *self, ConfRequest *request);
+extern const ConfHooks history_head_hooks;
+void history_head_method(void *self, ConfRequest *request);
+void history_head_start(History *history);
 /* history-as-of.c */
 void history_read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, int64_t revision,
                         void (*done)(const char *object_json, const GError *error, void *data), void *data);
@@ -326,6 +329,8 @@ struct History {
     GHashTable *addresses;   /* id of a session → address: a broken session has no connection to ask */
     GMutex reader_lock;
     GQueue readers;     /* HistoryReader, idle; under reader_lock */
+    ConfConnection *upstream; /* of a proxy; NULL: none now */
+    unsigned head_timer;
     GQueue replaying;   /* HistoryReplay */
     GQueue verifies;    /* ConfLater: they wait for the next verification */
     void *verification; /* NULL: none runs */
@@ -333,6 +338,7 @@ struct History {
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
-        lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications, broken, damages;
+        lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications, broken, damages, heads,
+        heads_differing;
     uint64_t untold_audits; /* rows lost since the last that was written */
 };

@@ -78,14 +78,17 @@ load(ConfPlugin *p, const void *settings, GError **error)
     history_writer_get_state(writer, &history->state);
     history->queued_revision = history_store_known(history);
     if (!conf_plugin_provide(p, "history", &history_provider, error) ||
-        !conf_plugin_add_method(p, "history.verify", false, history_verify_method, error)) {
+        !conf_plugin_add_method(p, "history.verify", false, history_verify_method, error) ||
+        !conf_plugin_add_method(p, "history.head", false, history_head_method, error)) {
         unload(history);
         return NULL;
     }
     conf_plugin_hook(p, CONF_LATE, &history_commit_hooks);
     conf_plugin_hook(p, CONF_LATE, &history_audit_hooks);
     conf_plugin_hook(p, CONF_LATE, &history_caller_hooks);
+    conf_plugin_hook(p, CONF_LATE, &history_head_hooks);
     show_statistics(history);
+    history_head_start(history);
     conf_timer(p, CLEAN_EVERY_MS, clean_due, NULL);
     return history;
 }
@@ -138,6 +141,8 @@ show_statistics(History *history)
         {"verifications", &history->verifications},
         {"broken", &history->broken},
         {"damages", &history->damages},
+        {"heads", &history->heads},
+        {"headsDiffering", &history->heads_differing},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(shown); i++)
         conf_plugin_statistic(history->plugin, shown[i].name, shown[i].value);

@@ -406,11 +406,22 @@ test_proxy(void)
         g_assert_cmpint(test_statistic(reader, "history.lastRevision"), ==, revision);
         g_assert_cmpint(test_statistic(reader, "history.firstRevision"), <=, first);
     }
+    {
+        g_autoptr(TestClient) reader = test_client_new(proxy);
+        test_wait_statistic(reader, "history.heads", 1);
+        g_assert_cmpint(test_statistic(reader, "history.headsDiffering"), ==, 0);
+    }
+    test_server_wait_log(server, "The head of the history");
     test_server_signal(proxy, SIGTERM);
     g_assert_cmpint(run_sql(proxy, "SELECT count(*) FROM gap"), ==, 0);
     /* The very records of the primary. */
     g_assert_cmpint(run_sql(proxy, "SELECT count(*) FROM entry WHERE linked = 0"), <=, 1);
+    /* Another head than the master's is told. */
+    run_sql(proxy, "UPDATE entry SET chain = '0123456789abcdef' WHERE revision = (SELECT max(revision) FROM entry)");
     test_server_start(proxy);
+    g_autoptr(TestClient) reader = test_client_new(proxy);
+    test_wait_statistic(reader, "history.headsDiffering", 1);
+    test_server_wait_log(proxy, "The history differs from the master's");
 }
 
 int
