@@ -382,7 +382,7 @@ def keepalive(build, sessions=10000, timeout=10, seconds=40):
             "lost": statistics["addp.lost"], "longest_turn_ms": round(statistics["longestTurnUsec"] / 1000, 1)}
 
 
-def history(build, count=10000, rounds=3):
+def history(build, count=10000, rounds=int(os.environ.get("ROUNDS", 3))):
     """Durable writes a second with plugin history and without, 1 and 64 connections; rounds in turn."""
     here, work = os.path.dirname(os.path.abspath(__file__)), tempfile.mkdtemp(prefix="confserv-bench-")
     subprocess.run(["cc", "-O2", "-o", f"{work}/loadgen", f"{here}/loadgen.c"], check=True)

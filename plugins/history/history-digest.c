@@ -26,8 +26,9 @@ history_digest_entry(const uint8_t previous[HISTORY_DIGEST_SIZE], const char *pr
     add(hash, previous_chain, strlen(previous_chain));
     add(hash, entry->record, entry->record_size);
     gnutls_hash_deinit(hash, link);
-    for (unsigned i = 0; i < (HISTORY_CHAIN_SIZE - 1) / 2; i++)
-        g_snprintf(chain + 2 * i, 3, "%02x", link[i]);
+    for (unsigned i = 0; i < HISTORY_CHAIN_SIZE - 1; i++)
+        chain[i] = "0123456789abcdef"[i % 2 == 0 ? link[i / 2] >> 4 : link[i / 2] & 15];
+    chain[HISTORY_CHAIN_SIZE - 1] = '\0';
 
     hash = begin();
     add(hash, previous, HISTORY_DIGEST_SIZE);

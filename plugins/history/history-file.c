@@ -262,9 +262,9 @@ connect_file(HistoryFile *file, GError **error)
     sqlite3_wal_hook(file->db, note_wal, file);
     /* trusted_schema: a prepared file shall not run functions. */
     return history_sql_exec(file->db,
-                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                             "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
-                            "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+                            "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                             error);
 }
 

@@ -9,10 +9,10 @@
 
 enum {
     QUEUE_BYTES = 64 * 1024 * 1024,
-    BATCH_BYTES = 4 * 1024 * 1024,
-    BATCH_ITEMS = 2000,
-    HURRY_BYTES = 1024 * 1024,
-    LINGER_USEC = 20 * 1000,
+    BATCH_BYTES = 16 * 1024 * 1024,
+    BATCH_ITEMS = 20000,
+    HURRY_BYTES = 8 * 1024 * 1024,
+    LINGER_USEC = 200 * 1000, /* entries of a batch share the pages of the index, which are most of what is written */
     ROOM_WAIT_USEC = 5 * 1000 * 1000,
     END_WAIT_USEC = 10 * 1000 * 1000,
 };
