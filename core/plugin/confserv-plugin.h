@@ -101,6 +101,8 @@ CONF_API ConfLater *conf_login_later(ConfLogin *l, unsigned timeout_ms, void (*g
 CONF_API void conf_later_finish(ConfLater *later, ConfVerdict verdict, GError *error); /* takes both */
 /* of a request: DONE with this result */
 CONF_API void conf_later_answer(ConfLater *later, const char *result_json);
+/* of a request: refused with this code of protocol.md 11 and data (an object, may be NULL) */
+CONF_API void conf_later_answer_error(ConfLater *later, int code, const char *message, const char *data_json);
 /* of a log-in: ask more (-32002); takes later */
 CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state);
 
@@ -242,7 +244,7 @@ CONF_API const char *conf_value_string(const ConfJson *v); /* of STRING; NULL: n
 CONF_API const char *conf_value_key(const ConfJson *v);    /* of a member of an object; NULL: none */
 CONF_API bool conf_value_integer(const ConfJson *v, int64_t *integer); /* false: no integer */
 CONF_API bool conf_value_boolean(const ConfJson *v);
-/* Writing: puts commas. */
+/* Writing: puts commas.  Any thread, one writer in one thread at a time. */
 CONF_API ConfJsonWriterHandle *conf_writer_new(void);
 CONF_API void conf_writer_begin_object(ConfJsonWriterHandle *w);
 CONF_API void conf_writer_end_object(ConfJsonWriterHandle *w);

@@ -19,13 +19,15 @@ enum {
 };
 
 typedef enum { LATER_HELD, LATER_FINISHING, LATER_GONE, LATER_OVER } LaterState;
-typedef enum { OUTCOME_VERDICT, OUTCOME_ANSWER, OUTCOME_CHALLENGE } OutcomeKind;
+typedef enum { OUTCOME_VERDICT, OUTCOME_ANSWER, OUTCOME_ERROR, OUTCOME_CHALLENGE } OutcomeKind;
 
 typedef struct {
     OutcomeKind kind;
     ConfVerdict verdict;
     GError *error; /* of REFUSE only */
-    char *text;    /* result or prompt */
+    char *text;    /* result, prompt or message */
+    int code;      /* of ERROR */
+    char *data;    /* of ERROR: JSON; NULL: none */
     GBytes *challenge_state;
 } Outcome;
 
@@ -114,6 +116,12 @@ void
 conf_later_answer(ConfLater *later, const char *result_json)
 {
     finish(later, &(Outcome){.kind = OUTCOME_ANSWER, .text = g_strdup(result_json)});
+}
+
+void
+conf_later_answer_error(ConfLater *later, int code, const char *message, const char *data_json)
+{
+    finish(later, &(Outcome){.kind = OUTCOME_ERROR, .code = code, .text = g_strdup(message), .data = g_strdup(data_json)});
 }
 
 void
@@ -224,6 +232,9 @@ tell_owner(ConfLater *later, Outcome *outcome)
     case OUTCOME_ANSWER:
         funcs->answered(owner, outcome->text);
         break;
+    case OUTCOME_ERROR:
+        funcs->failed(owner, outcome->code, outcome->text, outcome->data);
+        break;
     case OUTCOME_CHALLENGE:
         funcs->challenged(owner, outcome->text, g_steal_pointer(&outcome->challenge_state));
         break;
@@ -237,6 +248,8 @@ settle_outcome(const ConfLater *later, Outcome *outcome)
     const char *fault = NULL;
     if (outcome->kind == OUTCOME_ANSWER && (later->funcs->answered == NULL || outcome->text == NULL))
         fault = "It answered a ConfLater that is none of a request, or with nothing";
+    else if (outcome->kind == OUTCOME_ERROR && (later->funcs->failed == NULL || outcome->text == NULL))
+        fault = "It answered a ConfLater that is none of a request with an error, or one without a message";
     else if (outcome->kind == OUTCOME_CHALLENGE && later->funcs->challenged == NULL)
         fault = "It put a challenge to a ConfLater that is none of a log-in";
     else if (outcome->kind == OUTCOME_VERDICT && (unsigned)outcome->verdict >= CONF_LATER)
@@ -260,6 +273,7 @@ clear_outcome(Outcome *outcome)
 {
     g_clear_error(&outcome->error);
     g_clear_pointer(&outcome->text, g_free);
+    g_clear_pointer(&outcome->data, g_free);
     g_clear_pointer(&outcome->challenge_state, g_bytes_unref);
 }
 

@@ -74,10 +74,11 @@ unsigned conf_pool_thread_count(void);
 /* later.c: the generic half of ConfLater; layers that own the thing delayed (request, log-in) make it. */
 typedef struct {
     /* verdict NEXT, DONE, REFUSE; error is set with REFUSE, else NULL; the owner frees it, answers and
-     * lets go of the later, which is freed after the call.  Exactly one of the four is called, none once
+     * lets go of the later, which is freed after the call.  Exactly one of the five is called, none once
      * abandoned. */
     void (*finished)(void *owner, ConfVerdict verdict, GError *error);
     void (*answered)(void *owner, const char *result_json); /* NULL: not a request */
+    void (*failed)(void *owner, int code, const char *message, const char *data_json); /* NULL: not a request */
     void (*challenged)(void *owner, const char *prompt,
                        GBytes *state); /* NULL: not a log-in; the owner frees state (or NULL) */
     void (*timed_out)(void *owner);    /* or the plugin is unloaded; then gone() is called */

@@ -10,6 +10,7 @@ static ConfRequest *real(ConfRequest *request);
 static bool fill_data(ConfRpcError *error, const char *data_json);
 static void later_finished(void *owner, ConfVerdict verdict, GError *error);
 static void later_answered(void *owner, const char *result_json);
+static void later_failed(void *owner, int code, const char *message, const char *data_json);
 static void later_timed_out(void *owner);
 static void later_gone(void *owner);
 static void go_on(ConfRequest *held);
@@ -17,6 +18,7 @@ static void go_on(ConfRequest *held);
 static const ConfLaterFuncs later_funcs = {
     .finished = later_finished,
     .answered = later_answered,
+    .failed = later_failed,
     .timed_out = later_timed_out,
 };
 
@@ -181,6 +183,16 @@ later_answered(void *owner, const char *result_json)
     conf_request_on_gone(held, NULL, NULL);
     held->later = NULL;
     conf_request_answer_json(held, result_json);
+    conf_request_release(held);
+}
+
+static void
+later_failed(void *owner, int code, const char *message, const char *data_json)
+{
+    ConfRequest *held = owner;
+    conf_request_on_gone(held, NULL, NULL);
+    held->later = NULL;
+    conf_request_answer_error(held, code, message, data_json);
     conf_request_release(held);
 }
 

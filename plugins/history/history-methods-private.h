@@ -59,8 +59,10 @@ bool history_may_read_rights(History *history, ConfSession *session, const char 
  * the lowest one that can be told of.  *upto: the newest entry. */
 bool history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
-/* The list of rights that was in force when the object was deleted last, where its last change is a deletion.  g_free();
- * NULL: not known, or it is not gone, or *error. */
+/* Is the last change of the object a deletion?  And the list of rights that was in force on it then, g_free(); NULL: not
+ * known, or it is not gone, or *error. */
+char *history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_gone, GError **error);
+/* The same without the question. */
 char *history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error);
 /* Of one object; *body NULL: it was not there.  False: *error. *is_unchanged: no change of it is known. */
 bool history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body, bool *is_unchanged,
@@ -68,6 +70,12 @@ bool history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revi
 /* A read transaction around several questions. */
 bool history_past_begin(sqlite3 *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void history_past_end(sqlite3 *db);
+
+/* ---- history-difference.c ---- */
+/* The members that differ, each side as an object; g_free(). */
+void history_difference(HistorySlice before, HistorySlice after, char **before_members, char **after_members);
+/* Are these sections of keys? */
+bool history_is_sections(HistorySlice key);
 
 /* ---- the methods ---- */
 void history_list_method(void *self, ConfRequest *request);
@@ -86,3 +94,6 @@ bool history_param_moment(ConfRequest *request, const ConfJson *params, const ch
 /* A dbid, or a name (*name, borrowed). */
 bool history_param_who(ConfRequest *request, const ConfJson *params, const char *name, int64_t *dbid,
                        const char **text);
+char *history_time_text(int64_t time_ms); /* RFC 3339; g_free() */
+/* "FIRST.SECOND" or, with `second` NULL, "FIRST". */
+bool history_cursor_read(const char *text, int64_t *first, int64_t *second);

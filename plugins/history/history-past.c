@@ -60,6 +60,14 @@ find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
 char *
 history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error)
 {
+    bool is_gone;
+    return history_past_gone(db, type, dbid, &is_gone, error);
+}
+
+char *
+history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_gone, GError **error)
+{
+    *is_gone = false;
     sqlite3_stmt *find = history_sql_prepare(
         db,
         "SELECT c.op, r.entries FROM change c LEFT JOIN right_list r ON r.id = c.rights WHERE c.type = ?1 AND "
@@ -70,8 +78,9 @@ history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **e
     sqlite3_bind_text(find, 1, type, -1, SQLITE_STATIC);
     sqlite3_bind_int64(find, 2, dbid);
     int step = history_sql_step(find, error);
+    *is_gone = step == 1 && strcmp(history_sql_text(find, 0), "delete") == 0;
     char *rights = NULL;
-    if (step == 1 && strcmp(history_sql_text(find, 0), "delete") == 0 && sqlite3_column_type(find, 1) != SQLITE_NULL)
+    if (*is_gone && sqlite3_column_type(find, 1) != SQLITE_NULL)
         rights = g_strdup(history_sql_text(find, 1));
     sqlite3_finalize(find);
     return rights;

@@ -29,10 +29,230 @@ test_as_of(void)
     g_assert_cmpstr(live, ==, there);
 }
 
+static int64_t
+create(TestClient *client, const char *type, const char *name, const char *more)
+{
+    JsonObject *created = test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
+    return json_object_get_int_member(created, "dbid");
+}
+
+static void
+grant(TestClient *admin, const char *place, int64_t person, const char *rights)
+{
+    test_call(admin, "permission.update",
+              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place, person, rights);
+}
+
+static int64_t
+add_person(TestClient *admin, const char *name)
+{
+    int64_t dbid = create(admin, "person", name, "");
+    test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw-%s-'}", dbid, name);
+    grant(admin, "'type':'application','name':'confctl'", dbid, "'read','execute'");
+    return dbid;
+}
+
+static TestClient *
+log_in(TestServer *server, const char *name)
+{
+    g_autofree char *password = g_strdup_printf("pw-%s-", name);
+    return test_client_new_as(server, name, password, "confctl");
+}
+
+/* "revision op name before after; ..." of all pages. */
+static char *
+list(TestClient *client, const char *params, unsigned limit)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+    g_autofree char *cursor = g_strdup("");
+    for (;;) {
+        JsonObject *page = test_call(client, "history.list", "{'limit':%u%s%s%s}", limit, *params != '\0' ? "," : "", params,
+                                     cursor);
+        JsonArray *entries = json_object_get_array_member(page, "entries");
+        g_assert_cmpuint(json_array_get_length(entries), <=, limit);
+        for (unsigned i = 0; i < json_array_get_length(entries); i++) {
+            JsonObject *entry = json_array_get_object_element(entries, i);
+            g_string_append_printf(all, "%s%s %s", all->len > 0 ? "; " : "", json_object_get_string_member(entry, "op"),
+                                   json_object_get_string_member(entry, "name"));
+            for (unsigned k = 0; k < 2; k++) {
+                static const char *const sides[] = {"before", "after"};
+                JsonNode *side = json_object_get_member(entry, sides[k]);
+                g_autofree char *text = side != NULL ? json_to_string(side, FALSE) : g_strdup("-");
+                g_string_append_printf(all, " %s", text);
+            }
+        }
+        if (!json_object_has_member(page, "cursor"))
+            return g_strdup(all->str);
+        g_free(cursor);
+        cursor = g_strdup_printf(",'cursor':'%s'", json_object_get_string_member(page, "cursor"));
+    }
+}
+
+static void
+assert_list(TestClient *client, const char *params, const char *wanted)
+{
+    for (unsigned limit = 1; limit < 100; limit += 50) {
+        g_autofree char *listed = list(client, params, limit);
+        g_assert_cmpstr(listed, ==, wanted);
+    }
+}
+
+/* Only the members that changed, options and annex key by key, and by whom. */
+static void
+test_list(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t host = create(client, "host", "h1", ",'annex':{'a':{'k':'1','l':'1'},'b':{'m':'1'}}");
+    int64_t first = test_history_revision(client);
+    test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'1.2.3.4','annex':{'a':{'k':'2'},'b':null}}}");
+    /* Times are of milliseconds: one of them lies between the two halves. */
+    g_usleep(2000);
+    g_autofree char *between = NULL;
+    {
+        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+        g_autofree char *seconds = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
+        between = g_strdup_printf("%s.%03dZ", seconds, g_date_time_get_microsecond(now) / 1000);
+    }
+    g_usleep(2000);
+    JsonObject *account = json_object_get_object_member(test_client_get_session(client), "account");
+    grant(client, "'type':'host','name':'h1'", json_object_get_int_member(account, "dbid"), "'execute'");
+    test_call(client, "object.delete", "{'type':'host','name':'h1'}");
+    int64_t last = test_history_revision(client);
+    g_autofree char *of_host = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, host);
+    g_autofree char *all = list(client, of_host, 100);
+    g_auto(GStrv) entries = g_strsplit(all, "; ", -1);
+    g_assert_cmpuint(g_strv_length(entries), ==, 4);
+    g_assert_true(g_str_has_prefix(entries[0], "delete h1 {\"type\":\"host\""));
+    g_assert_true(g_str_has_prefix(entries[1], "permission h1 - {\"permissions\":[{\"account\":"));
+    g_assert_cmpstr(entries[2], ==, "update h1 {\"annex\":{\"a\":{\"k\":\"1\"},\"b\":{\"m\":\"1\"}}} "
+                    "{\"address\":\"1.2.3.4\",\"annex\":{\"a\":{\"k\":\"2\"}}}");
+    g_assert_true(g_str_has_prefix(entries[3], "create h1 - {\"type\":\"host\""));
+    assert_list(client, of_host, all);
+    assert_list(client, "'type':'host'", all);
+    /* By revisions, times and persons. */
+    g_autofree char *one = g_strdup_printf("%s,'since':%" G_GINT64_FORMAT ",'until':%" G_GINT64_FORMAT, of_host, first + 1, first + 1);
+    assert_list(client, one, entries[2]);
+    g_autofree char *after = g_strdup_printf("%s,'since':'%s'", of_host, between);
+    g_autofree char *newest = g_strjoin("; ", entries[0], entries[1], NULL);
+    assert_list(client, after, newest);
+    g_autofree char *before = g_strdup_printf("%s,'until':'%s'", of_host, between);
+    g_autofree char *oldest = g_strjoin("; ", entries[2], entries[3], NULL);
+    assert_list(client, before, oldest);
+    g_autofree char *by_name = g_strdup_printf("%s,'user':'default','application':'confctl'", of_host);
+    assert_list(client, by_name, all);
+    g_autofree char *by_other = g_strdup_printf("%s,'user':4711", of_host);
+    assert_list(client, by_other, "");
+    g_autofree char *by_nobody = g_strdup_printf("%s,'user':'nobody'", of_host);
+    assert_list(client, by_nobody, "");
+    JsonObject *page = test_call(client, "history.list", "{'limit':1}");
+    JsonObject *entry = json_array_get_object_element(json_object_get_array_member(page, "entries"), 0);
+    g_assert_cmpint(json_object_get_int_member(entry, "revision"), ==, last);
+    g_assert_nonnull(json_object_get_string_member(entry, "time"));
+    JsonObject *by = json_object_get_object_member(entry, "by");
+    g_assert_cmpint(json_object_get_int_member(by, "user"), >, 0);
+    g_assert_cmpint(json_object_get_int_member(by, "application"), >, 0);
+    g_assert_true(g_str_has_prefix(json_object_get_string_member(by, "address"), "127.0.0.1"));
+    static const char *const wrong[] = {
+        "'limit':0", "'limit':'1'", "'limit':10001", "'cursor':'x'", "'cursor':'1'", "'cursor':1", "'cursor':'1.2.3'",
+        "'since':'yesterday'", "'since':-1", "'until':[]", "'type':1", "'dbid':1", "'type':'host','dbid':0", "'user':true",
+        "'nonsense':1", "'user':0", "'application':{}", "'cursor':'99999999999999999999.1'",
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
+        test_call_error(client, -32602, "history.list", "{%s}", wrong[i]);
+    test_call_error(client, -32004, "history.list", "{'type':'host','name':'h1'}");
+    test_call(client, "history.list", "{'path':'/Environment/Hosts'}");
+}
+
+/* Who may not read learns nothing; secrets are told to nobody. */
+static void
+test_visibility(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t ann = add_person(admin, "ann");
+    int64_t hidden = create(admin, "host", "hidden-one", ",'address':'secret-address'");
+    int64_t seen = create(admin, "host", "seen", "");
+    test_call(admin, "object.update", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'hidden-two'}}", hidden);
+    int64_t gone = create(admin, "host", "hidden-gone", ""), shown = create(admin, "host", "shown-gone", "");
+    int64_t groups[] = {seen, shown};
+    for (unsigned i = 0; i < G_N_ELEMENTS(groups); i++) {
+        g_autofree char *place = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, groups[i]);
+        grant(admin, place, ann, "'read'");
+    }
+    test_call(admin, "object.delete", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", gone);
+    test_call(admin, "object.delete", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", shown);
+    g_autoptr(TestClient) client = log_in(server, "ann");
+    g_autofree char *listed = list(client, "'type':'host'", 2);
+    g_auto(GStrv) entries = g_strsplit(listed, "; ", -1);
+    g_assert_cmpuint(g_strv_length(entries), ==, 3);
+    g_assert_true(g_str_has_prefix(entries[0], "delete shown-gone"));
+    g_assert_true(g_str_has_prefix(entries[1], "create shown-gone"));
+    g_assert_true(g_str_has_prefix(entries[2], "create seen"));
+    static const char *const more[] = {"'user':'default'", "'user':100", "'type':'person'", "", "'until':5"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(more); i++)
+        g_free(list(client, more[i], 3));
+    test_call_error(client, -32005, "history.sessions", "{}");
+    static const char *const words[] = {"hidden", "secret-address", "127.0.0.1", "\"permission", "pw-"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++)
+        g_assert_false(test_client_has_seen(client, words[i]));
+    g_free(list(admin, "", 7));
+    g_assert_false(test_client_has_seen(admin, "pw-ann-"));
+    g_assert_false(test_client_has_seen(admin, "passwordHash"));
+    g_assert_false(test_client_has_seen(admin, "$y$"));
+}
+
+static void
+test_sessions(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_person(admin, "ann");
+    TestClient *client = log_in(server, "ann");
+    test_call(client, "session.close", "{}");
+    test_client_wait_closed(client);
+    test_client_free(client);
+    g_autoptr(TestClient) refused = test_client_connect(test_server_get_port(server));
+    test_call_error(refused, -32001, "session.open", "{'user':'ann','password':'wrong','application':'confctl'}");
+    g_autofree char *cursor = g_strdup("");
+    g_autoptr(GString) all = g_string_new(NULL);
+    for (;;) {
+        JsonObject *page = test_call(admin, "history.sessions", "{'limit':1%s}", cursor);
+        JsonArray *sessions = json_object_get_array_member(page, "sessions");
+        g_assert_cmpuint(json_array_get_length(sessions), <=, 1);
+        if (json_array_get_length(sessions) == 1) {
+            JsonObject *one = json_array_get_object_element(sessions, 0);
+            g_string_append_printf(all, "%s %s %s %s; ", json_object_get_string_member(one, "kind"),
+                                   json_object_get_string_member(one, "user"), json_object_get_string_member(one, "application"),
+                                   json_object_get_string_member_with_default(one, "reason", "-"));
+            g_assert_true(g_str_has_prefix(json_object_get_string_member(one, "address"), "127.0.0.1"));
+            g_assert_cmpint(json_object_has_member(one, "until"), ==,
+                            g_strcmp0(json_object_get_string_member(one, "user"), "ann") == 0 &&
+                                g_strcmp0(json_object_get_string_member(one, "kind"), "opened") == 0);
+        }
+        if (!json_object_has_member(page, "cursor"))
+            break;
+        g_free(cursor);
+        cursor = g_strdup_printf(",'cursor':'%s'", json_object_get_string_member(page, "cursor"));
+    }
+    g_assert_true(g_str_has_prefix(all->str, "refused ann confctl "));
+    g_assert_nonnull(strstr(all->str, "; opened ann confctl closed; opened default confctl -; "));
+    JsonObject *page = test_call(admin, "history.sessions", "{'user':'ann','since':1,'until':'2100-01-01T00:00:00Z'}");
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 2);
+    page = test_call(admin, "history.sessions", "{'since':'2100-01-01T00:00:00Z'}");
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 0);
+    static const char *const wrong[] = {"'limit':0", "'cursor':'x'", "'user':[]", "'since':'x'", "'type':'host'"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
+        test_call_error(admin, -32602, "history.sessions", "{%s}", wrong[i]);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/history-methods/as-of", test_as_of);
+    g_test_add_func("/integration/history-methods/list", test_list);
+    g_test_add_func("/integration/history-methods/visibility", test_visibility);
+    g_test_add_func("/integration/history-methods/sessions", test_sessions);
     return g_test_run();
 }
