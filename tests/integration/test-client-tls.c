@@ -4,6 +4,7 @@
 #include "confctl-run.h"
 #include "pki.h"
 #include "tls-relay.h"
+#include "tls.h"
 
 #include <string.h>
 
@@ -390,6 +391,62 @@ test_certificate_login(void)
     g_assert_false(holds(bytes, "\"secret\""));
 }
 
+/* ---- the server's own TLS ---- */
+
+static void
+init_secured(Run *run, TestPki *pki)
+{
+    *run = (Run){.server = test_tls_primary(pki, NULL, NULL)};
+    run->password_file = g_build_filename(test_server_get_folder(run->server), "password", NULL);
+    g_assert_true(g_file_set_contents(run->password_file, TEST_PASSWORD "\n", -1, NULL));
+}
+
+static void
+test_server_ports(void)
+{
+    g_auto(Run) run;
+    g_autoptr(TestPki) pki = test_pki_new();
+    init_secured(&run, pki);
+    g_autoptr(TestClient) admin = test_tls_manager(run.server);
+    test_call(admin, "session.open", TEST_LOGIN);
+    uint16_t secured = test_tls_add_port(run.server, admin, "sec", "'listening':'secured'"),
+             automatic = test_tls_add_port(run.server, admin, "auto", "'listening':'auto-detect'"),
+             mutual = test_tls_add_port(run.server, admin, "mutual", "'listening':'secured','mutual':true");
+    g_autofree char *info = with_ca(pki, "info");
+    run.port = secured;
+    g_assert_has(confctl(&run, info), "TLS1.3");
+    refused(&run, 3, "--timeout 3 info");
+    run.port = automatic;
+    g_assert_has(confctl(&run, info), "TLS1.3");
+    g_assert_has(confctl(&run, "info"), "tls                no");
+    run.port = mutual;
+    refused(&run, 3, info);
+    g_autofree char *shown =
+        g_strdup_printf("--tls-certificate %s --tls-key %s ", test_pki_path(pki, "client.pem"),
+                        test_pki_path(pki, "client.key"));
+    g_autofree char *with = with_ca(pki, shown);
+    g_autofree char *with_info = g_strconcat(with, "info", NULL);
+    confctl(&run, with_info);
+
+    /* The application itself: none is of the certificate's name, then one is. */
+    g_autofree char *address = g_strdup_printf("127.0.0.1:%u", mutual);
+    g_autoptr(ConfcClient) client = confc_client_new(address);
+    g_autoptr(GError) error = NULL;
+    g_object_set(client, "application", "client", "tls-ca", test_pki_path(pki, "ca.pem"), "tls-certificate",
+                 test_pki_path(pki, "client.pem"), "tls-key", test_pki_path(pki, "client.key"), NULL);
+    g_assert_false(confc_client_connect(client, NULL, &error));
+    g_assert_error(error, CONFC_ERROR, CONFC_ERROR_LOGIN_REFUSED);
+    g_clear_error(&error);
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'client','applicationType':'genericServer',"
+              "'account':{'type':'person','dbid':100}}}");
+    g_assert_true(confc_client_connect(client, NULL, &error));
+    g_assert_no_error(error);
+    g_autoptr(JsonNode) answer = confc_client_request(client, "server.info", NULL, NULL, &error);
+    g_assert_no_error(error);
+    confc_client_disconnect(client);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -405,5 +462,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/client-tls/resumption", test_resumption);
     g_test_add_func("/integration/client-tls/large", test_large);
     g_test_add_func("/integration/client-tls/certificate-login", test_certificate_login);
+    g_test_add_func("/integration/client-tls/server-ports", test_server_ports);
     return g_test_run();
 }
