@@ -188,6 +188,20 @@ int history_file_check(HistoryFile *file, int64_t revision, const char *chain, G
 bool history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* ---- history-walk.c: both chains verified ---- */
+typedef struct {
+    const char *first_name, *last_name; /* marks */
+    bool is_audit;
+    HistoryMark at; /* the row that was verified last */
+    bool begun, over, damaged;
+    int64_t count, broken; /* broken: the first row that is not as it was written; 0: none yet */
+} HistoryWalk;
+#define HISTORY_WALK_ENTRIES ((HistoryWalk){.first_name = "entry-first", .last_name = "entry-last"})
+#define HISTORY_WALK_AUDITS \
+    ((HistoryWalk){.first_name = "audit-first", .last_name = "audit-last", .is_audit = true})
+/* One slice; walk->over: that was the last.  Damage is an answer, not an error. */
+bool history_walk(sqlite3 *db, HistoryWalk *walk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- history-statement.c: SQLite, on either side ---- */
 enum { HISTORY_APPLICATION_ID = 0x63686973 };
 bool history_sql_exec(sqlite3 *db, const char *sql, GError **error) G_GNUC_WARN_UNUSED_RESULT;
