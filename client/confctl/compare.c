@@ -6,12 +6,16 @@
 
 enum { DEPTH_MAX = 64 };
 
+static const char rights_member[] = "permissions"; /* in entries of the history: the own list of rights */
+
 typedef struct {
     Ctl *ctl;
     unsigned lines;
 } Comparison;
 
 static bool want(Ctl *ctl, const char *type, JsonObject *members, GError **error);
+static bool want_accounts(Ctl *ctl, JsonArray *entries, GError **error);
+static JsonNode *rights_shown(Ctl *ctl, JsonArray *entries);
 static JsonNode *as_shown(Ctl *ctl, const char *type, const char *name, JsonNode *value);
 static void compare(Comparison *comparison, const char *path, JsonNode *before, JsonNode *after,
                     unsigned depth);
@@ -64,7 +68,43 @@ want(Ctl *ctl, const char *type, JsonObject *members, GError **error)
             json_object_set_member(object, name, json_node_copy(value));
     }
     json_array_add_object_element(one, object);
-    return ctl_place_want_objects(ctl, one, error);
+    return ctl_place_want_objects(ctl, one, error) &&
+           want_accounts(ctl, ctl_array(members, rights_member), error);
+}
+
+static bool
+want_accounts(Ctl *ctl, JsonArray *entries, GError **error)
+{
+    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; entries != NULL && i < json_array_get_length(entries); i++) {
+        JsonObject *account = ctl_object(ctl_array_object(entries, i), "account");
+        const char *type = ctl_string(account, "type");
+        if (type != NULL)
+            g_ptr_array_add(keys,
+                            g_strdup_printf("%s/%" G_GINT64_FORMAT, type, ctl_integer(account, "dbid", 0)));
+    }
+    return ctl_place_want(ctl, keys, error);
+}
+
+/* A line for each account: "PATH read, change". */
+static JsonNode *
+rights_shown(Ctl *ctl, JsonArray *entries)
+{
+    JsonArray *lines = json_array_new();
+    for (unsigned i = 0; i < json_array_get_length(entries); i++) {
+        JsonObject *entry = ctl_array_object(entries, i), *account = ctl_object(entry, "account");
+        const char *type = ctl_string(account, "type");
+        JsonArray *rights = ctl_array(entry, "rights");
+        g_autofree char *path =
+            ctl_place_path(ctl, type != NULL ? type : "?", ctl_integer(account, "dbid", 0));
+        g_autoptr(GString) line = g_string_new(path);
+        for (unsigned r = 0; rights != NULL && r < json_array_get_length(rights); r++) {
+            const char *right = ctl_node_text(json_array_get_element(rights, r));
+            g_string_append_printf(line, "%s%s", r > 0 ? ", " : " ", right != NULL ? right : "?");
+        }
+        json_array_add_string_element(lines, line->str);
+    }
+    return ctl_node_array(lines);
 }
 
 /* NULL: unset. */
@@ -73,6 +113,8 @@ as_shown(Ctl *ctl, const char *type, const char *name, JsonNode *value)
 {
     if (value == NULL || JSON_NODE_HOLDS_NULL(value))
         return NULL;
+    if (strcmp(name, rights_member) == 0 && JSON_NODE_HOLDS_ARRAY(value))
+        return rights_shown(ctl, json_node_get_array(value));
     JsonObject *known = type != NULL ? ctl_type(ctl, type, NULL) : NULL,
                *field = known != NULL ? ctl_field(known, name) : NULL;
     return field != NULL ? ctl_value_from_wire(ctl, field, value) : json_node_copy(value);

@@ -24,8 +24,8 @@ typedef struct {
 } Writing;
 
 static bool run_verify(Ctl *ctl, char **arguments, unsigned count, GError **error);
-static JsonObject *make_query(Ctl *ctl, const char *what, GError **error);
-static bool add_person(Ctl *ctl, JsonObject *query, GError **error);
+static JsonObject *make_query(Ctl *ctl, const char *what, bool are_sessions, GError **error);
+static bool add_person(Ctl *ctl, JsonObject *query, bool are_sessions, GError **error);
 static bool add_what(Ctl *ctl, const char *what, JsonObject *query, GError **error);
 static bool show_list(Ctl *ctl, JsonObject *query, GError **error);
 static bool print_page(JsonArray *entries, void *data, GError **error);
@@ -41,7 +41,7 @@ static gint64 limit = -1;
 const GOptionEntry ctl_history_options[] = {
     {"since", 0, 0, G_OPTION_ARG_STRING, &since, "Not what is older", "REVISION|TIME"},
     {"until", 0, 0, G_OPTION_ARG_STRING, &until, "Not what is newer", "REVISION|TIME"},
-    {"user", 0, 0, G_OPTION_ARG_STRING, &user, "What this person did", "NAME|PATH|DBID"},
+    {"by", 0, 0, G_OPTION_ARG_STRING, &user, "What this person did", "NAME|PATH|DBID"},
     {"by-application", 0, 0, G_OPTION_ARG_STRING, &application, "What was done with this application",
      "PATH|DBID"},
     {"limit", 'n', 0, G_OPTION_ARG_INT64, &limit, "At most so many entries (100); 0: all", "N"},
@@ -73,7 +73,7 @@ ctl_run_history(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
     const char *what = count > 0 ? arguments[0] : NULL;
     bool are_sessions = g_strcmp0(what, "sessions") == 0;
-    g_autoptr(JsonObject) query = make_query(ctl, are_sessions ? NULL : what, error);
+    g_autoptr(JsonObject) query = make_query(ctl, are_sessions ? NULL : what, are_sessions, error);
     if (query == NULL)
         return false;
     if (export_file != NULL && are_sessions) {
@@ -108,7 +108,7 @@ run_verify(Ctl *ctl, char **arguments, unsigned count, GError **error)
 }
 
 static JsonObject *
-make_query(Ctl *ctl, const char *what, GError **error)
+make_query(Ctl *ctl, const char *what, bool are_sessions, GError **error)
 {
     g_autoptr(JsonObject) query = json_object_new();
     const struct {
@@ -121,19 +121,21 @@ make_query(Ctl *ctl, const char *what, GError **error)
         if (when != NULL)
             json_object_set_member(query, limits[i].name, when);
     }
-    if (!add_person(ctl, query, error) || (what != NULL && !add_what(ctl, what, query, error)))
+    if (!add_person(ctl, query, are_sessions, error) || (what != NULL && !add_what(ctl, what, query, error)))
         return NULL;
     return g_steal_pointer(&query);
 }
 
-/* Who is gone is named by number. */
+/* Who is gone is named by number; who was refused need never have been there. */
 static bool
-add_person(Ctl *ctl, JsonObject *query, GError **error)
+add_person(Ctl *ctl, JsonObject *query, bool are_sessions, GError **error)
 {
     g_autofree char *type = NULL;
     gint64 dbid;
     if (user != NULL && ctl_history_revision(user, &dbid)) {
         json_object_set_int_member(query, "user", dbid);
+    } else if (user != NULL && are_sessions && strchr(user, '/') == NULL) {
+        json_object_set_string_member(query, "user", user);
     } else if (user != NULL) {
         if (!ctl_resolve_account(ctl, user, &type, &dbid, error))
             return false;

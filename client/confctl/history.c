@@ -170,9 +170,7 @@ ctl_history_print_entry(Ctl *ctl, JsonObject *entry, GError **error)
     JsonObject *before = ctl_object(entry, "before"), *after = ctl_object(entry, "after");
     bool is_create = g_strcmp0(op, "create") == 0, is_delete = g_strcmp0(op, "delete") == 0,
          is_permission = g_strcmp0(op, "permission") == 0;
-    /* Of a list of rights the members are not those of the object. */
-    const char *shown_as = is_permission ? NULL : type;
-    if (!ctl_compare_want(ctl, shown_as, before, after, error))
+    if (!ctl_compare_want(ctl, type, before, after, error))
         return false;
     g_autofree char *path = ctl_history_path(ctl, entry);
     ctl_print_styled(ctl,
@@ -184,7 +182,7 @@ ctl_history_print_entry(Ctl *ctl, JsonObject *entry, GError **error)
                      : is_delete ? '-'
                                  : '~',
                      type != NULL ? type : "?", path, is_permission ? " (rights)" : "");
-    ctl_compare_print(ctl, shown_as, before, after);
+    ctl_compare_print(ctl, type, before, after);
     return true;
 }
 
