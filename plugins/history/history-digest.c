@@ -20,17 +20,10 @@ history_digest_entry(const uint8_t previous[HISTORY_DIGEST_SIZE], const char *pr
                      const HistoryEntry *entry, uint8_t digest[HISTORY_DIGEST_SIZE],
                      char chain[HISTORY_CHAIN_SIZE])
 {
-    /* The record goes in once, by the very digest whose beginning is the commit's chain (protocol.md 2). */
+    /* The record goes in once, by the very digest whose beginning is the commit's chain. */
     uint8_t link[HISTORY_DIGEST_SIZE];
+    history_digest_link(previous_chain, entry->record, entry->record_size, link, chain);
     gnutls_hash_hd_t hash = begin();
-    add(hash, previous_chain, strlen(previous_chain));
-    add(hash, entry->record, entry->record_size);
-    gnutls_hash_deinit(hash, link);
-    for (unsigned i = 0; i < HISTORY_CHAIN_SIZE - 1; i++)
-        chain[i] = "0123456789abcdef"[i % 2 == 0 ? link[i / 2] >> 4 : link[i / 2] & 15];
-    chain[HISTORY_CHAIN_SIZE - 1] = '\0';
-
-    hash = begin();
     add(hash, previous, HISTORY_DIGEST_SIZE);
     add(hash, link, sizeof link);
     const int64_t integers[] = {entry->revision, entry->from,        entry->time_ms,
@@ -48,6 +41,19 @@ history_digest_entry(const uint8_t previous[HISTORY_DIGEST_SIZE], const char *pr
         add_text(hash, change->rights);
     }
     gnutls_hash_deinit(hash, digest);
+}
+
+void
+history_digest_link(const char *previous_chain, const char *record, size_t record_size,
+                    uint8_t link[HISTORY_DIGEST_SIZE], char chain[HISTORY_CHAIN_SIZE])
+{
+    gnutls_hash_hd_t hash = begin();
+    add(hash, previous_chain, strlen(previous_chain));
+    add(hash, record, record_size);
+    gnutls_hash_deinit(hash, link);
+    for (unsigned i = 0; i < HISTORY_CHAIN_SIZE - 1; i++)
+        chain[i] = "0123456789abcdef"[i % 2 == 0 ? link[i / 2] >> 4 : link[i / 2] & 15];
+    chain[HISTORY_CHAIN_SIZE - 1] = '\0';
 }
 
 void

@@ -75,6 +75,9 @@ extern const unsigned history_migration_count;
 void history_digest_entry(const uint8_t previous[HISTORY_DIGEST_SIZE], const char *previous_chain,
                           const HistoryEntry *entry, uint8_t digest[HISTORY_DIGEST_SIZE],
                           char chain[HISTORY_CHAIN_SIZE]);
+/* SHA-256(previous chain, record), and its beginning, the chain of protocol.md 2. */
+void history_digest_link(const char *previous_chain, const char *record, size_t record_size,
+                         uint8_t link[HISTORY_DIGEST_SIZE], char chain[HISTORY_CHAIN_SIZE]);
 void history_digest_audit(const uint8_t previous[HISTORY_DIGEST_SIZE], const HistoryAudit *audit,
                           uint8_t digest[HISTORY_DIGEST_SIZE]);
 /* Of a mark's own row. */

@@ -1,8 +1,8 @@
 /* history-replay.c - change records for clients and replicas that missed more than the memory holds: read in pages by
  * the worker pool, handed to the core in slices of the main loop, the next page read meanwhile.
  *
- * Only what follows without a gap is handed out: a revision that is missing, a fold, or what is older than option
- * expiration ends it with CONF_ERROR_NOT_FOUND. */
+ * Only what follows without a gap is handed out: a revision that is missing, a fold, a record that is not the one that its
+ * chain was made of, or what is older than option expiration ends it with CONF_ERROR_NOT_FOUND. */
 #include "history-private.h"
 
 #include <string.h>
@@ -18,8 +18,9 @@ typedef struct {
     GArray *records; /* Record */
     int64_t after, upto; /* revisions: of the records before and at the end */
     int64_t oldest_ms;   /* a record of before that time is too old */
-    bool more;
-    GError *error; /* what ends the replay after these records */
+    bool more, changed;  /* changed: a record is not as it was written */
+    char chain[HISTORY_CHAIN_SIZE]; /* of `upto`; "": not known */
+    GError *error;                  /* what ends the replay after these records */
 } Page;
 
 struct HistoryReplay {
@@ -36,7 +37,9 @@ struct HistoryReplay {
 
 static void read_page(HistoryReplay *replay, int64_t after, bool first);
 static char *query_page(HistoryReader *reader, void *data, GError **error);
+static void find_chain(sqlite3 *db, Page *page);
 static bool take_row(Page *page, sqlite3_stmt *row);
+static bool is_as_written(const Page *page, sqlite3_stmt *row);
 static void page_read(History *history, char *result, const GError *error, void *data);
 static void hand_out(void *self, void *data);
 static bool hand_out_some(HistoryReplay *replay);
@@ -93,11 +96,12 @@ query_page(HistoryReader *reader, void *data, GError **error)
 {
     Page *page = ((Reading *)data)->page;
     sqlite3_stmt *rows = history_sql_prepare(history_reader_get(reader),
-                                             "SELECT revision, from_revision, time, chain, record FROM entry "
+                                             "SELECT revision, from_revision, time, chain, record, linked FROM entry "
                                              "WHERE revision > ?1 ORDER BY revision LIMIT ?2",
                                              error);
     if (rows == NULL)
         return NULL;
+    find_chain(history_reader_get(reader), page);
     sqlite3_bind_int64(rows, 1, page->after);
     sqlite3_bind_int(rows, 2, PAGE_ROWS);
     size_t bytes = 0;
@@ -109,6 +113,23 @@ query_page(HistoryReader *reader, void *data, GError **error)
     page->more = page->error == NULL && (bytes >= PAGE_BYTES || page->records->len == PAGE_ROWS);
     sqlite3_finalize(rows);
     return NULL;
+}
+
+/* Of the revision before the page: an entry, or where the entries begin. */
+static void
+find_chain(sqlite3 *db, Page *page)
+{
+    sqlite3_stmt *find = history_sql_prepare(
+        db,
+        "SELECT chain FROM entry WHERE revision = ?1 UNION ALL "
+        "SELECT chain FROM mark WHERE name = 'entry-first' AND position = ?1 LIMIT 1",
+        NULL);
+    if (find == NULL)
+        return;
+    sqlite3_bind_int64(find, 1, page->after);
+    if (history_sql_step(find, NULL) == 1)
+        g_strlcpy(page->chain, history_sql_text(find, 0), sizeof page->chain);
+    sqlite3_finalize(find);
 }
 
 static bool
@@ -129,11 +150,30 @@ take_row(Page *page, sqlite3_stmt *row)
                     page->after);
         return false;
     }
+    if (!is_as_written(page, row)) {
+        page->changed = true;
+        g_set_error(&page->error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
+                    "The history of revision %" G_GINT64_FORMAT " was changed from outside", revision);
+        return false;
+    }
     Record record = {.record = g_strndup(text, size)};
     g_strlcpy(record.chain, history_sql_text(row, 3), sizeof record.chain);
+    g_strlcpy(page->chain, record.chain, sizeof page->chain);
     g_array_append_val(page->records, record);
     page->upto = revision;
     return true;
+}
+
+/* Clients are not told what nobody has done. */
+static bool
+is_as_written(const Page *page, sqlite3_stmt *row)
+{
+    uint8_t link[HISTORY_DIGEST_SIZE];
+    char chain[HISTORY_CHAIN_SIZE];
+    if (sqlite3_column_int(row, 5) == 0 || page->chain[0] == '\0')
+        return true;
+    history_digest_link(page->chain, history_sql_text(row, 4), (size_t)sqlite3_column_bytes(row, 4), link, chain);
+    return strcmp(chain, history_sql_text(row, 3)) == 0;
 }
 
 static void
@@ -152,6 +192,10 @@ page_read(History *history, char *result, const GError *error, void *data)
     }
     if (error != NULL && page->error == NULL)
         page->error = g_error_copy(error);
+    if (page->changed) {
+        history->damages++;
+        conf_plugin_log(history->plugin, 0, "The history was changed from outside", "reason", page->error->message, NULL);
+    }
     replay->next = page;
     if (replay->page == NULL)
         hand_out(history, replay);

@@ -424,6 +424,83 @@ test_proxy(void)
     test_server_wait_log(proxy, "The history differs from the master's");
 }
 
+/* Records beyond what the memory holds come out of the file: all, in order, each once; not across a gap, and none
+ * that was changed. */
+static void
+test_replay(void)
+{
+    g_autoptr(TestServer) server = test_primary_new("plugins = history");
+    g_autoptr(TestServer) proxy = test_proxy_new(server, "proxy1", "[csproxy]\nplugins = history\n");
+    g_autoptr(TestClient) client = test_client_new(server);
+    test_call(client, "object.create", "{'object':{'type':'application','name':'proxy2','applicationType':'configurationServer'}}");
+    int64_t first = revision_of(test_call(client, "object.count", "{'type':'host'}"));
+    create_hosts(client, "r", 3000);
+    int64_t last = revision_of(test_call(client, "object.count", "{'type':'host'}"));
+    for (unsigned round = 0; round < 3; round++) {
+        /* Its memory begins with what it loads. */
+        test_server_signal(proxy, SIGTERM);
+        if (round == 1)
+            run_sql(proxy, "DELETE FROM entry WHERE revision = 1500");
+        else if (round == 2)
+            run_sql(proxy, "UPDATE entry SET record = replace(record, 'host', 'tsoh') WHERE revision = 1000");
+        test_server_start(proxy);
+        g_autoptr(TestClient) replica = test_client_new_as(proxy, "default", TEST_PASSWORD, "proxy2");
+        test_call(replica, "replica.open",
+                  "{'application':'proxy2','role':'proxy','release':'0','changesFrom':%" G_GINT64_FORMAT "}", first);
+        int64_t expected = first;
+        int64_t end = round == 0 ? last : round == 1 ? 1499 : 999;
+        while (expected < end) {
+            JsonArray *records =
+                json_object_get_array_member(test_wait_notification(replica, "replica.records"), "records");
+            for (unsigned i = 0; i < json_array_get_length(records); i++) {
+                JsonObject *record = json_object_get_object_member(json_array_get_object_element(records, i), "record");
+                g_assert_cmpint(revision_of(record), ==, ++expected);
+            }
+        }
+        g_assert_cmpint(expected, ==, end);
+        test_wait_notification(replica, "replica.loaded");
+        g_autoptr(TestClient) reader = test_client_new(proxy);
+        g_assert_cmpint(test_statistic(reader, "history.replayed"), >=, end - first);
+    }
+}
+
+/* Who came, went and was refused. */
+static void
+test_audit(void)
+{
+    g_autoptr(TestServer) server = test_primary_new("plugins = history");
+    {
+        g_autoptr(TestClient) client = test_client_new(server);
+        g_autoptr(TestClient) stranger = test_client_connect(test_server_get_port(server));
+        test_call_error(stranger, -32001, "session.open", "{'user':'default','password':'wrong','application':'confctl'}");
+        test_call_error(stranger, -32001, "session.open", "{'user':'nobody','password':'wrong','application':'confctl'}");
+        g_autoptr(TestClient) other = test_client_new(server);
+        g_autofree char *token = g_strdup(json_object_get_string_member(test_client_get_session(other), "session"));
+        JsonObject *served = json_object_get_object_member(test_client_get_session(other), "server");
+        g_autofree char *environment = g_strdup(json_object_get_string_member(served, "environment"));
+        int64_t revision = revision_of(served);
+        test_client_abort(other);
+        g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
+        test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token,
+                  environment, revision);
+        test_call(again, "session.close", "{}");
+        test_wait_statistic(client, "history.audits", 6);
+        JsonObject *verified = test_call(client, "history.verify", "{}");
+        g_assert_true(json_object_get_boolean_member(verified, "ok"));
+        g_assert_cmpint(json_object_get_int_member(verified, "audits"), >=, 6);
+    }
+    test_server_signal(server, SIGTERM);
+    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'opened' AND user_name = 'default' AND "
+                                    "application_name = 'confctl' AND address = '127.0.0.1' AND user > 0"), ==, 2);
+    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'default' AND "
+                                    "user > 0 AND detail <> '' AND address = '127.0.0.1'"), ==, 1);
+    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'nobody' AND "
+                                    "user = 0 AND detail <> ''"), ==, 1);
+    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'resumed' AND address = '127.0.0.1'"), ==, 1);
+    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'closed'"), >=, 1);
+    test_server_start(server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -438,5 +515,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history/restored", test_restored);
     g_test_add_func("/integration/history/folder", test_folder);
     g_test_add_func("/integration/history/proxy", test_proxy);
+    g_test_add_func("/integration/history/replay", test_replay);
+    g_test_add_func("/integration/history/audit", test_audit);
     return g_test_run();
 }
