@@ -28,6 +28,8 @@ TestServer *test_proxy_new(TestServer *master, const char *name, const char *fil
 TestServer *test_proxy_prepare(TestServer *primary, const char *hosts, const char *name, const char *file);
 /* Further command line arguments for the next start ("-rescue-port 1234"), may be NULL. */
 void test_server_set_arguments(TestServer *server, const char *arguments);
+/* These in the place of all that its making gave it ("-c proxy.conf -host localhost ..."). */
+void test_server_replace_arguments(TestServer *server, const char *arguments);
 /* A directory in front of PATH-like lookups is not needed: the programs of the build tree are run. */
 void test_server_start(TestServer *server);
 /* Started, but not waited for. */

@@ -137,6 +137,13 @@ test_server_set_arguments(TestServer *server, const char *arguments)
 }
 
 void
+test_server_replace_arguments(TestServer *server, const char *arguments)
+{
+    g_ptr_array_set_size(server->fixed, 0);
+    test_server_set_arguments(server, arguments);
+}
+
+void
 test_server_spawn(TestServer *server)
 {
     g_assert_cmpint(server->pid, ==, 0);
