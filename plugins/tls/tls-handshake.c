@@ -29,7 +29,8 @@ tls_handshake_begin(TlsFilter *filter)
     Tls *self = filter->self;
     int64_t allowed =
         filter->state == TLS_DETECTING ? DETECT_USEC : self->settings->handshake_timeout_ms * INT64_C(1000);
-    filter->deadline = g_get_monotonic_time() + allowed;
+    filter->begun = g_get_monotonic_time();
+    filter->deadline = filter->begun + allowed;
     filter->in_half_open = true;
     TAILQ_INSERT_TAIL(list_of(filter), filter, half_open);
     self->statistics.half_open++;
@@ -139,9 +140,9 @@ limit(Tls *self)
 {
     while (self->statistics.half_open > (uint64_t)self->settings->handshakes_max) {
         TlsFilter *detecting = TAILQ_FIRST(&self->detecting), *handshaking = TAILQ_FIRST(&self->handshaking);
-        TlsFilter *oldest = handshaking == NULL                                                ? detecting
-                            : detecting == NULL || handshaking->deadline < detecting->deadline ? handshaking
-                                                                                               : detecting;
+        TlsFilter *oldest = handshaking;
+        if (handshaking == NULL || (detecting != NULL && detecting->begun < handshaking->begun))
+            oldest = detecting;
         tls_filter_fail(oldest, TLS_FAILED_LIMIT, "Too many handshakes are under way");
     }
 }

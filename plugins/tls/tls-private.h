@@ -117,7 +117,7 @@ struct TlsFilter {
     size_t input_size;
     GByteArray *kept; /* came while the handshake waits for its turn; NULL: nothing */
     bool in_half_open, in_waiting;
-    int64_t deadline; /* monotonic usec, while in_half_open */
+    int64_t begun, deadline; /* monotonic usec, while in_half_open */
     TAILQ_ENTRY(TlsFilter) half_open, waiting;
 };
 typedef TAILQ_HEAD(TlsFilters, TlsFilter) TlsFilters;
