@@ -406,6 +406,87 @@ def history(build, count=10000, rounds=int(os.environ.get("ROUNDS", 3))):
         f"ratio_{connections}": round(middle["with", connections] / middle["without", connections], 2) for connections in (1, 64)}
 
 
+class Tls:
+    """A primary with a plain port and a secured one, whose certificate is ECDSA P-256, and the generator for both."""
+
+    def __init__(self, build, tls=""):
+        here, self.work = os.path.dirname(os.path.abspath(__file__)), tempfile.mkdtemp(prefix="confserv-bench-")
+        subprocess.run(["cc", "-O2", "-o", f"{self.work}/tlsload", f"{here}/tlsload.c", "-lgnutls"], check=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
+                        "-subj", "/CN=localhost", "-keyout", f"{self.work}/key.pem", "-out", f"{self.work}/certificate.pem"],
+                       check=True, capture_output=True)
+        self.world = World(build, f"plugins = tls\nmax-unauthenticated = 20000\n[tls]\ncertificate = {self.work}/certificate.pem\n"
+                           f"certificate-key = {self.work}/key.pem\n{tls}")
+        self.ports = {"plain": self.world.port, "tls": free_port()}
+        Client(self.world.port).call("object.update", type="application", name="confserv", add={
+            "ports": [{"id": "tls", "port": self.ports["tls"], "listening": "secured"}]})
+        self.world.primary.wait(self.ports["tls"])
+
+    def run(self, mode, way="tls", *arguments):
+        login = '{"user":"default","password":"bench","application":"confctl"}'
+        command = ["taskset", "-c", "1", f"{self.work}/tlsload", mode, "--port", str(self.ports[way]), "--login", login, *arguments]
+        return command + (["--plain"] if way == "plain" else [])
+
+    def json(self, *arguments):
+        return json.loads(subprocess.run(self.run(*arguments), check=True, capture_output=True, text=True, timeout=120).stdout)
+
+    def close(self):
+        self.world.close()
+        shutil.rmtree(self.work)
+
+
+def tls_reads(build, rounds=5):
+    """Pipelined reads through TLS 1.3 and in plain, in turn; and what one costs the server."""
+    tls = Tls(build)
+    tls.world.load(10000)
+    rates, costs = {"plain": [], "tls": []}, {"plain": [], "tls": []}
+    for _ in range(rounds):
+        for way in rates:
+            before = tls.world.primary.cpu()
+            result = tls.json("reads", way, "--conns", "8", "--depth", "64", "--secs", "3")
+            rates[way].append(result["per_second"])
+            costs[way].append((tls.world.primary.cpu() - before) / result["reads"] * 1e6)
+    tls.close()
+    middle = {way: sorted(values)[rounds // 2] for way, values in rates.items()}
+    cost = {way: sorted(values)[rounds // 2] for way, values in costs.items()}
+    return {"plain_per_s": round(middle["plain"]), "tls_per_s": round(middle["tls"]), "ratio": round(middle["tls"] / middle["plain"], 3),
+            "plain_us": round(cost["plain"], 2), "tls_us": round(cost["tls"], 2), "cost_ratio": round(cost["plain"] / cost["tls"], 3)}
+
+
+def tls_memory(build, sessions=2000):
+    """Bytes of the server a session, logged in and idle, in plain and through TLS."""
+    result = {}
+    for way in ("plain", "tls"):
+        tls = Tls(build)
+        before = tls.world.primary.rss()
+        holder = subprocess.Popen(tls.run("hold", way, "--conns", str(sessions)), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder.stdout.readline()
+        result[f"{way}_bytes"] = round((tls.world.primary.rss() - before) / sessions)
+        holder.communicate()
+        tls.close()
+    return {"sessions": sessions, **result, "tls_more": result["tls_bytes"] - result["plain_bytes"]}
+
+
+def tls_storm(build, clients=2000):
+    """All connect at once, by a full handshake and by a ticket; meanwhile one client in plain reads every millisecond."""
+    result = {"clients": clients}
+    for name, more in (("full", []), ("resumed", ["--resume"])):
+        tls = Tls(build)
+        tls.world.load(1000)
+        reader, times = Client(tls.world.port), []
+        storm = subprocess.Popen(tls.run("storm", "tls", "--conns", str(clients), *more), stdout=subprocess.PIPE, text=True)
+        while storm.poll() is None:
+            t = time.monotonic()
+            reader.call("object.read", type="host", name=f"obj{len(times) % 1000:06d}")
+            times.append(time.monotonic() - t)
+            time.sleep(0.001)
+        times.sort()
+        out = json.loads(storm.stdout.read())
+        result |= {f"{name}_s": out["seconds"], f"{name}_tickets": out["resumed"], f"{name}_read_p99_ms": round(times[int(len(times) * 0.99)] * 1e3, 1)}
+        tls.close()
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -416,7 +497,7 @@ def main():
     os.sched_setaffinity(0, {1})
     scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins,
                  "keepalive": keepalive,
-                 "history": history}
+                 "history": history, "tls-reads": tls_reads, "tls-memory": tls_memory, "tls-storm": tls_storm}
     for name in arguments.names or scenarios:
         print(json.dumps({"scenario": name, **scenarios[name](arguments.build)}), flush=True)
 

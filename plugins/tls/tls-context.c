@@ -6,7 +6,7 @@
 #include "tls-private.h"
 
 /* The options of ports are few; whoever changes them all day must not fill the memory. */
-enum { CONTEXTS_MAX = 256 };
+enum { CONTEXTS_MAX = 256, IDLE_MAX = 20 };
 
 /* GnuTLS derives the keys that it uses from this one and changes them after three lifetimes; with the key
  * itself goes what could open older tickets. */
@@ -77,7 +77,7 @@ tls_context_get(Tls *self, const TlsParameters *parameters, GError **error)
         g_hash_table_insert(self->contexts, context->key, context);
         tls_expiry_note(self, context->credentials);
     }
-    context->used = true;
+    context->idle = 0;
     return context;
 }
 
@@ -94,6 +94,7 @@ tls_contexts_renew(Tls *self)
         g_autoptr(GError) error = NULL;
         TlsContext *context = tls_context_new(&old->parameters, &error);
         if (context != NULL) {
+            context->idle = old->idle;
             g_ptr_array_add(fresh, context);
             continue;
         }
@@ -172,9 +173,7 @@ drop_unused(Tls *self)
     g_hash_table_iter_init(&iter, self->contexts);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         TlsContext *context = value;
-        if (!context->used && context->refs == 1)
+        if (++context->idle > IDLE_MAX)
             g_hash_table_iter_remove(&iter);
-        else
-            context->used = false;
     }
 }

@@ -54,8 +54,13 @@ tls_filter_push(Tls *self, ConfConnection *c, TlsContext *context, bool detects,
 void
 tls_filter_step(TlsFilter *filter)
 {
+    g_autoptr(GError) error = NULL;
     if (filter->state != TLS_HANDSHAKING)
         return;
+    if (filter->session == NULL && !tls_session_begin(filter, &error)) {
+        tls_filter_fail(filter, TLS_FAILED_SETUP, error->message);
+        return;
+    }
     g_autoptr(GByteArray) kept = g_steal_pointer(&filter->kept);
     filter->input = kept != NULL ? (char *)kept->data : NULL;
     filter->input_size = kept != NULL ? kept->len : 0;
@@ -107,16 +112,14 @@ start(void *data, ConfFilterHandle *h, bool outgoing)
     }
 }
 
+/* The session itself is made at its first turn: a thousand connections that come at once cost little. */
 static void
 begin_tls(TlsFilter *filter)
 {
-    g_autoptr(GError) error = NULL;
     if (filter->in_half_open)
         tls_handshake_detected(filter);
     else
         tls_handshake_begin(filter);
-    if (filter->state == TLS_HANDSHAKING && !tls_session_begin(filter, &error))
-        tls_filter_fail(filter, TLS_FAILED_SETUP, error->message);
 }
 
 static void

@@ -62,7 +62,7 @@ typedef struct {
     gnutls_priority_t priority;
     gnutls_datum_t ticket_key; /* tickets of one context are worth nothing in another */
     int64_t ticket_key_until;  /* monotonic usec */
-    bool used;                 /* since the last renewal */
+    unsigned idle;             /* renewals since it was used last */
 } TlsContext;
 
 TlsContext *tls_context_new(const TlsParameters *parameters, GError **error);
