@@ -19,6 +19,8 @@ bool history_slice_equal(HistorySlice a, HistorySlice b);
 /* Is it that very text? */
 bool history_slice_is(HistorySlice slice, const char *text);
 char *history_slice_dup(HistorySlice slice);
+/* What stands between the quotes of a string; size 0: it is none. */
+HistorySlice history_slice_unquote(HistorySlice string);
 /* 0: it is no integer. */
 int64_t history_slice_integer(HistorySlice slice);
 /* False: neither array nor object. */
@@ -97,3 +99,42 @@ bool history_param_who(ConfRequest *request, const ConfJson *params, const char 
 char *history_time_text(int64_t time_ms); /* RFC 3339; g_free() */
 /* "FIRST.SECOND" or, with `second` NULL, "FIRST". */
 bool history_cursor_read(const char *text, int64_t *first, int64_t *second);
+
+/* ---- history-undo.c: the operations that take changes back; main loop ---- */
+/* One object of what is to be undone. */
+typedef struct {
+    char *type, *op, *name;
+    int64_t dbid;
+    int64_t changed_last;               /* revision of its newest change; 0: none is known */
+    char *before, *after;               /* what it was before the change and after it; NULL: not there */
+    char *rights_before, *rights_after; /* own list of rights; NULL: inherited */
+    char *rights_now;
+    char *last_rights; /* of one that is gone: the list that was in force; NULL: not known */
+    bool is_target;    /* toRevision: `before` is what it shall be, whatever it is now */
+} HistoryTarget;
+void history_target_free(void *target);
+typedef struct {
+    GString *operations;  /* between the brackets */
+    GString *permissions; /* the same; they come last */
+    GString *conflicts;
+    unsigned count, conflict_count;
+    bool force;
+    bool is_hidden;       /* something of it may not be read: nothing else counts */
+    unsigned left;        /* targets not looked at yet */
+    GHashTable *fields;   /* what is to be known of the schema */
+    GHashTable *restored; /* "type/dbid" of what comes back */
+    GHashTable *roots;    /* dbids of root folders that come back by themselves, under other dbids */
+} HistoryUndo;
+void history_undo_init(HistoryUndo *undo, const History *history, bool force);
+void history_undo_clear(HistoryUndo *undo);
+/* Targets in the order of the record; then step by step, a short piece of a turn each, until it answers true. */
+void history_undo_begin(HistoryUndo *undo, History *history, GPtrArray *targets);
+bool history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPtrArray *targets);
+/* history-merge.c: what a member becomes where `after` is taken back to `before` and it is `present` now (texts of
+ * values; size 0: unset). `key`: of a list of structs the member that names an item, else NULL. */
+typedef enum { HISTORY_SAME, HISTORY_SET, HISTORY_CONFLICT } HistoryMerge;
+/* *value: of SET, new text, NULL: unset. With `force` there is no conflict. */
+HistoryMerge history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force,
+                           char **value);
+/* A merge patch that makes `present` the value `wanted`: what it has not must be named. */
+void history_merge_patch(HistorySlice present, HistorySlice wanted, GString *patch);

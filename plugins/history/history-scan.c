@@ -6,7 +6,6 @@
 static const char *skip_space(const char *at, const char *end);
 static const char *skip_string(const char *at, const char *end);
 static const char *skip_value(const char *at, const char *end);
-static HistorySlice unquote(HistorySlice string);
 
 HistorySlice
 history_slice(const char *text)
@@ -30,6 +29,13 @@ char *
 history_slice_dup(HistorySlice slice)
 {
     return slice.size > 0 ? g_strndup(slice.data, slice.size) : NULL;
+}
+
+HistorySlice
+history_slice_unquote(HistorySlice string)
+{
+    bool is_string = string.size >= 2 && string.data[0] == '"';
+    return is_string ? (HistorySlice){string.data + 1, string.size - 2} : (HistorySlice){NULL, 0};
 }
 
 int64_t
@@ -65,7 +71,7 @@ history_scan_next(HistoryScan *scan, HistorySlice *key, HistorySlice *value)
         const char *after = skip_string(at, end);
         if (after == NULL)
             return false;
-        *key = unquote((HistorySlice){at, (size_t)(after - at)});
+        *key = history_slice_unquote((HistorySlice){at, (size_t)(after - at)});
         at = skip_space(after, end);
         if (at >= end || *at != ':')
             return false;
@@ -115,9 +121,9 @@ history_pieces_next(HistoryScan *scan, HistoryPiece *piece)
         return false;
     while (history_scan_next(&members, &key, &value)) {
         if (history_slice_is(key, "op")) {
-            piece->op = unquote(value);
+            piece->op = history_slice_unquote(value);
         } else if (history_slice_is(key, "type")) {
-            piece->type = unquote(value);
+            piece->type = history_slice_unquote(value);
         } else if (history_slice_is(key, "dbid")) {
             piece->dbid = history_slice_integer(value);
         } else if (history_slice_is(key, "name")) {
@@ -182,11 +188,4 @@ skip_value(const char *at, const char *end)
         at++;
     }
     return NULL;
-}
-
-static HistorySlice
-unquote(HistorySlice string)
-{
-    bool is_string = string.size >= 2 && string.data[0] == '"';
-    return is_string ? (HistorySlice){string.data + 1, string.size - 2} : (HistorySlice){NULL, 0};
 }

@@ -81,6 +81,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
         !conf_plugin_add_method(p, "history.verify", false, history_verify_method, error) ||
         !conf_plugin_add_method(p, "history.head", false, history_head_method, error) ||
         !conf_plugin_add_method(p, "history.list", false, history_list_method, error) ||
+        !conf_plugin_add_method(p, "history.revert", false, history_revert_method, error) ||
         !conf_plugin_add_method(p, "history.sessions", false, history_sessions_method, error)) {
         unload(history);
         return NULL;

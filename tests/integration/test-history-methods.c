@@ -246,6 +246,234 @@ test_sessions(void)
         test_call_error(admin, -32602, "history.sessions", "{%s}", wrong[i]);
 }
 
+/* All objects without their revisions, and lists of rights without theirs. */
+static char *
+describe(TestClient *client, int64_t as_of)
+{
+    g_autofree char *objects = test_history_list(client, "", as_of, 1000);
+    g_autoptr(GRegex) revision = g_regex_new("\"revision\":[0-9]+,", 0, 0, NULL);
+    return g_regex_replace_literal(revision, objects, -1, 0, "", 0, NULL);
+}
+
+static char *
+describe_rights(TestClient *client)
+{
+    static const char *const paths[] = {"/Environment/Hosts", "/Environment/Hosts/f1", "/Environment/Hosts/f2",
+                                        "/Environment/Hosts/h1", "/Environment/Hosts/h2", "/Environment/Access Groups/g1"};
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(paths); i++) {
+        JsonObject *response = test_wait_response(client, test_send(client, "permission.read", "{'path':'%s'}", paths[i]));
+        if (json_object_has_member(response, "error"))
+            continue;
+        JsonObject *result = json_object_get_object_member(response, "result");
+        g_autofree char *entries = json_to_string(json_object_get_member(result, "entries"), FALSE);
+        g_string_append_printf(text, "%s %d %s\n", paths[i], json_object_get_boolean_member(result, "inherited"), entries);
+    }
+    return g_strdup(text->str);
+}
+
+/* A transaction of several operations, or one of those that do more than they say. */
+static void
+big_step(TestClient *client, GRand *random, int64_t ann)
+{
+    int a = g_rand_int_range(random, 0, 4), b = g_rand_int_range(random, 0, 4);
+    static const char *const paths[] = {"/Environment/Hosts", "/Environment/Hosts/f1", "/Environment/Hosts/f2",
+                                        "/Environment/Hosts/h1"};
+    g_autofree char *params = NULL;
+    const char *method = "transaction";
+    switch (g_rand_int_range(random, 0, 7)) {
+    case 0:
+        params = g_strdup_printf("{'operations':[{'op':'update','type':'host','name':'h%d','patch':{'name':'swap'}},{'op':'update',"
+                                 "'type':'host','name':'h%d','patch':{'name':'h%d'}},{'op':'update','type':'host','name':'swap',"
+                                 "'patch':{'name':'h%d'}}]}", a, a + 4, a, a + 4);
+        break;
+    case 1:
+        params = g_strdup_printf("{'operations':[{'op':'delete','type':'host','name':'h%d'},{'op':'delete','type':'host','name':"
+                                 "'h%d'},{'op':'create','object':{'type':'host','name':'new%u'}}]}", a, a + b + 1,
+                                 g_rand_int(random));
+        break;
+    case 2:
+        method = "object.update";
+        params = g_strdup_printf("{'path':'%s','patch':{'state':'%s'}}", paths[1 + a % 3], b % 2 == 0 ? "disabled" : "enabled");
+        break;
+    case 3:
+        method = "permission.update";
+        params = g_strdup_printf("{'path':'%s','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':['%s']}]}",
+                                 paths[a], ann, b % 2 == 0 ? "read" : "change");
+        break;
+    case 4:
+        method = "permission.update";
+        params = g_strdup_printf("{'path':'%s','inherit':true}", paths[1 + a % 3]);
+        break;
+    case 5:
+        method = "object.update";
+        params = g_strdup_printf("{'type':'accessGroup','name':'g1','%s':{'members':[%" G_GINT64_FORMAT "]}}",
+                                 b % 2 == 0 ? "add" : "remove", ann);
+        break;
+    default:
+        method = "object.update";
+        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'annex':{'a':{'k%d':'%u'},'s%d':%s}}}", a, b,
+                                 g_rand_int(random), b, a % 2 == 0 ? "{'x':'y'}" : "null");
+    }
+    test_wait_response(client, test_send(client, method, "%s", params));
+}
+
+/* Whatever the last transaction did, it is undone; and then its undoing. */
+static void
+test_revert_model(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    GRand *random = g_rand_new_with_seed(5);
+    int64_t ann = add_person(client, "ann");
+    create(client, "accessGroup", "g1", ",'kind':'custom'");
+    for (unsigned i = 0; i < 60; i++)
+        test_history_step(client, random);
+    unsigned reverted = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        g_autofree char *before = describe(client, 0), *rights = describe_rights(client);
+        int64_t revision = test_history_revision(client);
+        if (i % 2 == 0)
+            test_history_step(client, random);
+        else
+            big_step(client, random, ann);
+        if (test_history_revision(client) == revision)
+            continue;
+        g_assert_cmpint(test_history_revision(client), ==, revision + 1);
+        g_autofree char *after = describe(client, 0);
+        for (unsigned k = 0; k < 2; k++) {
+            JsonObject *planned = test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'dryRun':true}",
+                                            revision + 1 + k);
+            g_assert_true(json_object_get_boolean_member(planned, "dryRun"));
+            JsonObject *done = test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision + 1 + k);
+            g_assert_cmpint(json_object_get_int_member(done, "revision"), ==, revision + 2 + k);
+            g_autofree char *now = describe(client, 0);
+            g_assert_cmpstr(now, ==, k == 0 ? before : after);
+            g_autofree char *rights_now = describe_rights(client);
+            if (k == 0)
+                g_assert_cmpstr(rights_now, ==, rights);
+        }
+        reverted++;
+    }
+    g_assert_cmpuint(reverted, >, 20);
+    g_rand_free(random);
+}
+
+/* One object, at any time, also one that is gone. */
+static void
+test_revert_object(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t host = create(client, "host", "h1", ",'address':'1','annex':{'a':{'k':'1'}}");
+    int64_t ann = add_person(client, "ann");
+    g_autofree char *place = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, host);
+    grant(client, place, ann, "'read','change'");
+    int64_t first = test_history_revision(client);
+    test_call(client, "object.update", "{%s,'patch':{'address':'2','annex':{'a':null,'b':{'l':'2'}}}}", place);
+    test_call(client, "object.update", "{%s,'patch':{'address':'3','name':'h2'}}", place);
+    int64_t third = test_history_revision(client);
+    test_call(client, "object.delete", "{%s}", place);
+    test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, first);
+    JsonObject *object = json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
+    g_assert_cmpstr(json_object_get_string_member(object, "name"), ==, "h1");
+    g_assert_cmpstr(json_object_get_string_member(object, "address"), ==, "1");
+    g_assert_false(json_object_has_member(json_object_get_object_member(object, "annex"), "b"));
+    /* With its list of rights. */
+    g_autoptr(TestClient) reader = log_in(server, "ann");
+    test_call(reader, "object.read", "{%s}", place);
+    test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, third);
+    object = json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
+    g_assert_cmpstr(json_object_get_string_member(object, "name"), ==, "h2");
+    g_assert_false(json_object_has_member(json_object_get_object_member(object, "annex"), "a"));
+    /* Nothing to do commits nothing; what was not there goes. */
+    int64_t now = test_history_revision(client);
+    JsonObject *nothing = test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, now);
+    g_assert_cmpint(json_object_get_int_member(nothing, "revision"), ==, now);
+    /* The rights of the session hold: ann may change, but not bring about its end. */
+    test_call(reader, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, first);
+    test_call_error(reader, -32005, "history.revert", "{%s,'toRevision':1}", place);
+    test_call(client, "history.revert", "{%s,'toRevision':1}", place);
+    test_call_error(client, -32004, "object.read", "{%s}", place);
+    test_call_error(client, -32004, "history.revert", "{'type':'host','dbid':4711,'toRevision':2}");
+    static const char *const wrong[] = {
+        "", "'revision':0", "'revision':99999", "'revision':'1'", "'toRevision':2", "'type':'host','dbid':1",
+        "'revision':2,'toRevision':2", "'revision':2,'type':'host','dbid':1", "'revision':2,'force':1", "'revision':2,'dryRun':'no'",
+        "'revision':2,'nonsense':1", "'type':'host','dbid':-1,'toRevision':2",
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
+        test_call_error(client, -32602, "history.revert", "{%s}", wrong[i]);
+    test_call_error(client, -32011, "history.revert", "{'revision':1}");
+}
+
+/* Later changes are not lost unasked; others than those in question stay. */
+static void
+test_conflicts(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t app = create(client, "application", "a1", ",'applicationType':'genericServer','ports':[{'id':'default','port':1}]");
+    g_autofree char *place = g_strdup_printf("'type':'application','dbid':%" G_GINT64_FORMAT, app);
+    test_call(client, "object.update", "{%s,'patch':{'commandLine':'2','version':'2','options':{'s':{'k':'2','l':'2'}},"
+              "'ports':[{'id':'default','port':2},{'id':'other','port':3}]}}", place);
+    int64_t revision = test_history_revision(client);
+    test_call(client, "object.update", "{%s,'patch':{'commandLine':'3','options':{'s':{'l':'3','m':'3'}}},"
+              "'add':{'ports':[{'id':'third','port':9}]}}", place);
+    int64_t later = test_history_revision(client);
+    JsonObject *error = test_call_error(client, -32009, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
+    JsonArray *conflicts = json_object_get_array_member(json_object_get_object_member(error, "data"), "conflicts");
+    g_assert_cmpuint(json_array_get_length(conflicts), ==, 2);
+    g_autoptr(GString) members = g_string_new(NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        JsonObject *conflict = json_array_get_object_element(conflicts, i);
+        g_string_append_printf(members, "%s ", json_object_get_string_member(conflict, "member"));
+        g_assert_cmpint(json_object_get_int_member(conflict, "dbid"), ==, app);
+        g_assert_cmpint(json_object_get_int_member(conflict, "revision"), ==, later);
+    }
+    g_assert_nonnull(strstr(members->str, "commandLine "));
+    g_assert_nonnull(strstr(members->str, "options/s/l "));
+    test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'force':true}", revision);
+    JsonObject *object = json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
+    g_assert_false(json_object_has_member(object, "commandLine"));
+    g_assert_false(json_object_has_member(object, "version"));
+    g_autofree char *options = json_to_string(json_object_get_member(object, "options"), FALSE);
+    g_assert_cmpstr(options, ==, "{\"s\":{\"m\":\"3\"}}");
+    JsonArray *ports = json_object_get_array_member(object, "ports");
+    g_assert_cmpuint(json_array_get_length(ports), ==, 2);
+    g_assert_cmpint(json_object_get_int_member(json_array_get_object_element(ports, 0), "port"), ==, 1);
+    g_assert_cmpstr(json_object_get_string_member(json_array_get_object_element(ports, 1), "id"), ==, "third");
+    /* What was created and changed since does not go unasked; what may not be read is not undone in part. */
+    test_call_error(client, -32009, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision - 1);
+    int64_t ann = add_person(client, "ann");
+    g_assert_cmpint(ann, >, 0);
+    g_autoptr(TestClient) other = log_in(server, "ann");
+    test_call_error(other, -32005, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
+    g_assert_false(test_client_has_seen(other, "commandLine"));
+    test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'force':true}", revision - 1);
+    test_call_error(client, -32004, "object.read", "{%s}", place);
+    /* A password does not come back. */
+    test_call(client, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'another'}", ann);
+    test_call(client, "history.list", "{'limit':1}");
+}
+
+/* A proxy shows its own history, and writes nothing. */
+static void
+test_proxy(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestServer) proxy = test_proxy_new(server, "proxy1", "[csproxy]\n" HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server), client = test_client_new(proxy);
+    create(admin, "host", "h1", "");
+    test_call(admin, "object.update", "{'type':'host','name':'h1','patch':{'address':'1'}}");
+    int64_t revision = test_history_revision(admin);
+    test_wait_revision(client, revision);
+    g_autofree char *there = list(client, "'type':'host'", 10), *here = list(admin, "'type':'host'", 10);
+    g_assert_cmpstr(there, ==, here);
+    JsonObject *error = test_call_error(client, -32007, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
+    g_assert_true(json_object_has_member(json_object_get_object_member(error, "data"), "master"));
+    test_call_error(client, -32007, "history.revert", "{'type':'host','name':'h1','toRevision':%" G_GINT64_FORMAT "}", revision - 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -254,5 +482,9 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-methods/list", test_list);
     g_test_add_func("/integration/history-methods/visibility", test_visibility);
     g_test_add_func("/integration/history-methods/sessions", test_sessions);
+    g_test_add_func("/integration/history-methods/revert-model", test_revert_model);
+    g_test_add_func("/integration/history-methods/revert-object", test_revert_object);
+    g_test_add_func("/integration/history-methods/conflicts", test_conflicts);
+    g_test_add_func("/integration/history-methods/proxy", test_proxy);
     return g_test_run();
 }
