@@ -54,6 +54,7 @@ extern const CtlCommand ctl_permission_commands[];
 extern const CtlCommand ctl_watch_commands[];
 extern const CtlCommand ctl_file_commands[];
 extern const CtlCommand ctl_history_commands[];
+extern const CtlCommand ctl_edit_commands[];
 
 extern const GOptionEntry ctl_tree_options[];
 bool ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error);

@@ -24,7 +24,6 @@ static bool add_tenants_below(Ctl *ctl, JsonArray *tenants, GError **error);
 static bool export_type(Export *export, const char *type, JsonObject *filter, GError **error);
 static bool export_containers(Export *export, const char *type, JsonObject *filter, GError **error);
 static bool export_page(JsonArray *objects, void *data, GError **error);
-static JsonObject *make_line(Ctl *ctl, JsonObject *object);
 static bool is_readable(JsonObject *field, JsonNode *value);
 static JsonNode *note_unreadable(JsonObject *field, const char *text, void *data, GError **error);
 static bool is_left_out(const char *type, const char *name, JsonObject *field);
@@ -166,7 +165,7 @@ export_page(JsonArray *objects, void *data, GError **error)
     if (!ctl_place_want_objects(export->ctl, objects, error))
         return false;
     for (unsigned i = 0; i < json_array_get_length(objects); i++)
-        g_ptr_array_add(lines, make_line(export->ctl, ctl_array_object(objects, i)));
+        g_ptr_array_add(lines, ctl_make_line(export->ctl, ctl_array_object(objects, i)));
     if (with_permissions && !add_permissions(export->ctl, lines, objects, error))
         return false;
     for (unsigned i = 0; i < lines->len; i++) {
@@ -182,8 +181,8 @@ export_page(JsonArray *objects, void *data, GError **error)
     return true;
 }
 
-static JsonObject *
-make_line(Ctl *ctl, JsonObject *object)
+JsonObject *
+ctl_make_line(Ctl *ctl, JsonObject *object)
 {
     const char *type_name = ctl_string(object, "type"), *name;
     JsonObject *type = ctl_type(ctl, type_name, NULL), *line = json_object_new();

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 static const CtlCommand *const tables[] = {ctl_read_commands,  ctl_write_commands, ctl_permission_commands,
-                                           ctl_watch_commands, ctl_file_commands,  ctl_history_commands};
-/* Named in the manual, not there yet. */
-static const char *const later[] = {"edit", "switchover", "shell"};
+                                           ctl_watch_commands, ctl_file_commands,  ctl_history_commands,
+                                           ctl_edit_commands};
+/* Not there yet. */
+static const char *const later[] = {"shell"};
 
 static gboolean show_version;
 static const CtlCommand *find_command(const char *name);

@@ -65,6 +65,10 @@ JsonNode *ctl_difference(JsonObject *field, JsonNode *present, JsonNode *wanted)
 /* One line a member: "address: old -> new". */
 void ctl_difference_print(const char *path, JsonNode *present, JsonNode *patch);
 
+/* ---- export.c ---- */
+/* What the file of apply says of an object that is as this one; its places are known already. */
+JsonObject *ctl_make_line(Ctl *ctl, JsonObject *object);
+
 /* ---- the commands ---- */
 extern const GOptionEntry ctl_apply_options[], ctl_export_options[];
 bool ctl_run_apply(Ctl *ctl, char **arguments, unsigned count, GError **error);

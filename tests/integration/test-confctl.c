@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,53 @@ test_objects(void)
 }
 
 static void
+test_edit(void)
+{
+    g_auto(Run) run;
+    run_init(&run);
+    confctl(&run, "new host h1 address=10.0.0.1 lcaPort=5000");
+    confctl(&run,
+            "new application a1 applicationType=genericServer host=/Environment/Hosts/h1 options/log/a=1");
+    g_setenv("EDITOR", "sed -i -e s/10.0.0.1/10.0.0.5/ -e /lcaPort/d -e 's/\\(10.0.0.5\"\\),/\\1/'", TRUE);
+    const char *shown = confctl(&run, "edit /Environment/Hosts/h1");
+    g_assert_has(shown, "    - address: \"10.0.0.1\"\n    + address: \"10.0.0.5\"\n");
+    g_assert_has(shown, "    - lcaPort: 5000\n");
+    g_assert_has(shown, "changed, revision 4");
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.5\n");
+    refused(&run, 1, "get /Environment/Hosts/h1 lcaPort");
+    g_assert_has(confctl(&run, "edit /Environment/Hosts/h1"), "Nothing was changed");
+    g_setenv("EDITOR", "sed -i 's/\"a\" : \"1\"/\"b\" : \"2\"/'", TRUE);
+    shown = confctl(&run, "edit /Environment/Applications/a1");
+    g_assert_has(shown, "options/log/a");
+    g_assert_has(shown, "+ options/log/b: \"2\"");
+    g_assert_lacks(shown, "host");
+    g_assert_has(confctl(&run, "get /Environment/Applications/a1 options/log"), "{\"b\":\"2\"}");
+    /* What cannot be done keeps the text. */
+    static const struct {
+        const char *editor, *said;
+        int status;
+        bool is_kept;
+    } cases[] = {
+        {"sed -i s/Hosts/Nosts/", "cannot be changed here", 2, true},
+        {"truncate -s 5", "no JSON", 2, true},
+        {"printf [] >", "one JSON object", 2, true},
+        {"false", "editor failed", 1, false},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_setenv("EDITOR", cases[i].editor, TRUE);
+        const char *said = refused(&run, cases[i].status, "edit /Environment/Hosts/h1");
+        g_assert_has(said, cases[i].said);
+        const char *kept = strstr(said, "kept in ");
+        g_assert_true((kept != NULL) == cases[i].is_kept);
+        g_autofree char *file = kept != NULL ? g_strndup(kept + 8, strcspn(kept + 8, "\n")) : NULL;
+        if (file != NULL)
+            g_assert_cmpint(g_remove(file), ==, 0);
+    }
+    g_unsetenv("EDITOR");
+    g_assert_has(refused(&run, 1, "switchover backup"), "role");
+}
+
+static void
 test_status(void)
 {
     g_auto(Run) run;
@@ -63,7 +111,7 @@ test_status(void)
     g_assert_has(confctl(&run, "info"), "primary");
     g_assert_has(confctl(&run, "status"), "revision");
     g_assert_has(confctl(&run, "sessions"), "default");
-    static const char *const later[] = {"edit", "switchover", "shell"};
+    static const char *const later[] = {"shell"};
     for (unsigned i = 0; i < G_N_ELEMENTS(later); i++)
         g_assert_has(refused(&run, 2, later[i]), "not available in this release");
     refused(&run, 2, "frobnicate");
@@ -334,6 +382,7 @@ main(int argc, char **argv)
     if (g_getenv("CONFCTL_PROGRAM") == NULL)
         g_error("CONFCTL_PROGRAM names the program to be tested");
     g_test_add_func("/integration/confctl/objects", test_objects);
+    g_test_add_func("/integration/confctl/edit", test_edit);
     g_test_add_func("/integration/confctl/status", test_status);
     g_test_add_func("/integration/confctl/apply", test_apply);
     g_test_add_func("/integration/confctl/import-export", test_import_export);
