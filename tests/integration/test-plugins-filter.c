@@ -2,6 +2,9 @@
 #include "plugins.h"
 #include "scrambler.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #define LOGIN "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}"
 #define FILTERED "[t-filter]\nt-filter = xor\nname = server\n"
 
@@ -104,6 +107,39 @@ test_failures(void)
     test_wait_statistic(client, "sessionsBroken", 2);
     g_assert_cmpint(test_statistic(client, "t-filter.made"), ==, test_statistic(client, "t-filter.freed"));
     test_call(client, "object.create", "{'object':{'type':'host','name':'still'}}");
+}
+
+/* A client that says within the stream that it is done, and leaves the socket open, is answered all the same, and let go. */
+static void
+test_peer_ended(void)
+{
+    g_autoptr(TestServer) server = test_primary_with("t-connection, t-filter, t-request", FILTERED);
+    g_autoptr(TestScrambler) scrambler = test_scrambler_new(test_server_get_port(server), "berta", 1, 0);
+    g_autoptr(TestClient) witness = test_client_connect(test_scrambler_get_port(scrambler));
+    test_call(witness, "session.open", LOGIN);
+    static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\"}\n";
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    uint8_t head[2] = {0, sizeof request - 1};
+    g_byte_array_append(bytes, (const uint8_t *)"XOR\004anna", 8);
+    g_byte_array_append(bytes, head, 2);
+    for (unsigned i = 0; i < sizeof request - 1; i++) {
+        uint8_t byte = (uint8_t)request[i] ^ (uint8_t)i;
+        g_byte_array_append(bytes, &byte, 1);
+    }
+    g_byte_array_append(bytes, (const uint8_t *)"\000\000", 2);
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    test_client_write(client, bytes->data, bytes->len);
+    size_t greeting = strlen("XORserver") + 1, answered = 0;
+    char buffer[4096];
+    struct pollfd fd = {.fd = test_client_get_fd(client), .events = POLLIN};
+    ssize_t size;
+    do {
+        g_assert_cmpint(poll(&fd, 1, 30000), ==, 1);
+        size = recv(fd.fd, buffer, sizeof buffer, 0);
+        answered += size > 0 ? (size_t)size : 0;
+    } while (size > 0);
+    g_assert_cmpuint(answered, >, greeting + 50);
+    g_assert_cmpint(test_statistic(witness, "t-filter.cut"), ==, 0);
 }
 
 /* Who the filter says that the peer is, another plugin may believe; and a scrambled log-in is no plain one. */
@@ -242,6 +278,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/integration/plugins/filter/client-in-pieces", &seven, test_client);
     g_test_add_func("/integration/plugins/filter/two-layers", test_two_layers);
     g_test_add_func("/integration/plugins/filter/failures", test_failures);
+    g_test_add_func("/integration/plugins/filter/peer-ended", test_peer_ended);
     g_test_add_func("/integration/plugins/filter/identity", test_identity);
     g_test_add_func("/integration/plugins/filter/link", test_link);
     g_test_add_func("/integration/plugins/filter/secured-port", test_secured_port);

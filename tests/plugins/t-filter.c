@@ -97,6 +97,11 @@ decode(void *data, ConfFilterHandle *h, const void *bytes, size_t size)
         }
         if (input->len < 2 + length)
             return;
+        if (length == 0) {
+            g_byte_array_remove_range(input, 0, 2);
+            conf_filter_peer_ended(h);
+            return;
+        }
         uint8_t plain[BLOCK_MAX];
         for (unsigned i = 0; i < length; i++)
             plain[i] = input->data[2 + i] ^ filter->in++;
