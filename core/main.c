@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 enum { STATUS_STOPPED = 0, STATUS_CANNOT_START = 1, STATUS_BAD_CONFIGURATION = 2 };
 
 static void reserve_standard_descriptors(void);
+static void raise_descriptor_limit(void);
 static int run(const ConfCommandLine *line, const ConfSettings *settings);
 static int run_server(const ConfCommandLine *line, const ConfSettings *settings);
 static ConfSettings *load_settings(ConfCommandLine *line, GError **error);
@@ -84,6 +86,20 @@ run(const ConfCommandLine *line, const ConfSettings *settings)
     return done ? STATUS_STOPPED : fail(error);
 }
 
+/* Each client takes one: shells and service managers often give 1024, and let a process have more by itself. */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t given = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    bool raised = given == limit.rlim_max || setrlimit(RLIMIT_NOFILE, &limit) == 0;
+    conf_log(CONF_LOG_DESCRIPTOR_LIMIT, "limit", conf_log_integer((int64_t)(raised ? limit.rlim_max : given)), "given",
+             conf_log_integer((int64_t)given), NULL);
+}
+
 static int
 run_server(const ConfCommandLine *line, const ConfSettings *settings)
 {
@@ -91,6 +107,7 @@ run_server(const ConfCommandLine *line, const ConfSettings *settings)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     if (!conf_log_configure(settings, &error))
         return fail(error);
+    raise_descriptor_limit();
     if (line->licence != NULL)
         conf_log(CONF_LOG_LICENCE_IGNORED, NULL);
     ConfServer *server = conf_server_new(line, settings, loop, &error);

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #define INT G_GINT64_FORMAT
 
@@ -126,12 +127,105 @@ test_clients_that_do_not_read(void)
                         ++revision);
 }
 
+/* The limit that a shell gives is raised as far as it may be. */
+static void
+test_descriptor_limit(void)
+{
+    struct rlimit before, limit;
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = (struct rlimit){.rlim_cur = 256, .rlim_max = before.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    g_assert_cmpint(prlimit(test_server_get_pid(server), RLIMIT_NOFILE, NULL, &limit), ==, 0);
+    g_assert_cmpuint(limit.rlim_cur, ==, before.rlim_max);
+    g_autofree char *log = test_server_read_log(server);
+    g_assert_nonnull(strstr(log, " 8021 "));
+    g_assert_nonnull(strstr(log, "given=256"));
+}
+
+/* No descriptors are left: who is there goes on, writes too, and others get in once somebody goes. */
+static void
+test_descriptors_exhausted(void)
+{
+    enum { CLIENTS = 60 };
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) other = test_client_new(server);
+    test_call(other, "object.create", "{'object':{'type':'host','name':'h'}}");
+    struct rlimit limit = {.rlim_cur = 40, .rlim_max = 40};
+    g_assert_cmpint(prlimit(test_server_get_pid(server), RLIMIT_NOFILE, &limit, NULL), ==, 0);
+    TestClient *clients[CLIENTS];
+    for (unsigned i = 0; i < CLIENTS; i++)
+        clients[i] = test_client_connect(test_server_get_port(server));
+    test_server_wait_log(server, "error=\"Too many open files\"");
+    for (unsigned i = 0; i < 50; i++)
+        test_call(other, "object.update", "{'type':'host','name':'h','patch':{'annex':{'a':{'k':'%u'}}}}", i);
+    for (unsigned i = 0; i < CLIENTS / 2; i++)
+        test_client_free(clients[i]);
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (test_statistic(other, "connections") > CLIENTS / 2)
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+    /* Those that wait too long are sent away, so it may take a few calls at the door. */
+    for (const char *line = NULL; line == NULL;) {
+        g_autoptr(TestClient) later = test_client_connect(test_server_get_port(server));
+        test_client_write(later, "{}\n", 3);
+        line = test_client_read_line(later);
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+    }
+    for (unsigned i = CLIENTS / 2; i < CLIENTS; i++)
+        test_client_free(clients[i]);
+}
+
+/* As many as are allowed by default, each with the beginning of a line: whoever is logged in notices nothing. */
+static void
+test_many_half_open(void)
+{
+    enum { CONNECTIONS = 9900, LONGEST_MS = 2000 };
+    struct rlimit before, limit;
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = (struct rlimit){.rlim_cur = before.rlim_max, .rlim_max = before.rlim_max};
+    if (before.rlim_max < CONNECTIONS + 1000) {
+        g_test_skip("the limit of open files is too low here");
+        return;
+    }
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    g_autoptr(TestServer) server = test_primary_new("login-timeout = 600");
+    g_autoptr(TestClient) other = test_client_new(server);
+    g_autoptr(TestClient) watching = test_client_new(server);
+    test_call(watching, "subscription.open", "{}");
+    test_call(other, "object.create", "{'object':{'type':'host','name':'h'}}");
+    g_autofree TestClient **clients = g_new0(TestClient *, CONNECTIONS);
+    int64_t longest = 0;
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        clients[i] = test_client_connect(test_server_get_port(server));
+        test_client_write(clients[i], "{\"jsonrpc\":", 11);
+        if (i % 100 != 0)
+            continue;
+        int64_t begun = g_get_monotonic_time();
+        test_call(other, "object.update", "{'type':'host','name':'h','patch':{'annex':{'a':{'k':'%u'}}}}", i);
+        test_call(other, "object.read", "{'type':'host','name':'h'}");
+        longest = MAX(longest, g_get_monotonic_time() - begun);
+    }
+    test_wait_statistic(other, "connections", CONNECTIONS + 2);
+    g_assert_cmpint(longest, <, LONGEST_MS * 1000);
+    for (unsigned i = 0; i < CONNECTIONS / 100; i++)
+        test_wait_notification(watching, "changes");
+    g_assert_cmpint(test_statistic(other, "sessions"), ==, 2);
+    g_autoptr(TestClient) another = test_client_new(server);
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        test_client_free(clients[i]);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/limits/bad-lines", test_bad_lines);
     g_test_add_func("/integration/limits/half-open", test_half_open);
+    g_test_add_func("/integration/limits/descriptor-limit", test_descriptor_limit);
+    g_test_add_func("/integration/limits/descriptors-exhausted", test_descriptors_exhausted);
+    g_test_add_func("/integration/limits/many-half-open", test_many_half_open);
     g_test_add_func("/integration/limits/clients-that-do-not-read", test_clients_that_do_not_read);
     return g_test_run();
 }
