@@ -68,7 +68,7 @@ conf_server_build(ConfServer *server, ConfStore *store)
     ConfSessionSettings sessions = session_settings(&server->options);
     ConfSessionHost host = {
         .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .is_peer = is_peer,
-        .has_secrets = has_secrets, .data = server};
+        .has_secrets = has_secrets, .plugins = server->plugins, .data = server};
     server->store = store;
     conf_store_set_recent_limit(store, (size_t)server->options.recent_changes);
     conf_plugin_set_store(store);

@@ -35,5 +35,4 @@ void conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *err
 void conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state);
 /* Wipes what stands there. */
 void conf_secret_replace(char **secret, char *value);
-/* What an application runs as. False: nothing is set. */
-bool conf_login_read_account(ConfStore *store, const ConfObject *application, ConfKey *subject);
+

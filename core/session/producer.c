@@ -51,8 +51,10 @@ step(ConfSession *session)
 {
     if (session->connection == NULL || session->finished)
         return false;
-    if (!conf_connection_has_room(session->connection))
+    if (!conf_connection_has_room(session->connection)) {
+        conf_replay_rest(session);
         return false; /* drained() brings it back. */
+    }
     if (session->replay != NULL)
         return conf_replay_is_going(session) && conf_replay_step(session);
     return conf_walk_step(session);

@@ -1,4 +1,5 @@
-/* replay.c - what a session missed, out of the ring of recent changes: after `since`, and at session.resume.
+/* replay.c - what a session missed, out of the ring of recent changes, and from before it (archive.c): after `since`, and
+ * at session.resume.
  *
  * Two passes, both in slices: the first counts what will be sent and finds the last commit that calls for a
  * reset (rights of then that are no longer known: protocol.md 6, 13.3); the second sends, as the socket takes
@@ -10,22 +11,28 @@ struct ConfReplay {
     int64_t cursor; /* the last revision looked at */
     int64_t from;
     int64_t reset_at; /* revision of the last commit that calls for a reset; 0: none */
+    int64_t reset_base; /* the one before it */
     uint64_t missed;
     bool going;           /* second pass */
     ConfSlicedWork *work; /* first pass */
-    void (*done)(ConfSession *session, uint64_t missed, void *data);
+    ConfReplayFunc done;
     void *data;
-    GHashTable *cache;
+    char chain[17];       /* of `from`, as the client has it; "": not given */
+    ConfArchive *past;       /* NULL: not needed so far */
+    bool past_looked_for;
 };
 
+typedef enum { NEXT_COMMIT, NEXT_LATER, NEXT_LIVE, NEXT_GONE } Next;
+
+static Next next_commit(ConfSession *session, ConfCommit **commit);
+static void past_ready(void *data);
 static bool count_slice(void *data);
 static void view_of(ConfSession *session, ConfCommit *commit, ConfView *view, ConfViewer *viewer,
                     GPtrArray *scopes);
 static void go_live(ConfSession *session);
 
 void
-conf_replay_start(ConfSession *session, int64_t from,
-                  void (*done)(ConfSession *session, uint64_t missed, void *data), void *data)
+conf_replay_start(ConfSession *session, int64_t from, ConfReplayFunc done, void *data)
 {
     ConfReplay *replay = g_new0(ConfReplay, 1);
     replay->from = from;
@@ -42,11 +49,19 @@ conf_replay_start(ConfSession *session, int64_t from,
 }
 
 void
+conf_replay_set_chain(ConfSession *session, const char *chain)
+{
+    g_strlcpy(session->replay->chain, chain, sizeof session->replay->chain);
+}
+
+void
 conf_replay_go(ConfSession *session)
 {
     ConfReplay *replay = session->replay;
     replay->going = true;
-    replay->cursor = replay->reset_at != 0 ? replay->reset_at - 1 : replay->from;
+    replay->cursor = replay->reset_at != 0 ? replay->reset_base : replay->from;
+    if (replay->past != NULL)
+        conf_archive_rewind(replay->past, replay->cursor);
     conf_producer_add(session);
 }
 
@@ -69,9 +84,10 @@ conf_replay_forget_past(ConfSession *session, const ConfCommit *commit)
 {
     ConfReplay *replay = session->replay;
     replay->reset_at = commit->revision;
+    replay->reset_base = commit->from != 0 ? commit->from : commit->revision - 1;
     replay->missed = 1;
     if (replay->going)
-        replay->cursor = commit->from != 0 ? commit->from : commit->revision - 1;
+        replay->cursor = replay->reset_base;
 }
 
 void
@@ -83,6 +99,7 @@ conf_replay_stop(ConfSession *session)
     if (replay->work != NULL)
         conf_work_cancel(replay->work);
     session->replay = NULL;
+    conf_archive_free(replay->past);
     g_free(replay);
     if (session->connection != NULL && session->input_held) {
         session->input_held = false;
@@ -90,23 +107,34 @@ conf_replay_stop(ConfSession *session)
     }
 }
 
+void
+conf_replay_rest(ConfSession *session)
+{
+    if (session->replay != NULL && session->replay->past != NULL)
+        conf_archive_rest(session->replay->past);
+}
+
 bool
 conf_replay_step(ConfSession *session)
 {
     ConfReplay *replay = session->replay;
-    ConfStore *store = session->sessions->store;
     conf_poller_note("replay");
-    ConfCommit *commit = conf_store_recent_after(store, replay->cursor);
-    if (commit == NULL && replay->cursor < conf_store_position(store)->revision) {
-        /* The ring has moved past this session while its socket was slow. */
-        int64_t revision = conf_store_position(store)->revision;
+    g_autoptr(ConfCommit) commit = NULL;
+    switch (next_commit(session, &commit)) {
+    case NEXT_COMMIT:
+        break;
+    case NEXT_LATER:
+        return false; /* past_ready() brings it back. */
+    case NEXT_LIVE:
+        go_live(session);
+        return true;
+    case NEXT_GONE: {
+        /* The ring has moved past this session while its socket was slow, and nobody else holds what it lacks. */
+        int64_t revision = conf_store_position(session->sessions->store)->revision;
         go_live(session);
         conf_fan_out_reset(session, revision, CONF_REASON_PERMISSION);
         return session->connection != NULL;
     }
-    if (commit == NULL) {
-        go_live(session);
-        return true;
     }
     replay->cursor = commit->revision;
     if (commit->revision == replay->reset_at ||
@@ -118,14 +146,58 @@ conf_replay_step(ConfSession *session)
     ConfView view;
     ConfViewer viewer;
     g_autoptr(GPtrArray) scopes = g_ptr_array_new();
+    conf_view_init(&view);
     view_of(session, commit, &view, &viewer, scopes);
-    g_autoptr(GHashTable) cache = conf_view_cache_new();
-    if (view.reset)
+    if (view.reset) {
         conf_fan_out_reset(session, commit->revision, view.reset_reason);
-    else if (view.items->len > 0)
+    } else if (view.items->len > 0) {
+        g_autoptr(GHashTable) cache = conf_view_cache_new();
         conf_fan_out_send(session, conf_view_lines(&view, &viewer, cache), commit->revision);
+    }
     conf_view_clear(&view);
     return session->connection != NULL;
+}
+
+/* *commit: a reference. */
+static Next
+next_commit(ConfSession *session, ConfCommit **commit)
+{
+    ConfReplay *replay = session->replay;
+    ConfStore *store = session->sessions->store;
+    ConfCommit *recent = conf_store_recent_after(store, replay->cursor);
+    if (recent != NULL) {
+        conf_replay_rest(session);
+        *commit = conf_commit_ref(recent);
+        return NEXT_COMMIT;
+    }
+    if (replay->cursor >= conf_store_position(store)->revision)
+        return NEXT_LIVE;
+    if (!replay->past_looked_for) {
+        replay->past_looked_for = true;
+        replay->past = conf_archive_new(session->sessions, replay->chain, past_ready, session);
+    }
+    if (replay->past == NULL)
+        return NEXT_GONE;
+    switch (conf_archive_next(replay->past, replay->cursor, commit)) {
+    case CONF_ARCHIVE_COMMIT:
+        return NEXT_COMMIT;
+    case CONF_ARCHIVE_LATER:
+        return NEXT_LATER;
+    case CONF_ARCHIVE_GONE:
+        break;
+    }
+    return NEXT_GONE;
+}
+
+static void
+past_ready(void *data)
+{
+    ConfSession *session = data;
+    ConfReplay *replay = session->replay;
+    if (replay->going)
+        conf_producer_add(session);
+    else if (replay->work == NULL)
+        replay->work = conf_work_start(conf_poller_default(), "replay", count_slice, session);
 }
 
 static bool
@@ -133,32 +205,35 @@ count_slice(void *data)
 {
     ConfSession *session = data;
     ConfReplay *replay = session->replay;
-    ConfStore *store = session->sessions->store;
-    ConfCommit *commit;
-    while ((commit = conf_store_recent_after(store, replay->cursor)) != NULL) {
-        if (conf_work_is_due())
-            return true;
-        replay->cursor = commit->revision;
-        if (commit->revision == replay->reset_at ||
-            conf_alterations_may_concern(session->sessions, commit, session)) {
-            replay->reset_at = commit->revision;
-            replay->missed = 1;
-            continue;
-        }
+    Next next = NEXT_COMMIT;
+    while (!conf_work_is_due()) {
+        g_autoptr(ConfCommit) commit = NULL;
+        next = next_commit(session, &commit);
+        if (next != NEXT_COMMIT)
+            break;
         ConfView view;
         ConfViewer viewer;
         g_autoptr(GPtrArray) scopes = g_ptr_array_new();
-        view_of(session, commit, &view, &viewer, scopes);
-        if (view.reset) {
+        bool reset = commit->revision == replay->reset_at ||
+                     conf_alterations_may_concern(session->sessions, commit, session);
+        conf_view_init(&view);
+        if (!reset)
+            view_of(session, commit, &view, &viewer, scopes);
+        if (reset || view.reset) {
             replay->reset_at = commit->revision;
+            replay->reset_base = replay->cursor;
             replay->missed = 1;
         } else if (view.items->len > 0) {
             replay->missed++;
         }
         conf_view_clear(&view);
+        replay->cursor = commit->revision;
     }
+    if (next == NEXT_COMMIT)
+        return true;
     replay->work = NULL;
-    replay->done(session, replay->missed, replay->data);
+    if (next != NEXT_LATER)
+        replay->done(session, replay->missed, next == NEXT_LIVE, replay->data);
     return false;
 }
 
@@ -178,7 +253,6 @@ view_of(ConfSession *session, ConfCommit *commit, ConfView *view, ConfViewer *vi
         .scope_count = scopes->len,
         .only = conf_hooks_have_visible() ? session : NULL,
     };
-    conf_view_init(view);
     conf_view_add_changes(view, viewer, NULL);
     conf_view_finish(view, viewer);
 }

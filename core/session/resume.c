@@ -9,6 +9,8 @@ typedef struct {
     ConfSessions *sessions;
     ConfSession *session; /* once taken up */
     ConfRevisionWait *wait;
+    ConfSavedLoad *load;
+    bool *answered; /* set when the load answers before it returns */
     char token[33];
     int64_t revision;
 } Resuming;
@@ -16,14 +18,18 @@ typedef struct {
 static bool read_token(const ConfJson *params, char token[33], ConfRpcError *error);
 static ConfSession *find_session(Resuming *resuming, ConfRpcError *error);
 static bool replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
+static bool may_be_saved(const Resuming *resuming);
+static void load(Resuming *resuming);
+static void was_loaded(ConfSession *session, void *data);
+static void wait_for_revision(Resuming *resuming, const ConfJson *params);
 static void take_up(Resuming *resuming);
 static void reached(bool is_there, void *data);
-static void counted(ConfSession *session, uint64_t missed, void *data);
+static void counted(ConfSession *session, uint64_t missed, bool held, void *data);
+static void tell_gone(Resuming *resuming);
 static void gone(void *data);
 static void fail(Resuming *resuming, const ConfRpcError *error);
 static void finish(Resuming *resuming);
 static bool parse(Resuming *resuming, ConfRequest *request, const ConfJson **params, ConfRpcError *error);
-static bool check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error);
 static void inherit_walk(ConfSubscription *subscription, GPtrArray *former);
 static void write_subscriptions(ConfSession *session, ConfBuffer *buffer);
 
@@ -46,7 +52,7 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
     resuming->client = client;
     const ConfJson *params = NULL;
     if (!parse(resuming, request, &params, &error) || !sessions->host.may_open(&error, sessions->host.data) ||
-        find_session(resuming, &error) == NULL) {
+        (!may_be_saved(resuming) && find_session(resuming, &error) == NULL)) {
         conf_request_fail(request, &error);
         g_free(resuming);
         return;
@@ -55,7 +61,60 @@ conf_sessions_resume(ConfSessions *sessions, ConfRequest *request)
     client->resuming = true; /* Holding the input keeps further lines back, but not the rest of a batch. */
     conf_request_on_gone(resuming->request, gone, resuming);
     conf_connection_hold_input(client->connection);
-    /* A revision of another lineage is nothing to wait for. */
+    if (may_be_saved(resuming))
+        load(resuming);
+    else
+        wait_for_revision(resuming, params);
+}
+
+/* One that this process does not know: the one before it may have. */
+static bool
+may_be_saved(const Resuming *resuming)
+{
+    ConfSlice token = conf_slice_from_string(resuming->token);
+    return token.size == 32 && conf_sessions_lookup_token(resuming->sessions, token) == NULL;
+}
+
+static void
+load(Resuming *resuming)
+{
+    char hash[65];
+    bool answered = false;
+    conf_session_hash_token(conf_slice_from_string(resuming->token), hash);
+    resuming->answered = &answered;
+    ConfSavedLoad *asked = conf_saved_load(resuming->sessions, hash, was_loaded, resuming);
+    if (answered)
+        return;
+    resuming->answered = NULL;
+    resuming->load = asked;
+    if (asked == NULL)
+        was_loaded(NULL, resuming);
+}
+
+static void
+was_loaded(ConfSession *session, void *data)
+{
+    (void)session;
+    Resuming *resuming = data;
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    if (resuming->answered != NULL)
+        *resuming->answered = true;
+    resuming->answered = NULL;
+    resuming->load = NULL;
+    if (find_session(resuming, &error) == NULL) {
+        fail(resuming, &error);
+        return;
+    }
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    wait_for_revision(resuming,
+                      conf_json_parse(arena, conf_request_get_params(resuming->request), NULL, NULL, NULL));
+}
+
+/* A revision of another lineage is nothing to wait for. */
+static void
+wait_for_revision(Resuming *resuming, const ConfJson *params)
+{
+    ConfSessions *sessions = resuming->sessions;
     if (conf_slice_is(conf_json_member(params, "environment")->text,
                       conf_store_position(sessions->store)->environment))
         resuming->wait =
@@ -145,41 +204,40 @@ take_up(Resuming *resuming)
         conf_session_break(session, "replaced");
     conf_session_bind(session, resuming->client);
     resuming->sessions->statistics.resumed++;
-    if (!check_history(resuming, params, &error)) {
-        session->revision = conf_store_position(resuming->sessions->store)->revision;
-        conf_audience_place(session);
-        fail(resuming, &error);
-        conf_walk_resume(session, 0);
-        conf_hooks_session_opened(session, true);
+    ConfStore *store = resuming->sessions->store;
+    const ConfJson *chain = conf_json_member(params, "chain");
+    g_autofree char *known = chain != NULL ? conf_slice_dup(chain->text) : NULL;
+    bool in_ring = resuming->revision >= conf_store_recent_start(store);
+    if (!conf_slice_is(conf_json_member(params, "environment")->text, conf_store_position(store)->environment) ||
+        (in_ring ? conf_store_check_history(store, resuming->revision, known) != CONF_HISTORY_SAME
+                 : !conf_archive_is_there(resuming->sessions))) {
+        tell_gone(resuming);
         return;
     }
     conf_replay_start(session, resuming->revision, counted, resuming);
+    if (!in_ring && known != NULL)
+        conf_replay_set_chain(session, known);
 }
 
 /* The session stands, and its subscriptions live from the present revision, where its history is gone or
  * another one. */
-static bool
-check_history(Resuming *resuming, const ConfJson *params, ConfRpcError *error)
+static void
+tell_gone(Resuming *resuming)
 {
+    ConfSession *session = resuming->session;
     ConfStore *store = resuming->sessions->store;
-    const ConfStorePosition *position = conf_store_position(store);
-    const ConfJson *environment = conf_json_member(params, "environment"),
-                   *chain = conf_json_member(params, "chain");
-    int64_t oldest = conf_store_recent_start(store);
-    bool same = conf_slice_is(environment->text, position->environment) && resuming->revision >= oldest;
-    if (same && chain != NULL) {
-        g_autofree char *text = conf_slice_dup(chain->text);
-        same = conf_store_check_history(store, resuming->revision, text) == CONF_HISTORY_SAME;
-    }
-    if (same)
-        return true;
-    conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    conf_rpc_fail(&error, CONF_RPC_HISTORY_GONE,
                   "Changes since revision %" G_GINT64_FORMAT
                   " are no longer held, or belong to another history",
                   resuming->revision);
-    conf_rpc_error_add_integer(error, "oldest", oldest);
-    conf_rpc_error_add_integer(error, "revision", position->revision);
-    return false;
+    conf_rpc_error_add_integer(&error, "oldest", conf_store_recent_start(store));
+    conf_rpc_error_add_integer(&error, "revision", conf_store_position(store)->revision);
+    session->revision = conf_store_position(store)->revision;
+    conf_audience_place(session);
+    fail(resuming, &error);
+    conf_walk_resume(session, 0);
+    conf_hooks_session_opened(session, true);
 }
 
 static bool
@@ -225,6 +283,7 @@ replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *
         if (subscription->initial)
             inherit_walk(subscription, former);
     }
+    conf_saved_change(session);
     for (unsigned i = 0; i < former->len; i++)
         conf_subscription_free(resuming->sessions, g_ptr_array_index(former, i));
     return true;
@@ -248,9 +307,14 @@ inherit_walk(ConfSubscription *subscription, GPtrArray *former)
 }
 
 static void
-counted(ConfSession *session, uint64_t missed, void *data)
+counted(ConfSession *session, uint64_t missed, bool held, void *data)
 {
     Resuming *resuming = data;
+    if (!held) {
+        conf_replay_stop(session);
+        tell_gone(resuming);
+        return;
+    }
     ConfBuffer *buffer = conf_request_begin(resuming->request);
     conf_buffer_append_char(buffer, '{');
     conf_login_write_session(session, resuming->token, buffer);
@@ -307,6 +371,8 @@ gone(void *data)
     Resuming *resuming = data;
     if (resuming->wait != NULL)
         conf_revision_wait_cancel(resuming->wait);
+    if (resuming->load != NULL)
+        conf_saved_cancel(resuming->load);
     conf_request_release(resuming->request);
     g_free(resuming);
 }

@@ -13,6 +13,8 @@ typedef struct ConfAudience ConfAudience;
 typedef struct ConfClient ConfClient;
 typedef struct ConfProducer ConfProducer;
 typedef struct ConfReplay ConfReplay;
+typedef struct ConfArchive ConfArchive;
+typedef struct ConfSavedLoad ConfSavedLoad;
 
 /* What a subscription names; equal ones are one object, so that what a commit touches is found once for all
  * of them. */
@@ -60,6 +62,7 @@ struct ConfSession {
     ConfKey person, application, subject;
     char *person_name, *application_name, *address, *client_name, *client_version;
     int64_t opened_ms;
+    int64_t broken_ms; /* wall clock; 0: it has a connection */
     int64_t revision; /* all up to here is sent, or stands in the output queue */
     bool must_change;
     bool server_application;
@@ -154,6 +157,14 @@ struct ConfSessions {
     GQueue producers; /* of ConfSession */
     ConfSlicedWork *producer_work;
     GPtrArray *waits; /* of ConfRevisionWait */
+    /* pages of the past: archive.c */
+    GQueue archive_line, archive_resting; /* of ConfArchive */
+    unsigned archive_pages;
+    /* sessions on disk: saved.c */
+    GHashTable *unsaved; /* set of ConfSession */
+    unsigned saved_loads;
+    ConfSavedLoad *mark_load;                   /* until the mark of the server before was read */
+    int64_t died_ms, marked_ms, saved_again_ms; /* wall clock */
     ConfTimer sweep_timer;
     ConfSessionStatistics statistics;
 };
@@ -229,10 +240,13 @@ void conf_walk_break(ConfSession *session);
 /* At session.resume, after its answer: these walks begin anew, once what was missed is sent. */
 void conf_walk_resume(ConfSession *session, int64_t revision);
 /* replay.c */
+/* `held`: all that follows is there; else nothing can be replayed, and conf_replay_stop() is the caller's. */
+typedef void (*ConfReplayFunc)(ConfSession *session, uint64_t missed, bool held, void *data);
 /* Counts what will be sent from `from` on (in slices), then calls done with it; the session replays from then
  * on once conf_replay_go was called.  While it replays the connection's input is held. */
-void conf_replay_start(ConfSession *session, int64_t from,
-                       void (*done)(ConfSession *session, uint64_t missed, void *data), void *data);
+void conf_replay_start(ConfSession *session, int64_t from, ConfReplayFunc done, void *data);
+/* Right after it: the chain that the client has for `from` is to be compared where the ring cannot. */
+void conf_replay_set_chain(ConfSession *session, const char *chain);
 void conf_replay_go(ConfSession *session);
 /* The session's groups changed by `commit`: what it might see before is no longer known. */
 void conf_replay_forget_past(ConfSession *session, const ConfCommit *commit);
@@ -241,7 +255,44 @@ bool conf_replay_step(ConfSession *session);
 int64_t conf_replay_get_from(const ConfSession *session);
 bool conf_replay_is_going(const ConfSession *session);
 
+/* The socket takes nothing for now. */
+void conf_replay_rest(ConfSession *session);
+
+/* archive.c: commits that the ring does not hold any more */
+typedef enum { CONF_ARCHIVE_COMMIT, CONF_ARCHIVE_LATER, CONF_ARCHIVE_GONE } ConfArchiveVerdict;
+bool conf_archive_is_there(ConfSessions *sessions);
+/* `chain` (may be NULL): of the revision that it begins at, to be compared.  NULL: nobody keeps a history. */
+ConfArchive *conf_archive_new(ConfSessions *sessions, const char *chain, void (*ready)(void *data), void *data);
+void conf_archive_free(ConfArchive *past);
+/* The commit that leads away from `cursor`; a reference.  LATER: ready() comes, not within this call.  GONE: it is not
+ * held, or of another history. */
+ConfArchiveVerdict conf_archive_next(ConfArchive *past, int64_t cursor, ConfCommit **commit);
+/* Nothing is wanted for now: others may have its memory. */
+void conf_archive_rest(ConfArchive *past);
+/* The next commit wanted is the one that leads away from `cursor`. */
+void conf_archive_rewind(ConfArchive *past, int64_t cursor);
+
+/* saved.c: sessions on disk, so that they outlive the process.  Nothing happens where no plugin keeps them. */
+void conf_saved_start(ConfSessions *sessions);
+void conf_saved_stop(ConfSessions *sessions);
+/* It is another one than what was saved last. */
+void conf_saved_change(ConfSession *session);
+void conf_saved_change_one(ConfSession *session, void *data); /* the same, for conf_sessions_foreach() */
+/* It ends. */
+void conf_saved_forget(ConfSession *session);
+void conf_saved_sweep(ConfSessions *sessions); /* now and then */
+/* The session, broken, in all tables; NULL: there is none, or it may not go on. */
+typedef void (*ConfSavedFunc)(ConfSession *session, void *data);
+/* NULL: nobody keeps them, too many are asked for, or func was called already. */
+ConfSavedLoad *conf_saved_load(ConfSessions *sessions, const char *token_hash, ConfSavedFunc func, void *data);
+void conf_saved_cancel(ConfSavedLoad *load);
+
 /* sessions.c */
+/* Into all tables, as one that broke and may be resumed for so long. */
+void conf_session_enroll(ConfSession *session, const char *token_hash, unsigned left_ms);
+void conf_session_hash_token(ConfSlice token, char hash[65]);
+/* What an application runs as. False: nothing is set. */
+bool conf_login_read_account(ConfStore *store, const ConfObject *application, ConfKey *subject);
 ConfSession *conf_session_new(ConfSessions *sessions);
 /* Frees a session that is in no table. */
 void conf_session_discard(ConfSession *session);

@@ -89,6 +89,7 @@ void
 conf_session_clear_must_change(ConfSession *session)
 {
     session->must_change = false;
+    conf_saved_change(session); /* Its seal is another one. */
 }
 
 bool
@@ -179,6 +180,7 @@ conf_session_take_over(ConfSession *session, void (*ended)(void *data), void (*d
     session->taken_ended = ended;
     session->taken_drained = drained;
     session->taken_data = data;
+    conf_saved_change(session);
     /* Whatever of its own was still being streamed would stand between the lines of the new stream. */
     conf_replay_stop(session);
     conf_producer_remove(session);

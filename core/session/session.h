@@ -8,6 +8,7 @@
 #include "access/identity.h"
 #include "access/login.h"
 #include "commit/commit-queue.h"
+#include "plugin/loader.h"
 #include "rpc/method-table.h"
 
 typedef struct ConfSessions ConfSessions; /* the manager */
@@ -35,6 +36,7 @@ typedef struct {
     bool (*is_peer)(ConfKey application, void *data);
     /* False: the master keeps passwords from this replica, which can decide no internal log-in. */
     bool (*has_secrets)(void *data);
+    ConfPluginHost *plugins; /* service "history" is asked there; NULL: there is none */
     void *data;
 } ConfSessionHost;
 

@@ -27,6 +27,7 @@ static void sweep(void *data);
 static void resume_timed_out(void *data);
 static void index_session(GHashTable *table, ConfKey key, ConfSession *session, bool add);
 static void write_ending(ConfSession *session, const char *reason);
+static void add_to_tables(ConfSession *session);
 static void forget(ConfSession *session, const char *reason);
 
 static const ConfConnectionFuncs client_funcs = {
@@ -61,6 +62,7 @@ conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublisher *publisher
     static const ConfPublishFuncs funcs = {.about = NULL, .done = conf_fan_out_done};
     conf_publisher_add(publisher, &funcs, sessions);
     conf_timer_arm(&sessions->sweep_timer, SWEEP_MS, sweep, sessions);
+    conf_saved_start(sessions);
     return sessions;
 }
 
@@ -82,6 +84,7 @@ conf_sessions_free(ConfSessions *sessions)
     conf_poller_forget(conf_poller_default(), sessions);
     if (sessions->producer_work != NULL)
         conf_work_cancel(sessions->producer_work);
+    conf_saved_stop(sessions);
     g_hash_table_unref(sessions->by_token);
     g_hash_table_unref(sessions->by_number);
     g_hash_table_unref(sessions->endings);
@@ -212,8 +215,8 @@ conf_session_new(ConfSessions *sessions)
     return session;
 }
 
-static void
-hash_token(ConfSlice token, char hash[65])
+void
+conf_session_hash_token(ConfSlice token, char hash[65])
 {
     uint8_t digest[32];
     conf_id_sha256(token, digest);
@@ -223,9 +226,27 @@ hash_token(ConfSlice token, char hash[65])
 void
 conf_session_register(ConfSession *session, char token[33])
 {
-    ConfSessions *sessions = session->sessions;
     conf_id_new_token(token);
-    hash_token(conf_slice_from_string(token), session->token_hash);
+    conf_session_hash_token(conf_slice_from_string(token), session->token_hash);
+    add_to_tables(session);
+    conf_saved_change(session);
+}
+
+void
+conf_session_enroll(ConfSession *session, const char *token_hash, unsigned left_ms)
+{
+    ConfSessions *sessions = session->sessions;
+    g_strlcpy(session->token_hash, token_hash, sizeof session->token_hash);
+    g_queue_push_tail(&sessions->broken, session);
+    conf_timer_arm(&session->resume_timer, left_ms, resume_timed_out, session);
+    add_to_tables(session);
+    sessions->statistics.broken = sessions->broken.length;
+}
+
+static void
+add_to_tables(ConfSession *session)
+{
+    ConfSessions *sessions = session->sessions;
     g_hash_table_insert(sessions->by_token, session->token_hash, session);
     g_hash_table_insert(sessions->by_number, &session->number, session);
     index_session(sessions->by_subject, session->subject, session, true);
@@ -245,7 +266,7 @@ ConfSession *
 conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token)
 {
     char hash[65];
-    hash_token(token, hash);
+    conf_session_hash_token(token, hash);
     return g_hash_table_lookup(sessions->by_token, hash);
 }
 
@@ -261,6 +282,9 @@ conf_session_bind(ConfSession *session, ConfClient *client)
     conf_connection_set_line_limit(client->connection, (size_t)sessions->settings.max_request_size);
     conf_timer_cancel(&session->resume_timer);
     g_queue_remove(&sessions->broken, session);
+    if (session->broken_ms != 0)
+        conf_saved_change(session);
+    session->broken_ms = 0;
     sessions->statistics.broken = sessions->broken.length;
     sessions->statistics.sessions = g_hash_table_size(sessions->by_token) - sessions->broken.length;
 }
@@ -291,6 +315,8 @@ conf_session_break(ConfSession *session, const char *reason)
         session->taken_data = NULL;
         ended(ended_data);
     }
+    session->broken_ms = conf_clock_wall_ms();
+    conf_saved_change(session);
     g_queue_push_tail(&sessions->broken, session);
     conf_timer_arm(&session->resume_timer, (unsigned)sessions->settings.resume_timeout_s * 1000,
                    resume_timed_out, session);
@@ -477,6 +503,7 @@ sweep(void *data)
     /* Here and not when one breaks: who breaks it may hold pointers to others. */
     while (sessions->broken.length > (unsigned)sessions->settings.broken_max)
         forget(g_queue_peek_head(&sessions->broken), "lapsed");
+    conf_saved_sweep(sessions);
     conf_timer_arm(&sessions->sweep_timer, SWEEP_MS, sweep, sessions);
 }
 
@@ -503,6 +530,7 @@ forget(ConfSession *session, const char *reason)
 {
     ConfSessions *sessions = session->sessions;
     session->finished = true;
+    conf_saved_forget(session);
     conf_hooks_session_closed(session, reason);
     conf_replay_stop(session);
     conf_producer_remove(session);

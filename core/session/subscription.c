@@ -10,7 +10,9 @@ typedef struct {
 
 static bool check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *error);
 static void open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t since);
-static void since_counted(ConfSession *session, uint64_t missed, void *data);
+static void since_counted(ConfSession *session, uint64_t missed, bool held, void *data);
+static void fail_gone(ConfSession *session, int64_t since, ConfRpcError *error);
+static void close_subscription(ConfSession *session, unsigned index);
 static void since_gone(void *data);
 static void answer_open(ConfSession *session, ConfRequest *request, int64_t id, int64_t revision);
 
@@ -46,6 +48,7 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
         return;
     }
     ConfSubscription *subscription = conf_session_add_subscription(session, scope, initial);
+    conf_saved_change(session);
     conf_audience_place(session);
     /* In one batch with a `since`, the replay to come is for both. */
     answer_open(session, request, subscription->id, session->replay != NULL ? conf_replay_get_from(session) : present);
@@ -57,6 +60,7 @@ void
 conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request)
 {
     static const char *const names[] = {"subscription", NULL};
+    (void)sessions;
     ConfSession *session = conf_request_get_session(request);
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     int64_t id = 0;
@@ -70,14 +74,21 @@ conf_sessions_unsubscribe(ConfSessions *sessions, ConfRequest *request)
         ConfSubscription *subscription = g_ptr_array_index(session->subscriptions, i);
         if (subscription->id != id)
             continue;
-        g_ptr_array_remove_index(session->subscriptions, i);
-        conf_audience_place(session);
-        conf_subscription_free(sessions, subscription);
+        close_subscription(session, i);
         conf_request_answer(request, CONF_SLICE("{}"));
         return;
     }
     conf_rpc_fail_path(&error, "/subscription", "This session has no subscription %" G_GINT64_FORMAT, id);
     conf_request_fail(request, &error);
+}
+
+static void
+close_subscription(ConfSession *session, unsigned index)
+{
+    ConfSubscription *subscription = g_ptr_array_remove_index(session->subscriptions, index);
+    conf_audience_place(session);
+    conf_subscription_free(session->sessions, subscription);
+    conf_saved_change(session);
 }
 
 static bool
@@ -94,14 +105,20 @@ check_since(ConfSession *session, int64_t since, bool initial, ConfRpcError *err
         return conf_rpc_fail_path(
             error, "/since", "Revision %" G_GINT64_FORMAT " lies ahead of the present one, %" G_GINT64_FORMAT,
             since, present);
-    int64_t oldest = conf_store_recent_start(store);
-    if (since >= oldest)
+    if (since >= conf_store_recent_start(store) || conf_archive_is_there(session->sessions))
         return true;
+    fail_gone(session, since, error);
+    return false;
+}
+
+static void
+fail_gone(ConfSession *session, int64_t since, ConfRpcError *error)
+{
+    ConfStore *store = session->sessions->store;
     conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
                   "Changes after revision %" G_GINT64_FORMAT " are no longer held", since);
-    conf_rpc_error_add_integer(error, "oldest", oldest);
-    conf_rpc_error_add_integer(error, "revision", present);
-    return false;
+    conf_rpc_error_add_integer(error, "oldest", conf_store_recent_start(store));
+    conf_rpc_error_add_integer(error, "revision", conf_store_position(store)->revision);
 }
 
 /* The answer comes first, then the past, then the present; meanwhile no further line of the connection is
@@ -111,21 +128,35 @@ open_since(ConfSession *session, ConfRequest *request, ConfScope *scope, int64_t
 {
     SinceOpening *opening = g_new0(SinceOpening, 1);
     opening->id = conf_session_add_subscription(session, scope, false)->id;
+    conf_saved_change(session);
     opening->request = conf_request_hold(request);
     conf_request_on_gone(opening->request, since_gone, opening);
     conf_replay_start(session, since, since_counted, opening);
 }
 
 static void
-since_counted(ConfSession *session, uint64_t missed, void *data)
+since_counted(ConfSession *session, uint64_t missed, bool held, void *data)
 {
     (void)missed;
     SinceOpening *opening = data;
+    int64_t since = conf_replay_get_from(session);
     conf_request_on_gone(opening->request, NULL, NULL);
-    answer_open(session, opening->request, opening->id, conf_replay_get_from(session));
+    if (held) {
+        answer_open(session, opening->request, opening->id, since);
+        conf_replay_go(session);
+    } else {
+        g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+        fail_gone(session, since, &error);
+        conf_request_fail(opening->request, &error);
+        for (unsigned i = 0; i < session->subscriptions->len; i++) {
+            if (((ConfSubscription *)g_ptr_array_index(session->subscriptions, i))->id == opening->id)
+                close_subscription(session, i);
+        }
+        conf_replay_stop(session);
+        conf_audience_place(session);
+    }
     conf_request_release(opening->request);
     g_free(opening);
-    conf_replay_go(session);
 }
 
 static void

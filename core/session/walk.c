@@ -162,6 +162,7 @@ write_loaded(ConfSession *session, ConfSubscription *subscription)
     int64_t revision = conf_store_position(session->sessions->store)->revision;
     subscription->loaded_revision = revision;
     subscription->loaded_at = conf_clock_monotonic_usec();
+    conf_saved_change(session);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_rpc_begin_notification(&buffer, "subscription.loaded");
     conf_buffer_printf(&buffer,

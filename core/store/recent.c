@@ -67,6 +67,13 @@ conf_store_add_recent(ConfStore *store, ConfCommit *commit)
     /* Behind a gap nothing older can lead to the present. */
     if (count > 0 && get_commit(store, count - 1)->revision != get_base(commit))
         conf_store_forget_recent(store);
+    conf_store_complete_past(store, commit);
+    add(store, conf_commit_ref(commit));
+}
+
+void
+conf_store_complete_past(ConfStore *store, ConfCommit *commit)
+{
     for (unsigned i = 0; i < commit->change_count; i++) {
         ConfChange *change = &commit->changes[i];
         share_present(store, &change->before);
@@ -77,7 +84,6 @@ conf_store_add_recent(ConfStore *store, ConfCommit *commit)
         commit->structural |= conf_index_is_structural(NULL, change->before, change->after);
     }
     commit->memory = conf_commit_measure(commit);
-    add(store, conf_commit_ref(commit));
 }
 
 ConfCommit *

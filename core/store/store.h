@@ -78,6 +78,8 @@ void conf_store_set_recent_limit(ConfStore *store, size_t bytes);
  * come ascending.  Its places and lists are computed from the present store where the objects still stand
  * as then. */
 void conf_store_add_recent(ConfStore *store, ConfCommit *commit);
+/* The same of a commit that does not go into the ring: one from further back. */
+void conf_store_complete_past(ConfStore *store, ConfCommit *commit);
 /* The commit that leads away from `revision` (its revision is the next above it). NULL: none newer, or no
  * longer held. */
 ConfCommit *conf_store_recent_after(const ConfStore *store, int64_t revision);

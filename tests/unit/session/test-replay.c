@@ -2,8 +2,9 @@
 #include "session-fixture.h"
 
 static void
-counted(ConfSession *session, uint64_t missed, void *data)
+counted(ConfSession *session, uint64_t missed, bool held, void *data)
 {
+    g_assert_true(held);
     *(int64_t *)data = (int64_t)missed;
     conf_replay_go(session);
 }
