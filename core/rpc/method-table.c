@@ -312,7 +312,8 @@ wait_with_rest(ConfMethodTable *table, ConfConnection *connection, ConfBatch *ba
     for (unsigned i = 0; i < count; i++)
         size += items[i].size;
     BatchRest *rest = g_malloc(sizeof(*rest) + size);
-    *rest = (BatchRest){.table = conf_method_table_ref(table), .connection = connection, .batch = batch, .count = count};
+    *rest = (BatchRest){
+        .table = conf_method_table_ref(table), .connection = connection, .batch = batch, .count = count};
     char *to = rest->memory;
     for (unsigned i = 0; i < count; i++) {
         memcpy(to, items[i].data, items[i].size);

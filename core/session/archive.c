@@ -25,8 +25,8 @@ typedef struct {
 /* One question to the provider, which owes its end. */
 typedef struct {
     ConfArchive *past; /* NULL: nobody waits any more */
-    int64_t reach;  /* beyond this revision the ring goes on */
-    int64_t next;   /* the revision that is expected */
+    int64_t reach;     /* beyond this revision the ring goes on */
+    int64_t next;      /* the revision that is expected */
     bool in_call, ended;
 } Question;
 
@@ -34,8 +34,8 @@ struct ConfArchive {
     ConfSessions *sessions;
     void (*ready)(void *data);
     void *data;
-    char chain[17];   /* of the revision to begin at, still to be compared; "": not given, or it was right */
-    bool has_page;    /* counted in sessions->archive_pages */
+    char chain[17]; /* of the revision to begin at, still to be compared; "": not given, or it was right */
+    bool has_page;  /* counted in sessions->archive_pages */
     bool in_line, resting;
     bool behind_base; /* the record of that revision itself is not held: its chain is proved by the next */
     bool failed;
@@ -228,7 +228,8 @@ ask(ConfArchive *past)
     question->past = past;
     question->reach = conf_store_recent_start(past->sessions->store);
     /* With the record of that revision itself where its chain is to be compared. */
-    question->next = past->chain[0] != '\0' && !past->behind_base && past->cursor > 0 ? past->cursor : past->cursor + 1;
+    question->next =
+        past->chain[0] != '\0' && !past->behind_base && past->cursor > 0 ? past->cursor : past->cursor + 1;
     past->question = question;
     conf_timer_arm(&past->timer, TIMEOUT_MS, timed_out, past);
     question->in_call = true;
@@ -252,7 +253,8 @@ take_record(const char *record_json, const char *chain, void *data)
     g_strlcpy(record.chain, chain != NULL ? chain : "", sizeof record.chain);
     g_string_append_len(past->text, record_json, (gssize)record.size);
     g_array_append_val(past->records, record);
-    return past->records->len < PAGE_RECORDS && past->text->len < PAGE_BYTES && question->next++ < question->reach;
+    return past->records->len < PAGE_RECORDS && past->text->len < PAGE_BYTES &&
+           question->next++ < question->reach;
 }
 
 static void
@@ -299,7 +301,8 @@ parse_next(ConfArchive *past, int64_t cursor)
     ConfStore *store = past->sessions->store;
     Record *record = &g_array_index(past->records, Record, past->position++);
     ConfSlice text = {past->text->str + record->begin, record->size};
-    g_autoptr(ConfCommit) commit = conf_commit_from_record(conf_store_schema(store), text, record->chain, NULL);
+    g_autoptr(ConfCommit) commit =
+        conf_commit_from_record(conf_store_schema(store), text, record->chain, NULL);
     bool skip = false;
     if (commit == NULL || !check_chain(past, record, commit->revision, &skip)) {
         fail(past);

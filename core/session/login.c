@@ -160,9 +160,10 @@ bool
 conf_sessions_can_check(const ConfSessions *sessions, ConfRpcError *error)
 {
     return sessions->host.has_secrets(sessions->host.data) ||
-           conf_rpc_fail(error, CONF_RPC_UNAVAILABLE,
-                         "This proxy is not given the passwords by its master, and cannot check any: log in at the "
-                         "master, or give the proxy's account the right and a secure link");
+           conf_rpc_fail(
+               error, CONF_RPC_UNAVAILABLE,
+               "This proxy is not given the passwords by its master, and cannot check any: log in at the "
+               "master, or give the proxy's account the right and a secure link");
 }
 
 void
@@ -382,9 +383,9 @@ check_internally(ConfLogin *login)
     /* It may be decided before the call returns, and then the log-in is gone with it. */
     bool decided = false;
     login->decided = &decided;
-    ConfPasswordCheck *check =
-        conf_access_check_password(sessions->access, login->hopeless ? NULL : account, itself ? "secretHash" : "passwordHash", name,
-                                   login->address, secret, password_checked, login);
+    ConfPasswordCheck *check = conf_access_check_password(sessions->access, login->hopeless ? NULL : account,
+                                                          itself ? "secretHash" : "passwordHash", name,
+                                                          login->address, secret, password_checked, login);
     if (decided)
         return;
     login->decided = NULL;

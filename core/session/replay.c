@@ -10,15 +10,15 @@
 struct ConfReplay {
     int64_t cursor; /* the last revision looked at */
     int64_t from;
-    int64_t reset_at; /* revision of the last commit that calls for a reset; 0: none */
+    int64_t reset_at;   /* revision of the last commit that calls for a reset; 0: none */
     int64_t reset_base; /* the one before it */
     uint64_t missed;
     bool going;           /* second pass */
     ConfSlicedWork *work; /* first pass */
     ConfReplayFunc done;
     void *data;
-    char chain[17];       /* of `from`, as the client has it; "": not given */
-    ConfArchive *past;       /* NULL: not needed so far */
+    char chain[17];    /* of `from`, as the client has it; "": not given */
+    ConfArchive *past; /* NULL: not needed so far */
     bool past_looked_for;
 };
 

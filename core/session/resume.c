@@ -208,7 +208,8 @@ take_up(Resuming *resuming)
     const ConfJson *chain = conf_json_member(params, "chain");
     g_autofree char *known = chain != NULL ? conf_slice_dup(chain->text) : NULL;
     bool in_ring = resuming->revision >= conf_store_recent_start(store);
-    if (!conf_slice_is(conf_json_member(params, "environment")->text, conf_store_position(store)->environment) ||
+    if (!conf_slice_is(conf_json_member(params, "environment")->text,
+                       conf_store_position(store)->environment) ||
         (in_ring ? conf_store_check_history(store, resuming->revision, known) != CONF_HISTORY_SAME
                  : !conf_archive_is_there(resuming->sessions))) {
         tell_gone(resuming);

@@ -33,7 +33,8 @@ static void save_text(ConfSessions *sessions, const char *hash, const char *text
 static void flush(void *data);
 static void write_session(ConfSession *session, ConfBuffer *buffer);
 static void write_groups(const ConfSession *session, ConfJsonWriter *writer);
-static void write_subscription(ConfSessions *sessions, const ConfSubscription *subscription, ConfJsonWriter *writer);
+static void write_subscription(ConfSessions *sessions, const ConfSubscription *subscription,
+                               ConfJsonWriter *writer);
 static void write_seal(const ConfSession *session, char seal[65]);
 static void mark_loaded(const char *text, void *data);
 static void loaded(const char *text, void *data);
@@ -160,7 +161,8 @@ provider_of(const ConfSessions *sessions, void **self, ConfPlugin **plugin)
         return NULL;
     *plugin = conf_plugin_host_service_plugin(host, "history");
     const ConfHistoryProvider *provider = conf_plugin_host_service(host, "history", self);
-    return provider != NULL && provider->save_session != NULL && provider->load_session != NULL ? provider : NULL;
+    return provider != NULL && provider->save_session != NULL && provider->load_session != NULL ? provider
+                                                                                                : NULL;
 }
 
 static void
@@ -262,7 +264,8 @@ write_seal(const ConfSession *session, char seal[65])
     const ConfObject *object = conf_store_lookup(store, itself ? session->application : session->person);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     if (object != NULL) {
-        conf_buffer_append_slice(&buffer, conf_object_get_raw(object, itself ? "account" : "passwordChanged"));
+        conf_buffer_append_slice(&buffer,
+                                 conf_object_get_raw(object, itself ? "account" : "passwordChanged"));
         conf_buffer_append_char(&buffer, '\n');
         if (object->secrets != NULL)
             conf_buffer_append_slice(&buffer, conf_bytes_slice(object->secrets));
@@ -300,7 +303,8 @@ loaded(const char *text, void *data)
     ConfSession *session = NULL;
     load->ended = true;
     if (load->sessions != NULL) {
-        session = g_hash_table_lookup(load->sessions->by_token, load->hash); /* Another one may have asked as well. */
+        session = g_hash_table_lookup(load->sessions->by_token,
+                                      load->hash); /* Another one may have asked as well. */
         if (session == NULL && text != NULL)
             session = restore(load->sessions, load->hash, text);
         if (session == NULL && text != NULL)
@@ -339,7 +343,8 @@ restore(ConfSessions *sessions, const char *hash, const char *text)
     if (left <= 0)
         return NULL;
     ConfSession *session = conf_session_new(sessions);
-    if (!restore_account(session, saved) || !is_still_its(session, saved) || !restore_subscriptions(session, saved)) {
+    if (!restore_account(session, saved) || !is_still_its(session, saved) ||
+        !restore_subscriptions(session, saved)) {
         conf_session_discard(session);
         return NULL;
     }
@@ -402,7 +407,8 @@ restore_subscriptions(ConfSession *session, const ConfJson *saved)
     const ConfJson *list = conf_json_member(saved, "subscriptions");
     for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
         g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-        const ConfJson *initial = conf_json_member(item, "initial"), *known = conf_json_member(item, "loaded");
+        const ConfJson *initial = conf_json_member(item, "initial"),
+                       *known = conf_json_member(item, "loaded");
         ConfScope *scope = conf_scope_parse(session->sessions, item, "", session, true, &error);
         if (scope == NULL)
             return false; /* Of another schema. */

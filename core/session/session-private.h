@@ -36,10 +36,10 @@ typedef struct {
     ConfScope *scope;
     bool initial;
     bool walking;
-    bool cut;                 /* the client may not have had all of the walk when the connection broke */
-    int64_t loaded_at;        /* monotonic usec when subscription.loaded was written; 0: not yet */
-    int64_t loaded_revision;  /* the one that it told */
-    ConfKey cursor; /* of the walk: the last object streamed */
+    bool cut;                /* the client may not have had all of the walk when the connection broke */
+    int64_t loaded_at;       /* monotonic usec when subscription.loaded was written; 0: not yet */
+    int64_t loaded_revision; /* the one that it told */
+    ConfKey cursor;          /* of the walk: the last object streamed */
     bool cursor_set;
     unsigned type_index; /* of the walk: which of the scope's types, or objects, is under way */
 } ConfSubscription;
@@ -63,12 +63,12 @@ struct ConfSession {
     char *person_name, *application_name, *address, *client_name, *client_version;
     int64_t opened_ms;
     int64_t broken_ms; /* wall clock; 0: it has a connection */
-    int64_t revision; /* all up to here is sent, or stands in the output queue */
+    int64_t revision;  /* all up to here is sent, or stands in the output queue */
     bool must_change;
     bool server_application;
-    char *own_hash;         /* of the password that it is changing to; NULL: none */
-    bool finished;          /* session.ending is written; nothing more follows */
-    bool input_held;        /* while it replays */
+    char *own_hash;  /* of the password that it is changing to; NULL: none */
+    bool finished;   /* session.ending is written; nothing more follows */
+    bool input_held; /* while it replays */
     ConfIdentity *identity;
     GArray *groups; /* of ConfKey: further groups that a directory named for this session; NULL: none */
     GPtrArray *subscriptions;
@@ -88,9 +88,9 @@ struct ConfClient {
     ConfSessions *sessions;
     ConfMethodTable *table;
     ConfConnection *connection;
-    ConfSession *session; /* NULL before log-in */
-    ConfLogin *login;     /* pending */
-    bool resuming;        /* session.resume is under way */
+    ConfSession *session;    /* NULL before log-in */
+    ConfLogin *login;        /* pending */
+    bool resuming;           /* session.resume is under way */
     ConfPortClients clients; /* of the port, when it was accepted */
     bool management;         /* ... which is one for management */
     bool closing;
@@ -262,7 +262,8 @@ void conf_replay_rest(ConfSession *session);
 typedef enum { CONF_ARCHIVE_COMMIT, CONF_ARCHIVE_LATER, CONF_ARCHIVE_GONE } ConfArchiveVerdict;
 bool conf_archive_is_there(ConfSessions *sessions);
 /* `chain` (may be NULL): of the revision that it begins at, to be compared.  NULL: nobody keeps a history. */
-ConfArchive *conf_archive_new(ConfSessions *sessions, const char *chain, void (*ready)(void *data), void *data);
+ConfArchive *conf_archive_new(ConfSessions *sessions, const char *chain, void (*ready)(void *data),
+                              void *data);
 void conf_archive_free(ConfArchive *past);
 /* The commit that leads away from `cursor`; a reference.  LATER: ready() comes, not within this call.  GONE: it is not
  * held, or of another history. */
@@ -284,7 +285,8 @@ void conf_saved_sweep(ConfSessions *sessions); /* now and then */
 /* The session, broken, in all tables; NULL: there is none, or it may not go on. */
 typedef void (*ConfSavedFunc)(ConfSession *session, void *data);
 /* NULL: nobody keeps them, too many are asked for, or func was called already. */
-ConfSavedLoad *conf_saved_load(ConfSessions *sessions, const char *token_hash, ConfSavedFunc func, void *data);
+ConfSavedLoad *conf_saved_load(ConfSessions *sessions, const char *token_hash, ConfSavedFunc func,
+                               void *data);
 void conf_saved_cancel(ConfSavedLoad *load);
 
 /* sessions.c */

@@ -93,7 +93,7 @@ uint64_t conf_session_number(const ConfSession *session);
  * NULL: none is under way. */
 void conf_session_set_own_hash(ConfSession *session, const char *hash);
 bool conf_session_has_own_hash(const ConfSession *session);
-const char *conf_session_client_name(const ConfSession *session);    /* as the client said; NULL: it did not */
+const char *conf_session_client_name(const ConfSession *session); /* as the client said; NULL: it did not */
 const char *conf_session_client_version(const ConfSession *session); /* likewise */
 void conf_session_clear_must_change(ConfSession *session);
 /* Rights and the plugins' hook `visible`. */

@@ -51,7 +51,8 @@ conf_sessions_subscribe(ConfSessions *sessions, ConfRequest *request)
     conf_saved_change(session);
     conf_audience_place(session);
     /* In one batch with a `since`, the replay to come is for both. */
-    answer_open(session, request, subscription->id, session->replay != NULL ? conf_replay_get_from(session) : present);
+    answer_open(session, request, subscription->id,
+                session->replay != NULL ? conf_replay_get_from(session) : present);
     if (initial)
         conf_walk_start(session, subscription);
 }

@@ -174,9 +174,9 @@ test_over_a_kill(void)
     write_much(&world, 5);
     /* The saving of sessions lies behind the answer by a moment. */
     test_call(world.admin, "history.list", "{'limit':1}");
+    mirror_follow(mirror, first);
     kill_and_start(&world);
     write_much(&world, 1500);
-    mirror_follow(mirror, first);
     g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
     JsonObject *result = resume(&world, second, token, mirror->revision, "");
     g_assert_cmpstr(json_object_get_string_member(result, "session"), ==, token);
