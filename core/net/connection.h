@@ -96,8 +96,8 @@ int64_t conf_connection_get_stalled_since(const ConfConnection *connection);
 void conf_connection_hold_input(ConfConnection *connection);
 void conf_connection_release_input(ConfConnection *connection);
 bool conf_connection_is_held(const ConfConnection *connection);
-/* func(data) once, before the next line: what came with the line that is being worked on (the rest of a batch)
- * waits as further lines do.  NULL takes it back; a connection that closes forgets it. */
+/* func(data) once, before the next line: what came with the line that is being worked on (the rest of a
+ * batch) waits as further lines do.  NULL takes it back; a connection that closes forgets it. */
 void conf_connection_call_before_lines(ConfConnection *connection, void (*func)(void *data), void *data);
 
 /* Output is thrown away, closed() follows at the end of this turn. */

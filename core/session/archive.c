@@ -1,8 +1,9 @@
-/* archive.c - commits that the ring does not hold any more, out of service "history", for replays further back.
+/* archive.c - commits that the ring does not hold any more, out of service "history", for replays further
+ * back.
  *
- * They are read in pages, and a page is read when the one before it is used up: what a replay takes of memory does not
- * depend on how much was missed.  At most PAGES_MAX replays have one at a time; the others stand in line, and one whose
- * socket takes nothing for now gives its page away to them. */
+ * They are read in pages, and a page is read when the one before it is used up: what a replay takes of memory
+ * does not depend on how much was missed.  At most PAGES_MAX replays have one at a time; the others stand in
+ * line, and one whose socket takes nothing for now gives its page away to them. */
 #include "base/error.h"
 #include "base/id.h"
 #include "session/session-private.h"
@@ -241,7 +242,7 @@ ask(ConfArchive *past)
         g_free(question);
 }
 
-/* Copied, and read when it is its turn: the provider may call for many in one turn.  False: no more of them. */
+/* Copied, and read when its turn comes: the provider may call for many at once.  False: no more of them. */
 static bool
 take_record(const char *record_json, const char *chain, void *data)
 {

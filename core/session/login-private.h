@@ -29,6 +29,8 @@ struct ConfLogin {
     ConfTimer challenge_timer;
 };
 
+/* False: *error (-32602, -32012). */
+bool conf_login_read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error);
 /* A plugin that had taken the log-in has finished. Takes `error`. */
 void conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 /* Takes `state`. */

@@ -7,13 +7,8 @@
 #include "base/clock.h"
 #include "session/login-private.h"
 
-enum { CHALLENGE_TIMEOUT_MS = 120000, TEXT_MAX = 255 };
+enum { CHALLENGE_TIMEOUT_MS = 120000 };
 
-static bool read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error);
-static bool check_protocols(const ConfJson *params, ConfRpcError *error);
-static bool copy_text(const ConfJson *params, const char *name, char **text, ConfRpcError *error);
-static bool check_combination(ConfLogin *login, ConfRpcError *error);
-static bool read_client(ConfLogin *login, const ConfJson *params, ConfRpcError *error);
 static void ask_plugins(ConfLogin *login);
 static void take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 static void check_internally(ConfLogin *login);
@@ -48,7 +43,8 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
     }
     ConfLogin *login = g_new0(ConfLogin, 1);
     login->sessions = sessions;
-    if (!read_params(login, request, &error) || !sessions->host.may_open(&error, sessions->host.data)) {
+    if (!conf_login_read_params(login, request, &error) ||
+        !sessions->host.may_open(&error, sessions->host.data)) {
         conf_request_fail(request, &error);
         login_free(login);
         return;
@@ -62,8 +58,8 @@ conf_sessions_open(ConfSessions *sessions, ConfRequest *request)
 }
 
 /* Option plain-login, by the look-up order: a password, or a token that stands for one, is not read from a
- * line that anybody could have read.  On loopback the ports for management stay open, so that whoever is on the
- * machine can put right what keeps TLS from working. */
+ * line that anybody could have read.  On loopback the ports for management stay open, so that whoever is on
+ * the machine can put right what keeps TLS from working. */
 bool
 conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *connection, ConfRpcError *error)
 {
@@ -202,101 +198,6 @@ conf_secret_replace(char **secret, char *value)
     *secret = value;
 }
 
-static bool
-read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error)
-{
-    static const char *const names[] = {"user",      "password", "application", "client",
-                                        "protocols", "replace",  "secret",      "mechanism",
-                                        "token",     "addp",     NULL};
-    const ConfJson *params = conf_request_parse_params(request, names, error);
-    if (params == NULL || !copy_text(params, "user", &login->user, error) ||
-        !copy_text(params, "application", &login->application, error) ||
-        !copy_text(params, "password", &login->password, error) ||
-        !copy_text(params, "secret", &login->secret, error) ||
-        !copy_text(params, "mechanism", &login->mechanism, error) ||
-        !copy_text(params, "token", &login->token, error) ||
-        !conf_params_boolean(params, "", "replace", &login->replace, error) ||
-        !read_client(login, params, error) || !check_protocols(params, error))
-        return false;
-    return check_combination(login, error);
-}
-
-static bool
-copy_text(const ConfJson *params, const char *name, char **text, ConfRpcError *error)
-{
-    ConfSlice value = {NULL, 0};
-    if (!conf_params_string(params, "", name, false, &value, error))
-        return false;
-    g_autofree char *path = g_strdup_printf("/%s", name);
-    if (value.data == NULL)
-        return true;
-    if (memchr(value.data, '\0', value.size) != NULL)
-        return conf_rpc_fail_path(error, path, "%s holds a NUL character", name);
-    *text = conf_slice_dup(value);
-    return true;
-}
-
-static bool
-check_combination(ConfLogin *login, ConfRpcError *error)
-{
-    if (login->application == NULL)
-        return conf_rpc_fail_path(error, "/application", "application is missing");
-    bool password = login->mechanism == NULL || strcmp(login->mechanism, "password") == 0;
-    if (login->user == NULL && password && login->secret == NULL)
-        return conf_rpc_fail_path(error, "/user", "Either user and password, or secret is needed");
-    if (login->user != NULL && login->secret != NULL)
-        return conf_rpc_fail_path(error, "/secret",
-                                  "secret is for an application that logs in as itself, without user");
-    if (login->user != NULL && password && login->password == NULL)
-        return conf_rpc_fail_path(error, "/password", "password is missing");
-    /* Names are compared as they are stored. */
-    if (login->user != NULL) {
-        g_autofree char *normal = g_utf8_normalize(login->user, -1, G_NORMALIZE_NFC);
-        if (normal != NULL)
-            g_free(g_steal_pointer(&login->user)), login->user = g_steal_pointer(&normal);
-    }
-    g_autofree char *normal = g_utf8_normalize(login->application, -1, G_NORMALIZE_NFC);
-    if (normal != NULL)
-        g_free(g_steal_pointer(&login->application)), login->application = g_steal_pointer(&normal);
-    return true;
-}
-
-static bool
-read_client(ConfLogin *login, const ConfJson *params, ConfRpcError *error)
-{
-    const ConfJson *client = conf_json_member(params, "client");
-    if (client == NULL)
-        return true;
-    if (client->kind != CONF_JSON_OBJECT)
-        return conf_rpc_fail_path(error, "/client", "client must be an object");
-    ConfSlice name = {NULL, 0}, version = {NULL, 0};
-    if (!conf_params_string(client, "/client", "name", false, &name, error) ||
-        !conf_params_string(client, "/client", "version", false, &version, error))
-        return false;
-    login->client_name = g_strndup(name.data != NULL ? name.data : "", MIN(name.size, TEXT_MAX));
-    login->client_version = g_strndup(version.data != NULL ? version.data : "", MIN(version.size, TEXT_MAX));
-    return true;
-}
-
-static bool
-check_protocols(const ConfJson *params, ConfRpcError *error)
-{
-    const ConfJson *protocols = conf_json_member(params, "protocols");
-    if (protocols == NULL)
-        return true;
-    if (protocols->kind != CONF_JSON_ARRAY)
-        return conf_rpc_fail_path(error, "/protocols", "protocols must be an array of numbers");
-    for (const ConfJson *item = protocols->first; item != NULL; item = item->next) {
-        if (item->is_integer && item->integer == 1)
-            return true;
-        if (!item->is_integer)
-            return conf_rpc_fail_path(error, "/protocols", "protocols must be an array of numbers");
-    }
-    conf_rpc_fail(error, CONF_RPC_NO_COMMON_PROTOCOL, "This server speaks protocol 1 only");
-    conf_rpc_error_add_data(error, "protocols", "[1]");
-    return false;
-}
-
 static void
 ask_plugins(ConfLogin *login)
 {
@@ -374,8 +275,8 @@ check_internally(ConfLogin *login)
     const ConfObject *account = conf_store_lookup_name(
         sessions->store, itself ? CONF_TYPE_APPLICATION : CONF_TYPE_PERSON, name, NULL);
     ConfSlice secret = conf_slice_from_string(itself ? login->secret : login->password);
-    /* Who may not log in whatever the password is: as an unknown user, so that no faster answer tells that it was
-     * right. */
+    /* Who may not log in whatever the password is: as an unknown user, so that no faster answer tells that it
+     * was right. */
     ConfSession *candidate = find_candidate(login);
     login->hopeless = candidate == NULL;
     if (candidate != NULL)

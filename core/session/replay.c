@@ -1,5 +1,5 @@
-/* replay.c - what a session missed, out of the ring of recent changes, and from before it (archive.c): after `since`, and
- * at session.resume.
+/* replay.c - what a session missed, out of the ring of recent changes, and from before it (archive.c): after
+ * `since`, and at session.resume.
  *
  * Two passes, both in slices: the first counts what will be sent and finds the last commit that calls for a
  * reset (rights of then that are no longer known: protocol.md 6, 13.3); the second sends, as the socket takes
@@ -129,7 +129,8 @@ conf_replay_step(ConfSession *session)
         go_live(session);
         return true;
     case NEXT_GONE: {
-        /* The ring has moved past this session while its socket was slow, and nobody else holds what it lacks. */
+        /* The ring has moved past this session while its socket was slow, and nobody else holds what it
+         * lacks. */
         int64_t revision = conf_store_position(session->sessions->store)->revision;
         go_live(session);
         conf_fan_out_reset(session, revision, CONF_REASON_PERMISSION);

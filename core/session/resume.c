@@ -290,8 +290,8 @@ replace_subscriptions(Resuming *resuming, const ConfJson *params, ConfRpcError *
     return true;
 }
 
-/* One that stood before goes on, and what its walk has brought is not streamed again; of another scope nothing has
- * come yet. */
+/* One that stood before goes on, and what its walk has brought is not streamed again; of another scope
+ * nothing has come yet. */
 static void
 inherit_walk(ConfSubscription *subscription, GPtrArray *former)
 {

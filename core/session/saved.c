@@ -1,9 +1,10 @@
-/* saved.c - sessions on disk, by service "history": a client resumes its session where the server was killed meanwhile.
+/* saved.c - sessions on disk, by service "history": a client resumes its session where the server was killed
+ * meanwhile.
  *
- * A session is saved at the end of the turn in which it was opened, broken or changed, and forgotten when it ends.  What
- * is saved holds the hash of its token, no token and no secret: whether the password was changed while the server was
- * away tells a seal, a digest over what stands for the password.  Where the server's death cannot be told from a
- * break, a mark that is written every ALIVE_MS tells it. */
+ * A session is saved at the end of the turn in which it was opened, broken or changed, and forgotten when it
+ * ends.  What is saved holds the hash of its token, no token and no secret: whether the password was changed
+ * while the server was away tells a seal, a digest over what stands for the password.  Where the server's
+ * death cannot be told from a break, a mark that is written every ALIVE_MS tells it. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -241,7 +242,7 @@ write_groups(const ConfSession *session, ConfJsonWriter *writer)
     conf_json_writer_end_array(writer);
 }
 
-/* One that was loaded is said to be so; of the end of the walk the client's revision tells at the resumption. */
+/* What has come of the walk tells the revision that the client gives at the resumption. */
 static void
 write_subscription(ConfSessions *sessions, const ConfSubscription *subscription, ConfJsonWriter *writer)
 {
@@ -255,7 +256,7 @@ write_subscription(ConfSessions *sessions, const ConfSubscription *subscription,
     conf_json_writer_end_object(writer);
 }
 
-/* What the log-in stood on: another one, or none, and the session is over.  Nobody can make a password of it. */
+/* What the log-in stood on: where that is another one now, the session is over. */
 static void
 write_seal(const ConfSession *session, char seal[65])
 {

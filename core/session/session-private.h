@@ -265,15 +265,15 @@ bool conf_archive_is_there(ConfSessions *sessions);
 ConfArchive *conf_archive_new(ConfSessions *sessions, const char *chain, void (*ready)(void *data),
                               void *data);
 void conf_archive_free(ConfArchive *past);
-/* The commit that leads away from `cursor`; a reference.  LATER: ready() comes, not within this call.  GONE: it is not
- * held, or of another history. */
+/* The commit that leads away from `cursor`; a reference.  LATER: ready() comes, not within this call.  GONE:
+ * it is not held, or of another history. */
 ConfArchiveVerdict conf_archive_next(ConfArchive *past, int64_t cursor, ConfCommit **commit);
 /* Nothing is wanted for now: others may have its memory. */
 void conf_archive_rest(ConfArchive *past);
 /* The next commit wanted is the one that leads away from `cursor`. */
 void conf_archive_rewind(ConfArchive *past, int64_t cursor);
 
-/* saved.c: sessions on disk, so that they outlive the process.  Nothing happens where no plugin keeps them. */
+/* saved.c: sessions on disk, so that they outlive the process, where a plugin keeps them. */
 void conf_saved_start(ConfSessions *sessions);
 void conf_saved_stop(ConfSessions *sessions);
 /* It is another one than what was saved last. */

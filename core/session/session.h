@@ -89,8 +89,8 @@ int64_t conf_session_account_tenant(const ConfSession *session); /* creator's te
 const char *conf_session_address(const ConfSession *session); /* peer "host:port" as last known; borrowed */
 int64_t conf_session_opened_at(const ConfSession *session);   /* wall ms */
 uint64_t conf_session_number(const ConfSession *session);
-/* session.changePassword: the commit that sets this hash is the session's own and does not end it.  Copied, wiped;
- * NULL: none is under way. */
+/* session.changePassword: the commit that sets this hash is the session's own and does not end it.  Copied,
+ * wiped; NULL: none is under way. */
 void conf_session_set_own_hash(ConfSession *session, const char *hash);
 bool conf_session_has_own_hash(const ConfSession *session);
 const char *conf_session_client_name(const ConfSession *session); /* as the client said; NULL: it did not */
