@@ -3,6 +3,7 @@
 transaction, a proxy that loads under writes, a restart that a proxy hardly notices, a storm of log-ins.
 
     bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive history
+                                                     replay
 
 Starts its own servers in a temporary folder, on core 0; this driver runs on core 1.  Prints one JSON line a scenario."""
 import argparse, json, os, resource, select, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
@@ -123,7 +124,7 @@ class World:
         for number in pending:
             client.wait(number)
 
-    def proxy(self, name, core="1"):
+    def proxy(self, name, core="1", file=None):
         client, port = Client(self.port), free_port()
         if client.call("object.count", type="application", filter={"name": name})["count"] == 0:
             client.call("object.create", object={"type": "application", "name": name, "applicationType": "configurationServer",
@@ -132,7 +133,7 @@ class World:
         os.makedirs(folder, exist_ok=True)
         shutil.copy(f"{self.folder}/password", folder)
         server = Server(self.build, folder, ["-host", "127.0.0.1", "-port", str(self.port), "-app", name, "-user", "default",
-                                             "-password-file", "password"]).start(core)
+                                             "-password-file", "password", *(["-c", file] if file else [])]).start(core)
         self.servers.append(server)
         return server, port
 
@@ -487,6 +488,47 @@ def tls_storm(build, clients=2000):
     return result
 
 
+def replay(build, count=100000):
+    """Change records a second out of the history file, as a proxy sends them to a replica whose memory does not reach back."""
+    world = World(build, "plugins = history\n[history-log]\naudit-max-records = 1000000\n")
+    world.load(1000)
+    client = Client(world.port)
+    client.call("object.create", object={"type": "application", "name": "proxy2", "applicationType": "configurationServer"})
+    os.makedirs(f"{world.folder}/proxy1")
+    with open(f"{world.folder}/proxy1/proxy.conf", "w") as f:
+        f.write("[csproxy]\nplugins = history\n[history-log]\naudit-max-records = 1000000\n")
+    server, port = world.proxy("proxy1", core="0", file="proxy.conf")
+    server.wait(port)
+    first, pending = client.call("server.info")["revision"], []
+    for i in range(count):
+        pending.append(client.send("object.update", type="host", name=f"obj{i % 1000:06d}", patch={"address": f"r{i}"}))
+        if len(pending) > 500:
+            client.wait(pending.pop(0))
+    for number in pending:
+        client.wait(number)
+    last = client.call("server.info")["revision"]
+    reader = Client(port)
+    reader.call("object.read", type="tenant", dbid=1, minRevision=last, timeout=60)
+    while reader.call("server.statistics")["history.durableRevision"] < last:
+        time.sleep(0.1)
+    server.stop()
+    server.start("0").wait(port)
+    replica = Client(port, login=False)
+    replica.call("session.open", user="default", password=PASSWORD, application="proxy2")
+    statistics, cpu = Client(port), server.cpu()
+    began, size, tail = time.monotonic(), 0, replica.buffer
+    replica.send("replica.open", application="proxy2", role="proxy", release="0", changesFrom=first)
+    while b'"replica.loaded"' not in tail:
+        data = replica.socket.recv(1 << 20)
+        size, tail = size + len(data), tail[-32:] + data
+    seconds = time.monotonic() - began
+    replayed = statistics.call("server.statistics")["history.replayed"]
+    cpu = server.cpu() - cpu
+    world.close()
+    return {"records": replayed, "records_per_s": round(replayed / seconds), "records_per_cpu_s": round(replayed / cpu),
+            "mb": round(size / 1e6)}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -497,7 +539,7 @@ def main():
     os.sched_setaffinity(0, {1})
     scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins,
                  "keepalive": keepalive,
-                 "history": history, "tls-reads": tls_reads, "tls-memory": tls_memory, "tls-storm": tls_storm}
+                 "history": history, "replay": replay, "tls-reads": tls_reads, "tls-memory": tls_memory, "tls-storm": tls_storm}
     for name in arguments.names or scenarios:
         print(json.dumps({"scenario": name, **scenarios[name](arguments.build)}), flush=True)
 

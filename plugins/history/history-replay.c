@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { PAGE_ROWS = 1000, PAGE_BYTES = 1024 * 1024, SLICE_USEC = 2000, LOOK_EVERY = 16 };
+/* Many ask for a few hundred kilobytes and come again: the first page is of about that size, and nothing is read ahead
+ * before somebody has wanted more. */
+enum { PAGE_ROWS = 1000, FIRST_BYTES = 320 * 1024, PAGE_BYTES = 1024 * 1024, SLICE_USEC = 2000, LOOK_EVERY = 16 };
 
 typedef struct {
     char *record;
@@ -18,6 +20,7 @@ typedef struct {
     GArray *records; /* Record */
     int64_t after, upto; /* revisions: of the records before and at the end */
     int64_t oldest_ms;   /* a record of before that time is too old */
+    size_t size_limit;
     bool more, changed;  /* changed: a record is not as it was written */
     char chain[HISTORY_CHAIN_SIZE]; /* of `upto`; "": not known */
     GError *error;                  /* what ends the replay after these records */
@@ -32,7 +35,7 @@ struct HistoryReplay {
     Page *page;     /* being handed out; NULL: none yet */
     unsigned position;
     Page *next; /* read ahead */
-    bool is_reading, is_over;
+    bool is_reading, is_over, is_wanted; /* is_wanted: more than the first page is */
 };
 
 static void read_page(HistoryReplay *replay, int64_t after, bool first);
@@ -81,6 +84,7 @@ read_page(HistoryReplay *replay, int64_t after, bool first)
     page->records = g_array_new(FALSE, FALSE, sizeof(Record));
     g_array_set_clear_func(page->records, clear_record);
     page->after = page->upto = after;
+    page->size_limit = first ? FIRST_BYTES : PAGE_BYTES;
     page->oldest_ms = g_get_real_time() / 1000 - replay->history->settings.expiration * 24 * 3600 * 1000;
     replay->is_reading = true;
     Reading *reading = g_new(Reading, 1);
@@ -106,11 +110,11 @@ query_page(HistoryReader *reader, void *data, GError **error)
     sqlite3_bind_int(rows, 2, PAGE_ROWS);
     size_t bytes = 0;
     int step = 0;
-    while (bytes < PAGE_BYTES && page->error == NULL && (step = history_sql_step(rows, error)) == 1) {
+    while (bytes < page->size_limit && page->error == NULL && (step = history_sql_step(rows, error)) == 1) {
         bytes += (size_t)sqlite3_column_bytes(rows, 4);
         take_row(page, rows);
     }
-    page->more = page->error == NULL && (bytes >= PAGE_BYTES || page->records->len == PAGE_ROWS);
+    page->more = page->error == NULL && (bytes >= page->size_limit || page->records->len == PAGE_ROWS);
     sqlite3_finalize(rows);
     return NULL;
 }
@@ -208,7 +212,7 @@ hand_out(void *self, void *data)
     if (replay->page == NULL) {
         replay->page = g_steal_pointer(&replay->next);
         replay->position = 0;
-        if (replay->page->more)
+        if (replay->page->more && replay->is_wanted)
             read_page(replay, replay->page->upto, false);
     }
     if (hand_out_some(replay)) {
@@ -225,13 +229,16 @@ hand_out(void *self, void *data)
         error = g_error_new(CONF_ERROR, CONF_ERROR_NOT_FOUND,
                             "The history ends at revision %" G_GINT64_FORMAT, upto);
     g_clear_pointer(&replay->page, page_free);
+    replay->is_wanted = true;
     if (error != NULL || !more)
         end(replay, error);
+    else if (!replay->is_reading && replay->next == NULL)
+        read_page(replay, upto, false);
     else if (replay->next != NULL)
         conf_plugin_call_main(((History *)self)->plugin, hand_out, replay);
 }
 
-/* True: there is more in this page.  The replay may be freed where it ends here (is_over was set before). */
+/* True: there is more in this page. */
 static bool
 hand_out_some(HistoryReplay *replay)
 {

@@ -170,6 +170,40 @@ test_breaks(void)
     test_call(other, "object.read", "{'type':'host','name':'h1'}");
 }
 
+/* A history is told where the data stand and what it misses, at start and when it asks. */
+static void
+test_feed(void)
+{
+    g_autoptr(TestServer) server = test_primary_with("t-history", NULL);
+    {
+        g_autoptr(TestClient) client = test_manager_new(server);
+        g_autofree char *told = test_wait_event(client, "t-history.events", "position");
+        g_assert_nonnull(strstr(told, "position 36 1 16, revision 0"));
+        g_autoptr(TestClient) admin = test_client_new(server);
+        for (unsigned i = 0; i < 5; i++) {
+            g_autofree char *name = g_strdup_printf("feed%u", i);
+            create(admin, "host", name, "");
+        }
+    }
+    test_server_signal(server, SIGTERM);
+    test_server_start(server);
+    g_autoptr(TestClient) client = test_manager_new(server);
+    test_call(client, "t-history.changes", "{'after':3}");
+    g_autofree char *some = test_wait_event(client, "t-history.events", "changes from");
+    g_assert_nonnull(strstr(some, "caught up to 6"));
+    g_assert_nonnull(strstr(some, "3 changes from 4, whole"));
+    test_call(client, "t-history.changes", "{'after':6}");
+    g_autofree char *none = test_wait_event(client, "t-history.events", "changes from");
+    g_assert_nonnull(strstr(none, "0 changes from 0"));
+    /* A proxy has no database, and is told where it stands once it has loaded. */
+    g_autoptr(TestServer) proxy = test_proxy_with(server, "proxy1", "t-history", NULL);
+    g_autoptr(TestClient) reader = test_client_new(proxy);
+    test_call(reader, "t-history.changes", "{'after':3}");
+    g_autofree char *refused = test_wait_event(reader, "t-history.events", "no changes");
+    g_assert_nonnull(strstr(refused, "position 36 7 16, revision 0"));
+    g_assert_nonnull(strstr(refused, "no changes: 4"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -178,5 +212,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/plugins/history/params", test_params);
     g_test_add_func("/integration/plugins/history/rights", test_rights);
     g_test_add_func("/integration/plugins/history/breaks", test_breaks);
+    g_test_add_func("/integration/plugins/history/feed", test_feed);
     return g_test_run();
 }

@@ -25,7 +25,7 @@ typedef struct {
     GPtrArray *changes; /* of Change, ascending */
     GPtrArray *events;
     GQueue waiting; /* of Question */
-    int64_t oldest;
+    int64_t oldest, caught_up;
     uint64_t lists;
 } History;
 
@@ -196,6 +196,50 @@ replay(void *self, int64_t after, bool (*func)(const char *, const char *, void 
     done(error, data);
 }
 
+static bool
+catch_up(void *self, int64_t revision, const char *chain, const char *record_json, GError **error)
+{
+    (void)chain;
+    (void)record_json;
+    (void)error;
+    History *history = self;
+    history->caught_up = revision;
+    return true;
+}
+
+static void
+set_position(void *self, const char *environment, int64_t revision, const char *chain)
+{
+    History *history = self;
+    test_note(history->events, "position %zu %" G_GINT64_FORMAT " %zu, revision %" G_GINT64_FORMAT, strlen(environment),
+              revision, strlen(chain), conf_plugin_get_revision(history->plugin));
+}
+
+static void
+changes_read(void *self, const ConfStorageChange *changes, size_t count, const GError *error, void *data)
+{
+    History *history = self;
+    (void)data;
+    if (error != NULL)
+        test_note(history->events, "no changes: %d", error->code);
+    else
+        test_note(history->events, "%zu changes from %" G_GINT64_FORMAT ", %s", count, count > 0 ? changes[0].revision : 0,
+                  count == 0 || strlen(changes[0].record) == changes[0].record_size ? "whole" : "cut");
+}
+
+/* {"after":N} */
+static void
+read_changes(void *self, ConfRequest *r)
+{
+    History *history = self;
+    const ConfJson *params = conf_value_parse(conf_request_get_params_json(r), NULL);
+    int64_t after = 0;
+    conf_value_integer(conf_value_member(params, "after"), &after);
+    test_note(history->events, "caught up to %" G_GINT64_FORMAT, history->caught_up);
+    conf_plugin_read_changes(history->plugin, after, changes_read, NULL);
+    conf_request_answer_json(r, "{}");
+}
+
 static void
 events(void *self, ConfRequest *r)
 {
@@ -214,6 +258,8 @@ load(ConfPlugin *p, const void *settings, GError **error)
         .get_oldest = get_oldest,
         .list_as_of = list_as_of,
         .past_was_read = past_was_read,
+        .catch_up = catch_up,
+        .set_position = set_position,
     };
     History *history = g_new0(History, 1);
     history->plugin = p;
@@ -223,6 +269,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
     conf_plugin_hook(p, CONF_NORMAL, &hooks);
     conf_plugin_statistic(p, "lists", &history->lists);
     if (conf_plugin_add_method(p, "t-history.events", true, events, error) &&
+        conf_plugin_add_method(p, "t-history.changes", true, read_changes, error) &&
         conf_plugin_provide(p, "history", &provider, error))
         return history;
     g_ptr_array_free(history->changes, TRUE);
