@@ -59,7 +59,7 @@ void
 ctl_change_print(Ctl *ctl, JsonObject *change)
 {
     const char *op = ctl_string(change, "op"), *type = ctl_string(change, "type"),
-               *reason = ctl_string(change, "reason");
+               *reason = g_strcmp0(op, "permission") == 0 ? "rights" : ctl_string(change, "reason");
     if (type == NULL)
         return;
     g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(change, "dbid", 0));

@@ -281,8 +281,11 @@ plan(Ctl *ctl, JsonObject *what, GError **error)
     bool are_conflicts = show_conflicts(ctl, fault);
     if (are_conflicts && force)
         return ask_revert(ctl, what, true, true, error);
-    if (are_conflicts)
-        g_prefix_error(&fault, "Later changes would be lost; --force does it all the same: ");
+    if (are_conflicts) {
+        g_set_error_literal(error, CTL_ERROR, CTL_ERROR_REFUSED,
+                            "Later changes would be lost; --force does it all the same");
+        return NULL;
+    }
     g_propagate_error(error, g_steal_pointer(&fault));
     return NULL;
 }
@@ -302,12 +305,11 @@ show_conflicts(Ctl *ctl, const GError *fault)
         const char *type = ctl_string(conflict, "type");
         gint64 dbid = ctl_integer(conflict, "dbid", 0);
         g_autofree char *path = type != NULL ? ctl_path(ctl, type, dbid, NULL) : NULL;
-        if (path == NULL)
-            continue;
-        g_autoptr(JsonObject) place = ctl_reference(type, dbid);
-        g_autoptr(JsonNode) rest = ctl_node_object(without_equal(conflict, place));
-        g_autofree char *details = json_to_string(rest, FALSE);
-        ctl_warn("changed since: %s %s %s", type, path, details);
+        const char *member = ctl_string(conflict, "member");
+        gint64 revision = ctl_integer(conflict, "revision", 0);
+        if (path != NULL)
+            ctl_warn("changed since: %s %s%s%s, at revision %" G_GINT64_FORMAT, type, path,
+                     member != NULL ? " " : "", member != NULL ? member : "", revision);
     }
     if (length > CONFLICTS_MAX)
         ctl_warn("and %u more", length - CONFLICTS_MAX);
@@ -318,15 +320,19 @@ static bool
 show_plan(Ctl *ctl, JsonObject *answer, bool *is_empty, GError **error)
 {
     JsonArray *changes = ctl_array(answer, "changes");
-    *is_empty = changes == NULL || json_array_get_length(changes) == 0;
+    JsonArray *results = ctl_array(answer, "results");
+    bool has_changes = changes != NULL && json_array_get_length(changes) > 0;
+    *is_empty = !has_changes && results != NULL && json_array_get_length(results) == 0;
     if (ctl->json) {
         if (dry_run)
             ctl_print_json(answer);
         return true;
     }
-    if (*is_empty || !ctl_changes_want_places(ctl, answer, error))
-        return *is_empty;
-    for (unsigned i = 0; i < json_array_get_length(changes); i++)
+    if (*is_empty)
+        return true;
+    if (!ctl_changes_want_places(ctl, answer, error))
+        return false;
+    for (unsigned i = 0; has_changes && i < json_array_get_length(changes); i++)
         ctl_change_print(ctl, ctl_array_object(changes, i));
     return true;
 }
