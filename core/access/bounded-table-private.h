@@ -25,4 +25,3 @@ void *conf_bounded_table_lookup(ConfBoundedTable *table, const uint8_t key[CONF_
 /* Makes it, zeroed, where there is none. */
 void *conf_bounded_table_ensure(ConfBoundedTable *table, const uint8_t key[CONF_TABLE_KEY_SIZE]);
 void conf_bounded_table_remove(ConfBoundedTable *table, void *entry);
-unsigned conf_bounded_table_length(const ConfBoundedTable *table);

@@ -73,12 +73,6 @@ conf_bounded_table_remove(ConfBoundedTable *table, void *entry)
     free_entry(table, head);
 }
 
-unsigned
-conf_bounded_table_length(const ConfBoundedTable *table)
-{
-    return table->order.length;
-}
-
 /* Keys are digests: any part of one is as good as a hash of all. */
 static unsigned
 hash_key(const void *key)

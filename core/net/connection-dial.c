@@ -226,7 +226,7 @@ connect_event(void *data, uint32_t events)
     conf_timer_cancel(&dial->timer);
     conf_poller_remove(connection->watch);
     connection->watch = NULL;
-    connection->opened_at = connection->last_receive = conf_poller_now(connection->poller);
+    connection->last_receive = conf_poller_now(connection->poller);
     conf_connection_stand(connection);
 }
 

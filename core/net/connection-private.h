@@ -115,7 +115,7 @@ struct ConfConnection {
     void *data;
     uint64_t id;
     char *peer, *peer_address, *port_id;
-    int64_t opened_at, last_receive, stalled_since;
+    int64_t last_receive, stalled_since;
     ConfTimer timer; /* of the state */
     char *reason;
 

@@ -37,7 +37,7 @@ conf_connection_new(ConfPoller *poller, const ConfConnectionFuncs *funcs, void *
     connection->id = ++last_id;
     connection->line_limit = DEFAULT_LINE_LIMIT;
     connection->queue_limit = DEFAULT_QUEUE_LIMIT;
-    connection->opened_at = connection->last_receive = conf_poller_now(poller);
+    connection->last_receive = conf_poller_now(poller);
     TAILQ_INIT(&connection->segments);
     connection_count++;
     return connection;
@@ -158,7 +158,6 @@ conf_connection_become_open(ConfConnection *connection)
         return;
     conf_timer_cancel(&connection->timer);
     connection->state = CONF_CONNECTION_OPEN;
-    connection->opened_at = conf_poller_now(connection->poller);
     connection->in_opening = true;
     TAILQ_INSERT_TAIL(&connection->poller->opening, connection, opening);
     conf_connection_queue_flush(connection);
@@ -228,12 +227,6 @@ const char *
 conf_connection_get_port_id(const ConfConnection *connection)
 {
     return connection->port_id != NULL ? connection->port_id : "";
-}
-
-int64_t
-conf_connection_get_opened_at(const ConfConnection *connection)
-{
-    return connection->opened_at;
 }
 
 int64_t

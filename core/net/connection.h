@@ -66,7 +66,6 @@ const char *conf_connection_get_peer(const ConfConnection *connection);
 /* Address without the port: log-in pauses are counted by it. */
 const char *conf_connection_get_peer_address(const ConfConnection *connection);
 const char *conf_connection_get_port_id(const ConfConnection *connection);
-int64_t conf_connection_get_opened_at(const ConfConnection *connection);    /* monotonic usec */
 int64_t conf_connection_get_last_receive(const ConfConnection *connection); /* monotonic usec: ADDP, idle */
 
 /* Limits; may change at any time. */

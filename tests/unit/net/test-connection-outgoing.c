@@ -32,7 +32,7 @@ test_connects(gconstpointer host)
         conf_listener_new(conf_poller_default(), "loopback", 0, "default", target_accept, &target, &error);
     g_assert_no_error(error);
     g_autoptr(Server) client =
-        dial(host, conf_listener_get_port(target.listener), 5000, " tls = 1 ;certificate=/x=y.pem;flag");
+        dial(host, conf_listener_get_port(target.listener), 5000, " colour = 1 ;certificate=/x=y.pem;flag");
     g_assert_true(conf_connection_is_outgoing(client->connection));
     g_assert_cmpstr(conf_connection_get_host(client->connection), ==, host);
     /* What is written before the connection stands goes out when it does. */
@@ -41,7 +41,7 @@ test_connects(gconstpointer host)
     WAIT_FOR(client->line_count == 1);
     g_assert_cmpstr(client->lines->str, ==, "early\n");
     g_assert_cmpstr(conf_connection_get_port_id(client->connection), ==, "");
-    g_assert_cmpstr(conf_connection_get_option(client->connection, "any", "tls"), ==, "1");
+    g_assert_cmpstr(conf_connection_get_option(client->connection, "any", "colour"), ==, "1");
     g_assert_cmpstr(conf_connection_get_option(client->connection, "any", "certificate"), ==, "/x=y.pem");
     g_assert_cmpstr(conf_connection_get_option(client->connection, "any", "flag"), ==, "");
     g_assert_null(conf_connection_get_option(client->connection, "any", "other"));
