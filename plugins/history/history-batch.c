@@ -124,6 +124,7 @@ history_batch_clean(HistoryWriter *writer)
         return;
     }
     writer->clean_usec = more ? now + SLICE_USEC : 0;
+    history_file_tidy(writer->file);
     g_mutex_lock(&writer->lock);
     writer->state.removed += (uint64_t)(writer->file->entries.first.position - before);
     note_file(writer);
@@ -285,8 +286,9 @@ written(HistoryWriter *writer, const Counts *counts)
     size_t bytes = 0;
     for (unsigned i = 0; i < writer->batch->len; i++)
         bytes += ((HistoryItem *)g_ptr_array_index(writer->batch, i))->memory;
+    bool worked = writer->batch->len > 0 || writer->writing_sessions != NULL;
     g_ptr_array_set_size(writer->batch, 0);
-    if (writer->file->entries.last.position != writer->state.durable && writer->sync_usec == 0)
+    if (worked && writer->sync_usec == 0)
         writer->sync_usec = g_get_monotonic_time() + SYNC_USEC;
     writer->unsynced += bytes;
     writer->retry_usec = 0;

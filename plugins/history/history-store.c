@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { DATABASE_RETRY_MS = 1000 };
+
 typedef struct {
     uint64_t serial;
     HistoryFlushFunc func;
@@ -26,6 +28,7 @@ static bool push_entry(History *history, HistoryEntry *entry, bool wait);
 static void fall_behind(History *history, const char *why);
 static void fill(History *history);
 static void filled(void *self, const ConfStorageChange *changes, size_t count, const GError *error, void *unused);
+static void try_again(void *self, void *unused);
 static void take_state(History *history);
 static void run_flushes(History *history);
 
@@ -249,9 +252,12 @@ filled(void *self, const ConfStorageChange *changes, size_t count, const GError 
     (void)unused;
     History *history = self;
     history->is_filling = false;
-    if (g_error_matches(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE))
-        return; /* The database is away: the next word of the writer comes with the clean-up at the latest. */
+    if (g_error_matches(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE)) {
+        conf_timer(history->plugin, DATABASE_RETRY_MS, try_again, NULL);
+        return;
+    }
     const char *why = history->gap;
+    bool taken = false;
     for (size_t i = 0; i < count; i++) {
         HistoryEntry entry;
         g_autoptr(GError) failure = NULL;
@@ -264,16 +270,25 @@ filled(void *self, const ConfStorageChange *changes, size_t count, const GError 
         if (!push_entry(history, &entry, false))
             return; /* No room again: the writer gets on, and the next page follows. */
         history->gap = why;
+        taken = true;
     }
     bool complete = history->queued_revision >= conf_plugin_get_revision(history->plugin);
-    if (!complete && count > 0)
+    if (!complete && taken)
         return; /* The next page comes when this one is written. */
     history->is_behind = false;
-    if (complete)
+    if (complete) {
         history->gap = NULL;
-    conf_plugin_log(history->plugin, complete ? 2 : 1,
-                    complete ? "The history is complete again" : "The history has a gap", "revision",
-                    complete ? NULL : history->gap, NULL);
+        conf_plugin_log(history->plugin, 2, "The history is complete again", NULL);
+    } else {
+        conf_plugin_log(history->plugin, 1, "The history has a gap", "reason", why, NULL);
+    }
+}
+
+/* The database was away. */
+static void
+try_again(void *self, void *unused)
+{
+    history_store_written(self, unused);
 }
 
 static void
