@@ -1,4 +1,4 @@
-/* address-list.h - a list of addresses and networks, as options name them: "10.0.0.5, 192.168.0.0/16, ::1". */
+/* address-list.h - a list of addresses and networks, as options name them: "10.0.0.5, 192.168.0.0/16". */
 #pragma once
 
 #include <stdbool.h>

@@ -8,8 +8,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* Unacknowledged output: 30 s on links that this server dials.  A client that stops reading for 60 s is told so and closed as
- * a slow consumer (protocol.md 6), so the kernel must not end its connection before that. */
+/* Unacknowledged output: 30 s on links that this server dials.  A client that stops reading for 60 s is told
+ * so and closed as a slow consumer (protocol.md 6), so the kernel must not end its connection before that. */
 enum {
     DIALLED_TIMEOUT_MS = 30 * 1000,
     ACCEPTED_TIMEOUT_MS = 90 * 1000,

@@ -1,6 +1,6 @@
-/* connection-header.c - a connection that a balancer passes on, until it has said whose it is.  Nothing else is
- * known of it before: no hook runs and no filter sees a byte.  Exactly the header is read off the socket, so
- * that what follows belongs to the filters. */
+/* connection-header.c - a connection that a balancer passes on, until it has said whose it is.  Nothing else
+ * is known of it before: no hook runs and no filter sees a byte.  Exactly the header is read off the socket,
+ * so that what follows belongs to the filters. */
 #include <errno.h>
 #include <string.h>
 

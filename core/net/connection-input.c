@@ -203,8 +203,8 @@ receive_direct(ConfConnection *connection)
     return got;
 }
 
-/* A header of one who is no trusted balancer claims another's address: the connection ends.  It is looked at as
- * the bytes come (the first ones, so they are in `scratch`); what begins like one is empty lines. */
+/* A header of one who is no trusted balancer claims another's address: the connection ends.  It is looked at
+ * as the bytes come (the first ones, so they are in `scratch`); what begins like one is empty lines. */
 static bool
 is_unsigned(ConfConnection *connection, ssize_t got)
 {

@@ -140,8 +140,10 @@ accepted(ConfListener *listener, int fd, void *data)
         if (port->listener != listener)
             continue;
         bool balanced = port->balancers != NULL && conf_address_list_has_peer(port->balancers, fd);
-        ConfAcceptance acceptance = {
-            .port_id = port->id, .clients = port->clients, .management = port->management, .behind_balancer = balanced};
+        ConfAcceptance acceptance = {.port_id = port->id,
+                                     .clients = port->clients,
+                                     .management = port->management,
+                                     .behind_balancer = balanced};
         conf_sessions_accept(server->sessions, server->table, fd, &acceptance);
         return;
     }
