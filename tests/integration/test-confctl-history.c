@@ -2,7 +2,9 @@
  * the plugin makes of them. */
 #include "confctl-run.h"
 
+#include <pty.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 init_with(Run *run, const char *options)
@@ -143,6 +145,90 @@ test_list(void)
 }
 
 static void
+test_revert(void)
+{
+    g_auto(Run) run;
+    init_with(&run, "plugins = history\n");
+    confctl(&run, "new host h1 address=10.0.0.1");
+    g_autofree char *made = now(&run);
+    confctl(&run, "set /Environment/Hosts/h1 address=10.0.0.2 lcaPort=5000");
+    g_autofree char *changed = now(&run);
+    g_autofree char *dry = g_strdup_printf("revert %s --dry-run", changed),
+                    *back = g_strdup_printf("revert %s", changed),
+                    *forced = g_strdup_printf("revert %s --force", changed),
+                    *to = g_strdup_printf("revert /Environment/Hosts/h1 --to %s", made),
+                    *gone = g_strdup_printf("revert host/101 --to %s", made);
+    const char *shown = confctl(&run, dry);
+    g_assert_has(shown, "~ host /Environment/Hosts/h1");
+    g_assert_has(shown, "address: \"10.0.0.1\"");
+    g_assert_has(shown, "nothing was changed");
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.2\n");
+    g_assert_has(confctl(&run, back), "Taken back, revision 4");
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.1\n");
+    refused(&run, 1, "get /Environment/Hosts/h1 lcaPort");
+
+    confctl(&run, "set /Environment/Hosts/h1 address=10.0.0.3");
+    const char *said = refused(&run, 1, back);
+    g_assert_has(said, "changed since: host /Environment/Hosts/h1 address, at revision 5");
+    g_assert_has(said, "--force");
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.3\n");
+    confctl(&run, forced);
+    g_assert_has(run.errors, "changed since");
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.1\n");
+    g_assert_has(confctl(&run, to), "Nothing to take back");
+    /* Deleted, and there again under its number. */
+    confctl(&run, "rm /Environment/Hosts/h1");
+    g_assert_has(confctl(&run, gone), "+ host");
+    g_assert_cmpstr(confctl(&run, "get host/101 address"), ==, "10.0.0.1\n");
+    /* Rights. */
+    confctl(&run, "new person op");
+    confctl(&run, "grant /Environment/Hosts/h1 op read");
+    g_autofree char *granted = now(&run), *ungrant = g_strdup_printf("revert %s", granted);
+    g_assert_has(confctl(&run, ungrant), "(rights)");
+    g_assert_lacks(confctl(&run, "acl /Environment/Hosts/h1"), "/Environment/Persons/op");
+    refused(&run, 1, "revert 4711");
+}
+
+/* On a terminal it asks, and takes only a yes for one. */
+static void
+answer_on_terminal(Run *run, const char *command, const char *answer, int status)
+{
+    int master, slave;
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) words = NULL;
+    g_autofree char *line = g_strdup_printf("%s --server 127.0.0.1:%u --user default --password-file %s %s",
+                                            g_getenv("CONFCTL_PROGRAM"), test_server_get_port(run->server),
+                                            run->password_file, command);
+    g_assert_cmpint(openpty(&master, &slave, NULL, NULL, NULL), ==, 0);
+    g_assert_true(g_shell_parse_argv(line, NULL, &words, &error));
+    g_autoptr(GSubprocessLauncher) launcher =
+        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_subprocess_launcher_take_stdin_fd(launcher, slave);
+    g_autoptr(GSubprocess) process =
+        g_subprocess_launcher_spawnv(launcher, (const char *const *)words, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(write(master, answer, strlen(answer)), ==, (gssize)strlen(answer));
+    finish(run, process, NULL);
+    g_assert_cmpint(run->status, ==, status);
+    g_assert_has(run->errors, "Do this? [y/N]");
+    close(master);
+}
+
+static void
+test_ask(void)
+{
+    g_auto(Run) run;
+    init_with(&run, "plugins = history\n");
+    confctl(&run, "new host h1 address=10.0.0.1");
+    confctl(&run, "set /Environment/Hosts/h1 address=10.0.0.2");
+    answer_on_terminal(&run, "revert 3", "n\n", 1);
+    answer_on_terminal(&run, "revert 3", "\n", 1);
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.2\n");
+    answer_on_terminal(&run, "revert 3", "y\n", 0);
+    g_assert_cmpstr(confctl(&run, "get /Environment/Hosts/h1 address"), ==, "10.0.0.1\n");
+}
+
+static void
 test_verify(void)
 {
     g_auto(Run) run;
@@ -177,6 +263,8 @@ main(int argc, char **argv)
     g_test_add_func("/integration/confctl-history/as-of", test_as_of);
     g_test_add_func("/integration/confctl-history/diff", test_diff);
     g_test_add_func("/integration/confctl-history/list", test_list);
+    g_test_add_func("/integration/confctl-history/revert", test_revert);
+    g_test_add_func("/integration/confctl-history/ask", test_ask);
     g_test_add_func("/integration/confctl-history/verify", test_verify);
     g_test_add_func("/integration/confctl-history/no-history", test_no_history);
     return g_test_run();
