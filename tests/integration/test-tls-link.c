@@ -252,6 +252,33 @@ test_mutual_link(void)
     world_end(&world);
 }
 
+/* Told nothing of tls, a proxy looks at the port that it dials, once it knows its master's application object. */
+static void
+test_target_port(void)
+{
+    World world;
+    world_begin(&world, "'listening':'auto-detect'", NULL);
+    g_autofree char *file = g_strdup_printf("plugins = tls\n[tls]\ntrusted-ca = %s\n", test_pki_path(world.pki, "ca.pem"));
+    g_autoptr(TestServer) proxy = new_proxy(&world, "p1", file);
+    test_server_start(proxy);
+    g_autoptr(TestClient) reader = test_client_new(proxy);
+    g_assert_cmpint(test_statistic(world.admin, "tls.handshakes"), ==, 0);
+    JsonObject *found = test_call(world.admin, "object.read", "{'type':'application','name':'confserv'}");
+    int64_t dbid = json_object_get_int_member(json_object_get_object_member(found, "object"), "dbid");
+    test_call(world.admin, "object.update", "{'type':'application','name':'p1','patch':{'connections':[{'server':%" G_GINT64_FORMAT
+              ",'portId':'secured'}]}}", dbid);
+    found = test_call(world.admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'secured','port':%u,"
+                      "'listening':'secured'}]}}", world.secured);
+    test_wait_revision(reader, json_object_get_int_member(found, "revision"));
+    test_server_signal(world.master, SIGKILL);
+    test_server_start(world.master);
+    g_autoptr(TestClient) again = test_client_new(world.master);
+    found = test_call(again, "object.create", "{'object':{'type':'host','name':'after'}}");
+    test_wait_revision(reader, json_object_get_int_member(found, "revision"));
+    g_assert_cmpint(test_statistic(again, "tls.handshakes"), ==, 1);
+    world_end(&world);
+}
+
 static void
 create_account(World *world, const char *application)
 {
@@ -361,6 +388,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/tls-link/verified", test_verified);
     g_test_add_func("/integration/tls-link/no-fall-back", test_no_fall_back);
     g_test_add_func("/integration/tls-link/mutual", test_mutual_link);
+    g_test_add_func("/integration/tls-link/target-port", test_target_port);
     g_test_add_func("/integration/tls-link/login", test_login);
     g_test_add_func("/integration/tls-link/proxy-by-certificate", test_proxy_by_certificate);
     return g_test_run();
