@@ -12,6 +12,7 @@ enum {
     BATCH_BYTES = 16 * 1024 * 1024,
     BATCH_ITEMS = 20000,
     HURRY_BYTES = 8 * 1024 * 1024,
+    SESSION_LINGER_USEC = 20 * 1000, /* nothing else knows of a session when the server is killed */
     LINGER_USEC = 200 * 1000, /* entries of a batch share the pages of the index, which are most of what is written */
     ROOM_WAIT_USEC = 5 * 1000 * 1000,
     END_WAIT_USEC = 10 * 1000 * 1000,
@@ -281,7 +282,8 @@ next_due(const HistoryWriter *writer)
         due = writer->retry_usec;
     } else if (waits || writer->batch->len > 0) {
         bool hurry = writer->hurry || writer->bytes >= HURRY_BYTES || writer->batch->len > 0;
-        due = hurry ? 0 : writer->oldest_usec + LINGER_USEC;
+        int64_t linger = g_hash_table_size(writer->sessions) > 0 ? SESSION_LINGER_USEC : LINGER_USEC;
+        due = hurry ? 0 : writer->oldest_usec + linger;
     }
     if (writer->suspect || (writer->clean && !writer->state.failing))
         due = 0;
