@@ -368,7 +368,7 @@ static void
 test_frozen_master(void)
 {
     g_autoptr(TestServer) master = test_primary_new("plugins = addp\n");
-    g_autoptr(TestServer) proxy = proxy_new(master, 1, 2);
+    g_autoptr(TestServer) proxy = proxy_new(master, 1, 1);
     g_autoptr(TestClient) reader = test_client_new(proxy);
     g_autoptr(TestClient) manager = manager_of(master);
     /* Both ends took it up: the master polls its proxy, which says nothing by itself. */
@@ -503,14 +503,14 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
-    g_test_add_func("/addp/agree", test_agree);
-    g_test_add_func("/addp/verdict", test_verdict);
-    g_test_add_func("/addp/held-up", test_held_up);
-    g_test_add_func("/addp/options", test_options);
-    g_test_add_func("/addp/connection-object", test_connection_object);
-    g_test_add_func("/addp/frozen-master", test_frozen_master);
-    g_test_add_func("/addp/proxy-object", test_proxy_object);
-    g_test_add_func("/addp/alone", test_alone);
-    g_test_add_func("/addp/cut-link", test_cut_link); /* the last: it leaves the network */
+    g_test_add_func("/addp/clients/agree", test_agree);
+    g_test_add_func("/addp/clients/verdict", test_verdict);
+    g_test_add_func("/addp/clients/held-up", test_held_up);
+    g_test_add_func("/addp/clients/options", test_options);
+    g_test_add_func("/addp/clients/connection-object", test_connection_object);
+    g_test_add_func("/addp/links/frozen-master", test_frozen_master);
+    g_test_add_func("/addp/links/proxy-object", test_proxy_object);
+    g_test_add_func("/addp/links/alone", test_alone);
+    g_test_add_func("/addp/links/cut-link", test_cut_link); /* the last: it leaves the network */
     return g_test_run();
 }
