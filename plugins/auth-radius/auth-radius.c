@@ -154,12 +154,12 @@ changed(void *data, const void *settings)
 {
     AuthRadius *self = data;
     g_autoptr(GError) error = NULL;
-    RadiusConfig *config = read_config(self->plugin, settings, &error);
-    if (config != NULL)
-        radius_client_configure(self->client, config);
-    else
+    g_autoptr(RadiusConfig) config = read_config(self->plugin, settings, &error);
+    if (config == NULL)
         conf_plugin_log(self->plugin, 0, "The RADIUS servers stay as they were", "reason", error->message,
                         NULL);
+    else if (!radius_config_equal(config, radius_client_get_config(self->client)))
+        radius_client_configure(self->client, g_steal_pointer(&config));
 }
 
 static void

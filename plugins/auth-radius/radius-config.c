@@ -73,6 +73,27 @@ radius_config_new(const RadiusSettings *settings, GError **error)
     return g_steal_pointer(&config);
 }
 
+bool
+radius_config_equal(const RadiusConfig *a, const RadiusConfig *b)
+{
+    bool equal = a->servers->len == b->servers->len && a->groups->len == b->groups->len &&
+                 a->timeout_ms == b->timeout_ms && a->retries == b->retries && a->sockets == b->sockets &&
+                 a->must_be_signed == b->must_be_signed && a->by_external_id == b->by_external_id &&
+                 g_strcmp0(a->nas_identifier, b->nas_identifier) == 0 && g_strcmp0(a->realm, b->realm) == 0;
+    for (unsigned i = 0; equal && i < a->servers->len; i++) {
+        const RadiusServerConfig *one = &g_array_index(a->servers, RadiusServerConfig, i),
+                                 *other = &g_array_index(b->servers, RadiusServerConfig, i);
+        equal = one->port == other->port && strcmp(one->host, other->host) == 0 &&
+                strcmp(one->secret, other->secret) == 0;
+    }
+    for (unsigned i = 0; equal && i < a->groups->len; i++) {
+        const RadiusGroup *one = &g_array_index(a->groups, RadiusGroup, i),
+                          *other = &g_array_index(b->groups, RadiusGroup, i);
+        equal = g_bytes_equal(one->value, other->value) && strcmp(one->group, other->group) == 0;
+    }
+    return equal;
+}
+
 void
 radius_config_free(RadiusConfig *config)
 {

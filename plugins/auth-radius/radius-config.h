@@ -47,5 +47,7 @@ typedef struct {
 
 /* Reads the files that are named, and nothing else.  NULL and *error: what is wrong with which. */
 RadiusConfig *radius_config_new(const RadiusSettings *settings, GError **error);
+/* Nothing of them differs. */
+bool radius_config_equal(const RadiusConfig *a, const RadiusConfig *b);
 void radius_config_free(RadiusConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RadiusConfig, radius_config_free)

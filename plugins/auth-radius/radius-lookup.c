@@ -29,8 +29,9 @@ void
 radius_server_look_up(RadiusServer *server, bool now)
 {
     int64_t time = g_get_monotonic_time();
+    int64_t pause = server->address_count > 0 ? RADIUS_LOOKUP_USEC : RADIUS_LOOKUP_AGAIN_USEC;
     if (server->numeric || server->looking_up ||
-        (!now && server->looked_up_at != 0 && time - server->looked_up_at < RADIUS_LOOKUP_USEC))
+        (!now && server->looked_up_at != 0 && time - server->looked_up_at < pause))
         return;
     Lookup *lookup = g_new0(Lookup, 1);
     lookup->server = server;

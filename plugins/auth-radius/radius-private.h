@@ -11,6 +11,7 @@ enum {
     RADIUS_IDS = 256,
     RADIUS_ADDRESSES_MAX = 8,
     RADIUS_LOOKUP_USEC = 60 * 1000000,
+    RADIUS_LOOKUP_AGAIN_USEC = 1000000, /* of a name that is not known */
 };
 
 typedef union {

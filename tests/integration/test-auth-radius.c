@@ -326,6 +326,9 @@ test_failover(void)
     g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, 0);
     g_assert_cmpint(login_code(server, "alice", "wrong"), ==, -32001);
     g_assert_cmpint(test_statistic(admin, "auth-radius.failovers"), ==, 1);
+    /* Also over a change of other options. */
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'slow-turn-warning':'200'}}}}");
     int64_t since = g_get_monotonic_time();
     for (unsigned i = 0; i < 5; i++)
         g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, 0);
