@@ -58,6 +58,7 @@ struct ConfUpstream {
     ConfBytes *loaded;    /* replica.loaded came while they were fetched: its params */
     ConfRecords records;
     char environment[37]; /* of the link */
+    char told_environment[37]; /* by lineage() */
     int64_t epoch;
     int64_t epoch_seen; /* the highest ever */
     bool reload;        /* the next opening must ask for a snapshot */

@@ -28,6 +28,7 @@ static void login_refused(ConfUpstream *upstream, ConfSlice error);
 static void open_replica(ConfUpstream *upstream);
 static void replica_opened(ConfSlice result, ConfSlice error, void *data);
 static bool check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume);
+static void tell_lineage(ConfUpstream *upstream, const ConfJson *answer);
 static void begin_loading(ConfUpstream *upstream);
 static bool gate(ConfConnection *connection, const ConfMethod *method, ConfRpcError *error, void *data);
 static ConfSession *no_session(ConfConnection *connection, void *data);
@@ -439,6 +440,7 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
     bool resume = false;
     if (!check_answer(upstream, answer, &resume))
         return;
+    tell_lineage(upstream, answer);
     conf_upstream_hear(upstream);
     upstream->delay_ms = 0;
     if (upstream->diverged) {
@@ -500,6 +502,20 @@ check_answer(ConfUpstream *upstream, const ConfJson *answer, bool *resume)
     upstream->without_secrets = secrets != NULL && secrets->kind == CONF_JSON_BOOLEAN && !secrets->boolean;
     upstream->epoch_seen = same_lineage ? MAX(upstream->epoch_seen, epoch) : epoch;
     return true;
+}
+
+static void
+tell_lineage(ConfUpstream *upstream, const ConfJson *answer)
+{
+    int64_t revision = 0;
+    ConfSlice chain = {NULL, 0};
+    if (upstream->host.lineage == NULL || strcmp(upstream->told_environment, upstream->environment) == 0 ||
+        !conf_upstream_read_integer(answer, "revision", 0, &revision) ||
+        !conf_upstream_read_string(answer, "chain", &chain) || !conf_upstream_is_chain(chain))
+        return;
+    g_strlcpy(upstream->told_environment, upstream->environment, sizeof upstream->told_environment);
+    g_autofree char *text = conf_slice_dup(chain);
+    upstream->host.lineage(upstream->environment, revision, text, upstream->host.data);
 }
 
 static void

@@ -36,6 +36,9 @@ typedef struct {
     ConfPublisher *(*publisher)(void *data);
     /* The fold that is about to be published leads to another environment: sessions cannot go on. */
     void (*environment_changed)(void *data);
+    /* The master's history by its name, before anything of it is taken: at the first link, and where it is of
+     * another environment than the last one's.  May be NULL. */
+    void (*lineage)(const char *environment, int64_t revision, const char *chain, void *data);
     /* The highest revision that this server's own history holds durably; 0: none is kept.  May be NULL. */
     int64_t (*confirmed)(void *data);
     /* An older change record of the master, ascending, for that history, which has it already perhaps: its very

@@ -9,6 +9,7 @@ static void status_changed(void *data);
 static void failed(const GError *error, void *data);
 static ConfPublisher *publisher_of(void *data);
 static void environment_changed(void *data);
+static void lineage(const char *environment, int64_t revision, const char *chain, void *data);
 static void refuse_write(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 static bool read_password(const ConfCommandLine *line, char **password, GError **error);
 
@@ -35,6 +36,7 @@ conf_proxy_start(ConfServer *server, GError **error)
         .failed = failed,
         .publisher = publisher_of,
         .environment_changed = environment_changed,
+        .lineage = lineage,
         .confirmed = conf_records_confirmed,
         .record = conf_records_take,
         .data = server,
@@ -131,6 +133,12 @@ environment_changed(void *data)
     const ConfStorePosition *position = conf_store_position(server->store);
     conf_sessions_finish_all(server->sessions, "environment");
     conf_history_tell_position(server, position->environment, position->revision, position->chain);
+}
+
+static void
+lineage(const char *environment, int64_t revision, const char *chain, void *data)
+{
+    conf_history_tell_position(data, environment, revision, chain);
 }
 
 static void

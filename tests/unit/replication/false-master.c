@@ -50,6 +50,17 @@ environment_changed(void *data)
     ((Play *)data)->environments++;
 }
 
+static void
+lineage(const char *environment, int64_t revision, const char *chain, void *data)
+{
+    Play *play = data;
+    const ConfStorePosition *position = conf_store_position(play->told);
+    g_assert_cmpstr(environment, ==, position->environment);
+    g_assert_cmpint(revision, <=, position->revision);
+    g_assert_cmpuint(strlen(chain), ==, 16);
+    play->lineages++;
+}
+
 static int64_t
 confirmed(void *data)
 {
@@ -92,7 +103,7 @@ play_new(void)
     };
     ConfUpstreamHost host = {
         .ready = ready, .status = status, .failed = failed, .publisher = publisher_of,
-        .environment_changed = environment_changed, .confirmed = confirmed, .record = record, .data = play,
+        .environment_changed = environment_changed, .lineage = lineage, .confirmed = confirmed, .record = record, .data = play,
     };
     GError *error = NULL;
     play->upstream = conf_upstream_new(&settings, &host, &error);

@@ -22,7 +22,7 @@ typedef struct {
     ConfStore *store;         /* ready() gave it; NULL: not yet */
     ConfPublisher *publisher;
     GPtrArray *published;     /* of ConfCommit, references */
-    unsigned statuses, environments, failures;
+    unsigned statuses, environments, failures, lineages;
     int64_t confirmed;        /* of its history */
     GPtrArray *records;       /* texts that its history was given */
     bool refusing;            /* the history refuses them */

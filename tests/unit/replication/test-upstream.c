@@ -120,6 +120,7 @@ test_resumes(void)
     play_wait_revision(play, 3);
     assert_equal(play);
     g_assert_cmpuint(conf_upstream_statistics(play->upstream)->resumes, ==, 1);
+    g_assert_cmpuint(play->lineages, ==, 1);
     g_assert_cmpuint(conf_upstream_statistics(play->upstream)->snapshots, ==, 1);
 }
 
@@ -191,6 +192,7 @@ test_environment_changes(void)
     play->epoch = 1; /* Another lineage has its own epochs, and its revision may be lower. */
     play_load(play);
     g_assert_cmpuint(play->environments, ==, 1);
+    g_assert_cmpuint(play->lineages, ==, 2);
     g_assert_null(look_up(play, 200));
     assert_equal(play);
 }
