@@ -1,5 +1,5 @@
-/* history-feed.c - what this server tells a plugin that keeps the history: where its data stand, and the change records
- * that the database still has of what the history misses, at start and later. */
+/* history-feed.c - what this server tells a plugin that keeps the history: where its data stand, and the
+ * change records that the database still has of what the history misses, at start and later. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server-private.h"

@@ -1,5 +1,5 @@
-/* history-audit.c - the audit of sessions: who came, went, was refused, and which administrator read of the past.
- * Changes, those of rights among them, stand in the entries. */
+/* history-audit.c - the audit of sessions: who came, went, was refused, and which administrator read of
+ * the past. Changes, those of rights among them, stand in the entries. */
 #include "history-private.h"
 
 #include <string.h>
@@ -78,8 +78,8 @@ note_session(History *history, const char *kind, const ConfSession *session, con
     note(history, &audit);
 }
 
-/* A flood of refused log-ins with a disk that hangs ends somewhere: how many rows were lost stands in a row of its own
- * once there is room again. */
+/* A flood of refused log-ins with a disk that hangs ends somewhere: how many rows were lost stands in a
+ * row of its own once there is room again. */
 static void
 note(History *history, HistoryAudit *audit)
 {
@@ -89,8 +89,11 @@ note(History *history, HistoryAudit *audit)
     }
     audit->time_ms = g_get_real_time() / 1000;
     if (history->untold_audits > 0) {
-        HistoryAudit lost = {.kind = "lost", .time_ms = audit->time_ms, .user_name = g_strdup(""),
-                             .application_name = g_strdup(""), .address = g_strdup("")};
+        HistoryAudit lost = {.kind = "lost",
+                             .time_ms = audit->time_ms,
+                             .user_name = g_strdup(""),
+                             .application_name = g_strdup(""),
+                             .address = g_strdup("")};
         lost.detail = g_strdup_printf("%" G_GUINT64_FORMAT, history->untold_audits);
         if (history_writer_push_audit(history->writer, &lost))
             history->untold_audits = 0;

@@ -1,5 +1,5 @@
-/* history-batch.c - what the writer thread does with the file: batches, the disk, retention; and what becomes of a file
- * that is full, damaged, or of another history. */
+/* history-batch.c - what the writer thread does with the file: batches, the disk, retention; and what
+ * becomes of a file that is full, damaged, or of another history. */
 #include "history-writer-private.h"
 
 #include <string.h>
@@ -17,7 +17,8 @@ typedef struct {
 
 static bool open_file(HistoryWriter *writer, GError **error);
 static bool write_all(HistoryWriter *writer, Counts *counts, GError **error);
-static bool write_item(HistoryWriter *writer, HistoryItem *item, Counts *counts, bool *foreign, GError **error);
+static bool write_item(HistoryWriter *writer, HistoryItem *item, Counts *counts, bool *foreign,
+                       GError **error);
 static bool write_sessions(HistoryWriter *writer, GError **error);
 static bool take_positions(HistoryWriter *writer, GError **error);
 static bool take_position(HistoryWriter *writer, const HistoryItem *item, GError **error);
@@ -65,7 +66,8 @@ history_batch_write(HistoryWriter *writer)
     for (unsigned attempt = 0;; attempt++) {
         g_autoptr(GError) error = NULL;
         Counts counts = {0};
-        if ((writer->file != NULL || history_batch_open(writer, &error)) && write_all(writer, &counts, &error)) {
+        if ((writer->file != NULL || history_batch_open(writer, &error)) &&
+            write_all(writer, &counts, &error)) {
             written(writer, &counts);
             return;
         }
@@ -162,7 +164,8 @@ write_all(HistoryWriter *writer, Counts *counts, GError **error)
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         bool foreign = false;
         *counts = (Counts){0};
-        if (!take_positions(writer, error) || !adopt_environment(writer, error) || !history_file_begin(writer->file, error))
+        if (!take_positions(writer, error) || !adopt_environment(writer, error) ||
+            !history_file_begin(writer->file, error))
             return false;
         bool done = true;
         for (unsigned i = 0; i < writer->batch->len && done; i++)
@@ -226,8 +229,8 @@ write_sessions(HistoryWriter *writer, GError **error)
     return true;
 }
 
-/* Before the transaction, since the file may be set aside.  Where the server stands is told at its start and when it
- * has loaded anew: entries of before and after do not share a batch. */
+/* Before the transaction, since the file may be set aside.  Where the server stands is told at its start
+ * and when it has loaded anew: entries of before and after do not share a batch. */
 static bool
 take_positions(HistoryWriter *writer, GError **error)
 {
@@ -308,13 +311,15 @@ written(HistoryWriter *writer, const Counts *counts)
         conf_plugin_log(writer->plugin, 2, "The history is written again", "file", writer->path, NULL);
 }
 
-/* Told once; tried again in a while.  After what no second attempt on this connection would mend it is opened anew. */
+/* Told once; tried again in a while.  After what no second attempt on this connection would mend it is
+ * opened anew. */
 static void
 failed(HistoryWriter *writer, const GError *error)
 {
     writer->retry_usec = g_get_monotonic_time() + RETRY_USEC;
     writer->clean_usec = 0;
-    if (writer->file != NULL && (writer->file->is_damaged || !g_error_matches(error, CONF_ERROR, CONF_ERROR_FULL)))
+    if (writer->file != NULL &&
+        (writer->file->is_damaged || !g_error_matches(error, CONF_ERROR, CONF_ERROR_FULL)))
         g_clear_pointer(&writer->file, history_file_close);
     g_mutex_lock(&writer->lock);
     bool failing = writer->state.failing;
@@ -322,8 +327,8 @@ failed(HistoryWriter *writer, const GError *error)
     writer->state.failures++;
     g_mutex_unlock(&writer->lock);
     if (!failing)
-        conf_plugin_log(writer->plugin, 0, "The history cannot be written for now, it is tried again", "reason",
-                        error->message, NULL);
+        conf_plugin_log(writer->plugin, 0, "The history cannot be written for now, it is tried again",
+                        "reason", error->message, NULL);
 }
 
 /* The file goes aside under another name, and a new one takes its place.  Takes the reason. */
@@ -338,8 +343,8 @@ start_anew(HistoryWriter *writer, const char *why, GError *reason, GError **erro
     g_autofree char *aside = history_file_set_aside(writer->path, name, error);
     if (aside == NULL)
         return false;
-    conf_plugin_log(writer->plugin, 0, "The history file was set aside, a new one is begun", "reason", told->message, "file",
-                    aside, NULL);
+    conf_plugin_log(writer->plugin, 0, "The history file was set aside, a new one is begun", "reason",
+                    told->message, "file", aside, NULL);
     g_mutex_lock(&writer->lock);
     writer->state.generation++;
     writer->state.set_aside++;
@@ -349,8 +354,8 @@ start_anew(HistoryWriter *writer, const char *why, GError *reason, GError **erro
     return open_file(writer, error);
 }
 
-/* Entries that were on their way continue a file that is gone: they come again, in order, with what the change records
- * hold of before them. */
+/* Entries that were on their way continue a file that is gone: they come again, in order, with what the
+ * change records hold of before them. */
 static void
 drop_entries(HistoryWriter *writer)
 {

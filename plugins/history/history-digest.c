@@ -1,7 +1,7 @@
-/* history-digest.c - the digests that chain the rows of the file: SHA-256 over the digest before and every value
- * of the row, each with its length, so that no two rows give the same bytes.  They find what was edited, deleted,
- * put in or swapped by whoever does not make all later digests anew; against those the head goes to the log and to
- * the replicas (history-head.c). */
+/* history-digest.c - the digests that chain the rows of the file: SHA-256 over the digest before and every
+ * value of the row, each with its length, so that no two rows give the same bytes.  They find what was
+ * edited, deleted, put in or swapped by whoever does not make all later digests anew; against those the
+ * head goes to the log and to the replicas (history-head.c). */
 #include "history-private.h"
 
 #include <string.h>

@@ -56,4 +56,3 @@ clear_change(void *data)
     if (change->rights != NULL)
         g_ref_string_release(change->rights);
 }
-

@@ -1,9 +1,9 @@
 /* history-file.c - the file of the history: made, opened, brought to this program's layout, written in
  * transactions, synchronised with the disk, set aside.
  *
- * Write-ahead log, and synchronous NORMAL: a transaction costs no wait for the disk.  The writer waits for it by
- * history_file_sync() when it suits, and only then tells the core that the revisions are held; until then the
- * database's change records hold them too. */
+ * Write-ahead log, and synchronous NORMAL: a transaction costs no wait for the disk.  The writer waits for
+ * it by history_file_sync() when it suits, and only then tells the core that the revisions are held; until
+ * then the database's change records hold them too. */
 #include "history-private.h"
 
 #include <errno.h>
@@ -181,15 +181,17 @@ history_file_sync(HistoryFile *file, GError **error)
         file->wal_fd = -1;
     }
     if (!stands)
-        return true; /* Nothing was written since the log went into the file, which SQLite has synchronised. */
+        return true; /* Nothing was written since the log went into the file, which SQLite has waited for. */
     if (file->wal_fd < 0)
         file->wal_fd = open(path, O_RDWR | O_CLOEXEC);
     if (file->wal_fd >= 0 && fdatasync(file->wal_fd) == 0)
         return true;
     int code = errno;
-    g_set_error(error, CONF_ERROR, code == ENOSPC || code == EDQUOT ? CONF_ERROR_FULL : CONF_ERROR_UNAVAILABLE,
+    g_set_error(error, CONF_ERROR,
+                code == ENOSPC || code == EDQUOT ? CONF_ERROR_FULL : CONF_ERROR_UNAVAILABLE,
                 "%s cannot be written to the disk: %s", path, g_strerror(code));
-    /* The kernel may tell of a lost page once only: what is not in the file by a checkpoint is not trusted. */
+    /* The kernel may tell of a lost page once only: what is not in the file by a checkpoint is not
+     * trusted. */
     file->is_damaged = true;
     return false;
 }
@@ -213,15 +215,15 @@ history_file_statement(HistoryFile *file, HistoryStatement which, GError **error
 {
     if (file->statements[which] != NULL)
         return file->statements[which];
-    int code = sqlite3_prepare_v3(file->db, SQL[which], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[which],
-                                  NULL);
+    int code = sqlite3_prepare_v3(file->db, SQL[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                  &file->statements[which], NULL);
     if (code != SQLITE_OK)
         history_sql_fail(file->db, code, error);
     return file->statements[which];
 }
 
-/* SQLite would make it readable for all.  Never opens one that is there: closing a descriptor of it would drop the
- * locks of every connection of this process. */
+/* SQLite would make it readable for all.  Never opens one that is there: closing a descriptor of it would
+ * drop the locks of every connection of this process. */
 static bool
 make_file(const char *path, GError **error)
 {
@@ -236,7 +238,8 @@ make_file(const char *path, GError **error)
     if (code == ENOENT)
         code = errno;
     g_set_error(error, CONF_ERROR, code == ENOSPC || code == EDQUOT ? CONF_ERROR_FULL : CONF_ERROR_DENIED,
-                "The history file %s (option data-folder) cannot be made or written: %s", path, g_strerror(code));
+                "The history file %s (option data-folder) cannot be made or written: %s", path,
+                g_strerror(code));
     return false;
 }
 
@@ -251,7 +254,8 @@ connect_file(HistoryFile *file, GError **error)
     }
     file->device = status.st_dev;
     file->inode = status.st_ino;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file->path, &file->db, flags, NULL);
     if (code != SQLITE_OK) {
         history_sql_fail(file->db, code, error);
@@ -261,11 +265,12 @@ connect_file(HistoryFile *file, GError **error)
     sqlite3_busy_timeout(file->db, BUSY_MS);
     sqlite3_wal_hook(file->db, note_wal, file);
     /* trusted_schema: a prepared file shall not run functions. */
-    return history_sql_exec(file->db,
-                            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                            "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
-                            "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
-                            error);
+    return history_sql_exec(
+        file->db,
+        "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
+        "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+        error);
 }
 
 /* Ours, or empty. */
@@ -306,8 +311,8 @@ migrate(HistoryFile *file, GError **error)
         if (history_migrations[i].version > stored)
             done = history_sql_exec(file->db, history_migrations[i].sql, error);
     }
-    g_autofree char *mark = g_strdup_printf("PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", known,
-                                            HISTORY_APPLICATION_ID);
+    g_autofree char *mark = g_strdup_printf("PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
+                                            known, HISTORY_APPLICATION_ID);
     if (done && history_sql_exec(file->db, mark, error))
         return true;
     sqlite3_exec(file->db, "ROLLBACK", NULL, NULL, NULL);

@@ -1,8 +1,8 @@
-/* history-head.c - the head of the chain where whoever changes the file cannot reach it: every hour in the log, and
- * compared by each replica with what its own file holds of that revision.
+/* history-head.c - the head of the chain where whoever changes the file cannot reach it: every hour in the
+ * log, and compared by each replica with what its own file holds of that revision.
  *
- * A replica asks (`history.head`), so that a master keeps no list of them.  Its own stream has brought it every
- * revision up to the answer's, or brings it soon. */
+ * A replica asks (`history.head`), so that a master keeps no list of them.  Its own stream has brought it
+ * every revision up to the answer's, or brings it soon. */
 #include "history-private.h"
 
 #include <string.h>
@@ -74,7 +74,8 @@ due(void *self, void *unused)
     History *history = self;
     log_head(history);
     if (history->upstream != NULL)
-        conf_connection_send_request(history->upstream, history->plugin, "history.head", "{}", ANSWER_MS, answered, NULL);
+        conf_connection_send_request(history->upstream, history->plugin, "history.head", "{}", ANSWER_MS,
+                                     answered, NULL);
     history->head_timer = conf_timer(history->plugin, EVERY_MS, due, NULL);
 }
 
@@ -82,8 +83,8 @@ static void
 answer(History *history, void *data)
 {
     g_autofree Answer *pending = data;
-    g_autofree char *text = g_strdup_printf("{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\"}", history->state.last,
-                                            history->state.last_chain);
+    g_autofree char *text = g_strdup_printf("{\"revision\":%" G_GINT64_FORMAT ",\"chain\":\"%s\"}",
+                                            history->state.last, history->state.last_chain);
     conf_later_answer(pending->later, text);
 }
 
@@ -163,6 +164,6 @@ compared(History *history, char *result, const GError *error, void *data)
         return;
     history->heads_differing++;
     g_autofree char *revision = g_strdup_printf("%" G_GINT64_FORMAT, head->revision);
-    conf_plugin_log(history->plugin, 0, "The history differs from the master's: one of them was changed", "revision",
-                    revision, "own", head->own, "master", head->chain, NULL);
+    conf_plugin_log(history->plugin, 0, "The history differs from the master's: one of them was changed",
+                    "revision", revision, "own", head->own, "master", head->chain, NULL);
 }

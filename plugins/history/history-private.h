@@ -1,11 +1,12 @@
 /* history-private.h - what the files of plugin history share.
  *
- * Three sides.  The main loop owns History: hooks, methods and provider functions run there, queue what is to be
- * written, and never touch the file.  The writer thread owns the HistoryFile and alone writes it, all that is
- * queued in one transaction.  Jobs of the worker pool read it on connections of their own (HistoryReader).
+ * Three sides.  The main loop owns History: hooks, methods and provider functions run there, queue what is
+ * to be written, and never touch the file.  The writer thread owns the HistoryFile and alone writes it,
+ * all that is queued in one transaction.  Jobs of the worker pool read it on connections of their own
+ * (HistoryReader).
  *
- * The file holds two chains of digests (history-digest.c): one over the entries, one over the audit rows.  Each
- * leads from a mark at its beginning, which retention moves on, to a mark at its end. */
+ * The file holds two chains of digests (history-digest.c): one over the entries, one over the audit rows.
+ * Each leads from a mark at its beginning, which retention moves on, to a mark at its end. */
 #pragma once
 
 #include <sqlite3.h>
@@ -32,7 +33,7 @@ typedef struct {
     char *type, *name;
     const char *op;
     int64_t dbid;
-    char *rights; /* of a deleted object: the list in force; NULL: not known.  Shared by neighbours (GRefString). */
+    char *rights; /* of a deleted object: the list in force (GRefString); NULL: not known */
 } HistoryChange;
 
 /* One commit: a row of table entry and its rows of table change. */
@@ -150,8 +151,8 @@ char *history_file_set_aside(const char *path, const char *why, GError **error);
 bool history_file_lacks_origin(const HistoryFile *file);
 /* Where a file without entries begins; within a transaction. */
 void history_file_set_origin(HistoryFile *file, int64_t revision, const char *chain);
-/* Takes the write lock, and looks whether somebody else has written.  CONF_ERROR_UNAVAILABLE where the file is
- * not the one at its path any more. */
+/* Takes the write lock, and looks whether somebody else has written.  CONF_ERROR_UNAVAILABLE where the
+ * file is not the one at its path any more. */
 bool history_file_begin(HistoryFile *file, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Not synchronised with the disk: see history_file_sync(). */
 bool history_file_commit(HistoryFile *file, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -214,7 +215,8 @@ sqlite3_stmt *history_sql_prepare(sqlite3 *db, const char *sql, GError **error);
 int history_sql_step(sqlite3_stmt *statement, GError **error);
 /* A statement without rows; resets it and its bindings. */
 bool history_sql_run(sqlite3_stmt *statement, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* *error of the connection's last failure (CONF_ERROR_FULL, _INVALID: damaged, _UNAVAILABLE, _FAILED); false. */
+/* *error of the connection's last failure (CONF_ERROR_FULL, _INVALID: damaged, _UNAVAILABLE, _FAILED);
+ * false. */
 bool history_sql_fail(sqlite3 *db, int code, GError **error);
 /* Text of a column, never NULL; good until the next step. */
 const char *history_sql_text(sqlite3_stmt *statement, int column);
@@ -226,18 +228,19 @@ bool history_sql_mark(sqlite3 *db, const char *name, HistoryMark *mark, bool *se
 bool history_sql_entry(sqlite3_stmt *row, sqlite3_stmt *changes, HistoryEntry *entry,
                        uint8_t digest[HISTORY_DIGEST_SIZE], GError **error) G_GNUC_WARN_UNUSED_RESULT;
 #define HISTORY_CHANGES_OF_ENTRY \
-    "SELECT c.type, c.dbid, c.op, c.name, r.entries FROM change c LEFT JOIN right_list r ON r.id = c.rights " \
-    "WHERE c.revision = ?1 ORDER BY c.ordinal"
+    "SELECT c.type, c.dbid, c.op, c.name, r.entries FROM change c " \
+    "LEFT JOIN right_list r ON r.id = c.rights WHERE c.revision = ?1 ORDER BY c.ordinal"
 
 /* ---- history-read.c: queries in the worker pool ---- */
-/* The connection that a query may use; of this query alone, and no longer than it runs. It cannot write.  A query
- * that takes over 30 s is ended by SQLITE_INTERRUPT. */
+/* The connection that a query may use; of this query alone, and no longer than it runs. It cannot write.
+ * A query that takes over 30 s is ended by SQLITE_INTERRUPT. */
 sqlite3 *history_reader_get(HistoryReader *reader);
-/* Runs in the pool: the text of the result (g_free()), or NULL and *error: of domain CONF_PLUGIN_RPC_ERROR the
- * client gets that code, CONF_ERROR_UNAVAILABLE -32013, CONF_ERROR_NOT_FOUND -32011. */
+/* Runs in the pool: the text of the result (g_free()), or NULL and *error: of domain CONF_PLUGIN_RPC_ERROR
+ * the client gets that code, CONF_ERROR_UNAVAILABLE -32013, CONF_ERROR_NOT_FOUND -32011. */
 typedef char *(*HistoryQueryFunc)(HistoryReader *reader, void *data, GError **error);
-/* Answers `later` with what run() returns.  Everything that was committed or noted before this call is visible to
- * the query, unless the file cannot be written for now.  Takes later and data (free_data may be NULL). */
+/* Answers `later` with what run() returns.  Everything that was committed or noted before this call is
+ * visible to the query, unless the file cannot be written for now.  Takes later and data (free_data may be
+ * NULL). */
 void history_query(History *history, ConfLater *later, HistoryQueryFunc run, void *data,
                    GDestroyNotify free_data);
 /* The same for anything but an answer: done on the main loop gets the result (its own now) or the error
@@ -251,14 +254,14 @@ void history_reader_free(HistoryReader *reader);
 void history_fail_later(ConfLater *later, const GError *error);
 
 /* ---- history-writer.c, history-batch.c: the thread; these functions are the main loop's ---- */
-/* Opens the file and starts the thread.  NULL: CONF_ERROR_DENIED, _NEWER: no server could use the file.  A full disk
- * or a damaged file is no reason: the thread sees to it. */
+/* Opens the file and starts the thread.  NULL: CONF_ERROR_DENIED, _NEWER: no server could use the file.  A
+ * full disk or a damaged file is no reason: the thread sees to it. */
 HistoryWriter *history_writer_new(ConfPlugin *plugin, const char *path, const HistorySettings *settings,
                                   GError **error);
 /* Writes what is queued and waits for the disk and the end of the thread, for some seconds at most. */
 void history_writer_free(HistoryWriter *writer);
-/* Takes the entry.  False: the queue is full (64 MiB).  `wait`: for room, at most 5 s.  `why`: constant text, why
- * the entries before this one may be missing. */
+/* Takes the entry.  False: the queue is full (64 MiB).  `wait`: for room, at most 5 s.  `why`: constant
+ * text, why the entries before this one may be missing. */
 bool history_writer_push_entry(HistoryWriter *writer, HistoryEntry *entry, const char *why, bool wait);
 /* Somebody waits for the disk: what was queued is to be confirmed soon. */
 void history_writer_sync_soon(HistoryWriter *writer);
@@ -299,8 +302,8 @@ extern const ConfHooks history_commit_hooks;
 extern const ConfHistoryProvider history_provider;
 /* Main loop: the writer has got on, or is in trouble. */
 void history_store_written(void *self, void *unused);
-/* func(history, data) once everything queued so far is visible to readers, or cannot be written for now; maybe at
- * once. */
+/* func(history, data) once everything queued so far is visible to readers, or cannot be written for now;
+ * maybe at once. */
 /* `abandon`: in its place where it comes to nothing, since the plugin is unloaded. */
 typedef void (*HistoryFlushFunc)(History *history, void *data);
 void history_store_flush(History *history, HistoryFlushFunc func, GDestroyNotify abandon, void *data);
@@ -355,7 +358,8 @@ struct History {
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
-        lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications, broken, damages, heads,
-        heads_differing;
+        lost_audits, first_revision, last_revision, durable_revision, replays, replayed,
+        verifications, broken,
+        damages, heads, heads_differing;
     uint64_t untold_audits; /* rows lost since the last that was written */
 };

@@ -1,8 +1,8 @@
-/* history-read.c - queries of the file, in the worker pool: first what is queued is written, then the query runs on a
- * connection of its own, kept for the next one.
+/* history-read.c - queries of the file, in the worker pool: first what is queued is written, then the
+ * query runs on a connection of its own, kept for the next one.
  *
- * A connection belongs to the file that stood at the path when it was opened; when the file is set aside, connections
- * to it are closed as they come back. */
+ * A connection belongs to the file that stood at the path when it was opened; when the file is set aside,
+ * connections to it are closed as they come back. */
 #include "history-private.h"
 
 #include <string.h>
@@ -156,7 +156,8 @@ take_reader(Query *query)
         return reader;
     reader = g_new0(HistoryReader, 1);
     reader->generation = query->generation;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(history->path, &reader->db, flags, NULL);
     if (code != SQLITE_OK)
         history_sql_fail(reader->db, code, &query->error);

@@ -1,15 +1,23 @@
-/* history-replay.c - change records for clients and replicas that missed more than the memory holds: read in pages by
- * the worker pool, handed to the core in slices of the main loop, the next page read meanwhile.
+/* history-replay.c - change records for clients and replicas that missed more than the memory holds: read
+ * in pages by the worker pool, handed to the core in slices of the main loop, the next page read
+ * meanwhile.
  *
- * Only what follows without a gap is handed out: a revision that is missing, a fold, a record that is not the one that its
- * chain was made of, or what is older than option expiration ends it with CONF_ERROR_NOT_FOUND. */
+ * Only what follows without a gap is handed out: a revision that is missing, a fold, a record that is not
+ * the one that its chain was made of, or what is older than option expiration ends it with
+ * CONF_ERROR_NOT_FOUND. */
 #include "history-private.h"
 
 #include <string.h>
 
-/* Many ask for a few hundred kilobytes and come again: the first page is of about that size, and nothing is read ahead
- * before somebody has wanted more. */
-enum { PAGE_ROWS = 1000, FIRST_BYTES = 320 * 1024, PAGE_BYTES = 1024 * 1024, SLICE_USEC = 2000, LOOK_EVERY = 16 };
+/* Many ask for a few hundred kilobytes and come again: the first page is of about that size, and nothing
+ * is read ahead before somebody has wanted more. */
+enum {
+    PAGE_ROWS = 1000,
+    FIRST_BYTES = 320 * 1024,
+    PAGE_BYTES = 1024 * 1024,
+    SLICE_USEC = 2000,
+    LOOK_EVERY = 16
+};
 
 typedef struct {
     char *record;
@@ -17,11 +25,11 @@ typedef struct {
 } Record;
 
 typedef struct {
-    GArray *records; /* Record */
+    GArray *records;     /* Record */
     int64_t after, upto; /* revisions: of the records before and at the end */
     int64_t oldest_ms;   /* a record of before that time is too old */
     size_t size_limit;
-    bool more, changed;  /* changed: a record is not as it was written */
+    bool more, changed;             /* changed: a record is not as it was written */
     char chain[HISTORY_CHAIN_SIZE]; /* of `upto`; "": not known */
     GError *error;                  /* what ends the replay after these records */
 } Page;
@@ -34,7 +42,7 @@ struct HistoryReplay {
     int64_t target; /* the revision that the server stood at */
     Page *page;     /* being handed out; NULL: none yet */
     unsigned position;
-    Page *next; /* read ahead */
+    Page *next;                          /* read ahead */
     bool is_reading, is_over, is_wanted; /* is_wanted: more than the first page is */
 };
 
@@ -57,7 +65,8 @@ typedef struct {
 } Reading;
 
 void
-history_replay(void *self, int64_t after, bool (*func)(const char *record_json, const char *chain, void *data),
+history_replay(void *self, int64_t after,
+               bool (*func)(const char *record_json, const char *chain, void *data),
                void (*done)(const GError *error, void *data), void *data)
 {
     History *history = self;
@@ -99,10 +108,11 @@ static char *
 query_page(HistoryReader *reader, void *data, GError **error)
 {
     Page *page = ((Reading *)data)->page;
-    sqlite3_stmt *rows = history_sql_prepare(history_reader_get(reader),
-                                             "SELECT revision, from_revision, time, chain, record, linked FROM entry "
-                                             "WHERE revision > ?1 ORDER BY revision LIMIT ?2",
-                                             error);
+    sqlite3_stmt *rows =
+        history_sql_prepare(history_reader_get(reader),
+                            "SELECT revision, from_revision, time, chain, record, linked FROM entry "
+                            "WHERE revision > ?1 ORDER BY revision LIMIT ?2",
+                            error);
     if (rows == NULL)
         return NULL;
     find_chain(history_reader_get(reader), page);
@@ -123,11 +133,11 @@ query_page(HistoryReader *reader, void *data, GError **error)
 static void
 find_chain(sqlite3 *db, Page *page)
 {
-    sqlite3_stmt *find = history_sql_prepare(
-        db,
-        "SELECT chain FROM entry WHERE revision = ?1 UNION ALL "
-        "SELECT chain FROM mark WHERE name = 'entry-first' AND position = ?1 LIMIT 1",
-        NULL);
+    sqlite3_stmt *find =
+        history_sql_prepare(db,
+                            "SELECT chain FROM entry WHERE revision = ?1 UNION ALL "
+                            "SELECT chain FROM mark WHERE name = 'entry-first' AND position = ?1 LIMIT 1",
+                            NULL);
     if (find == NULL)
         return;
     sqlite3_bind_int64(find, 1, page->after);
@@ -176,7 +186,8 @@ is_as_written(const Page *page, sqlite3_stmt *row)
     char chain[HISTORY_CHAIN_SIZE];
     if (sqlite3_column_int(row, 5) == 0 || page->chain[0] == '\0')
         return true;
-    history_digest_link(page->chain, history_sql_text(row, 4), (size_t)sqlite3_column_bytes(row, 4), link, chain);
+    history_digest_link(page->chain, history_sql_text(row, 4), (size_t)sqlite3_column_bytes(row, 4), link,
+                        chain);
     return strcmp(chain, history_sql_text(row, 3)) == 0;
 }
 
@@ -198,7 +209,8 @@ page_read(History *history, char *result, const GError *error, void *data)
         page->error = g_error_copy(error);
     if (page->changed) {
         history->damages++;
-        conf_plugin_log(history->plugin, 0, "The history was changed from outside", "reason", page->error->message, NULL);
+        conf_plugin_log(history->plugin, 0, "The history was changed from outside", "reason",
+                        page->error->message, NULL);
     }
     replay->next = page;
     if (replay->page == NULL)

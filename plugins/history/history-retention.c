@@ -1,6 +1,6 @@
-/* history-retention.c - what is older than the options say is removed, oldest first, in slices that keep the writer
- * from its commits for some milliseconds only.  The mark at the beginning moves on with it: it keeps revision, chain
- * and digest of the last row that went, so that what stays can be verified. */
+/* history-retention.c - what is older than the options say is removed, oldest first, in slices that keep
+ * the writer from its commits for some milliseconds only.  The mark at the beginning moves on with it: it
+ * keeps revision, chain and digest of the last row that went, so that what stays can be verified. */
 #include "history-private.h"
 
 #include <string.h>
@@ -10,15 +10,16 @@ static const int64_t DAY_MS = INT64_C(24) * 3600 * 1000;
 
 static bool clean_entries(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                           GError **error);
-static bool find_entries(HistoryFile *file, int64_t before_ms, int64_t surplus, HistoryMark *upto, int64_t *count,
-                         GError **error);
+static bool find_entries(HistoryFile *file, int64_t before_ms, int64_t surplus, HistoryMark *upto,
+                         int64_t *count, GError **error);
 static bool clean_audits(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                          GError **error);
 static bool read_mark(sqlite3_stmt *row, HistoryMark *mark);
 static bool run_upto(HistoryFile *file, const char *sql, int64_t upto, GError **error);
 
 bool
-history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more, GError **error)
+history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
+                   GError **error)
 {
     *more = false;
     if (file->entry_count < 0) {
@@ -32,8 +33,10 @@ history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t n
     }
     if (!history_file_begin(file, error))
         return false;
-    if (clean_entries(file, settings, now_ms, more, error) && clean_audits(file, settings, now_ms, more, error) &&
-        run_upto(file, "DELETE FROM session WHERE time < ?1", now_ms - settings->client_expiration * DAY_MS, error) &&
+    if (clean_entries(file, settings, now_ms, more, error) &&
+        clean_audits(file, settings, now_ms, more, error) &&
+        run_upto(file, "DELETE FROM session WHERE time < ?1", now_ms - settings->client_expiration * DAY_MS,
+                 error) &&
         (*more || !file->rights_left ||
          history_sql_exec(file->db,
                           "DELETE FROM right_list WHERE id NOT IN "
@@ -68,7 +71,8 @@ clean_entries(HistoryFile *file, const HistorySettings *settings, int64_t now_ms
     return true;
 }
 
-/* The oldest rows that are older than before_ms, or of which there are too many; *upto: the newest of these. */
+/* The oldest rows that are older than before_ms, or of which there are too many; *upto: the newest of
+ * these. */
 static bool
 find_entries(HistoryFile *file, int64_t before_ms, int64_t surplus, HistoryMark *upto, int64_t *count,
              GError **error)

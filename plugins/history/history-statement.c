@@ -96,8 +96,8 @@ history_sql_text(sqlite3_stmt *statement, int column)
 bool
 history_sql_mark(sqlite3 *db, const char *name, HistoryMark *mark, bool *sealed, GError **error)
 {
-    sqlite3_stmt *row =
-        history_sql_prepare(db, "SELECT position, chain, digest, time, seal FROM mark WHERE name = ?1", error);
+    sqlite3_stmt *row = history_sql_prepare(
+        db, "SELECT position, chain, digest, time, seal FROM mark WHERE name = ?1", error);
     if (row == NULL)
         return false;
     sqlite3_bind_text(row, 1, name, -1, SQLITE_STATIC);

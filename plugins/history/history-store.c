@@ -1,9 +1,10 @@
-/* history-store.c - the main loop's half of the store: commits on their way to the writer, what the core asks of a
- * history, and what is missing filled in from the change records.
+/* history-store.c - the main loop's half of the store: commits on their way to the writer, what the core
+ * asks of a history, and what is missing filled in from the change records.
  *
- * queued_revision is the last entry that was queued.  Where an entry finds no room, or the file was set aside, the
- * history is behind: nothing more is queued until the change records of the database have filled in what is missing,
- * or are known not to have it.  get_confirmed() holds their removal back meanwhile. */
+ * queued_revision is the last entry that was queued.  Where an entry finds no room, or the file was set
+ * aside, the history is behind: nothing more is queued until the change records of the database have
+ * filled in what is missing, or are known not to have it.  get_confirmed() holds their removal back
+ * meanwhile. */
 #include "history-private.h"
 
 #include <string.h>
@@ -19,15 +20,17 @@ typedef struct {
 
 static void committed(void *self, const ConfCommit *commit);
 static int64_t get_confirmed(void *self);
-static bool catch_up(void *self, int64_t revision, const char *chain, const char *record_json, GError **error);
+static bool catch_up(void *self, int64_t revision, const char *chain, const char *record_json,
+                     GError **error);
 static void set_position(void *self, const char *environment, int64_t revision, const char *chain);
 static void save_session(void *self, const char *token_hash, const char *session_json);
-static void load_session(void *self, const char *token_hash, void (*done)(const char *session_json, void *data),
-                         void *data);
+static void load_session(void *self, const char *token_hash,
+                         void (*done)(const char *session_json, void *data), void *data);
 static bool push_entry(History *history, HistoryEntry *entry, bool wait);
 static void fall_behind(History *history, const char *why);
 static void fill(History *history);
-static void filled(void *self, const ConfStorageChange *changes, size_t count, const GError *error, void *unused);
+static void filled(void *self, const ConfStorageChange *changes, size_t count, const GError *error,
+                   void *unused);
 static void try_again(void *self, void *unused);
 static void take_state(History *history);
 static void run_flushes(History *history);
@@ -198,7 +201,8 @@ session_loaded(History *history, char *result, const GError *error, void *data)
 }
 
 static void
-load_session(void *self, const char *token_hash, void (*done)(const char *session_json, void *data), void *data)
+load_session(void *self, const char *token_hash, void (*done)(const char *session_json, void *data),
+             void *data)
 {
     History *history = self;
     g_autofree char *waiting = NULL;
@@ -233,8 +237,9 @@ fall_behind(History *history, const char *why)
         return;
     history->is_behind = true;
     history->gap = why;
-    conf_plugin_log(history->plugin, 1, "The history has fallen behind; it is filled in from the change records",
-                    "reason", why, NULL);
+    conf_plugin_log(history->plugin, 1,
+                    "The history has fallen behind; it is filled in from the change records", "reason", why,
+                    NULL);
 }
 
 /* A page after what the file holds. */
@@ -262,7 +267,8 @@ filled(void *self, const ConfStorageChange *changes, size_t count, const GError 
         HistoryEntry entry;
         g_autoptr(GError) failure = NULL;
         /* Commits go on meanwhile: what comes twice the writer knows. */
-        if (!history_entry_from_record(&entry, changes[i].revision, changes[i].chain, changes[i].record, &failure)) {
+        if (!history_entry_from_record(&entry, changes[i].revision, changes[i].chain, changes[i].record,
+                                       &failure)) {
             conf_plugin_log(history->plugin, 0, "A change record cannot be taken into the history", "reason",
                             failure->message, NULL);
             continue;

@@ -1,5 +1,5 @@
-/* history-verify.c - history.verify: both chains of digests walked (history-walk.c), in slices in the worker pool; one
- * walk at a time, for all who asked before it began. */
+/* history-verify.c - history.verify: both chains of digests walked (history-walk.c), in slices in the
+ * worker pool; one walk at a time, for all who asked before it began. */
 #include "history-private.h"
 
 enum { WAIT_MS = 600 * 1000, WAITING_MAX = 100 };
@@ -99,8 +99,8 @@ answer(History *history, Verification *verification, const GError *error)
         history->verifications++;
         history->broken += !ok;
         conf_plugin_log(history->plugin, ok ? 2 : 0,
-                        ok ? "The history was verified" : "The history was changed from outside", "result", text,
-                        NULL);
+                        ok ? "The history was verified" : "The history was changed from outside", "result",
+                        text, NULL);
     }
     ConfLater *later;
     while ((later = g_queue_pop_head(&verification->laters)) != NULL) {
@@ -110,4 +110,3 @@ answer(History *history, Verification *verification, const GError *error)
             conf_later_answer(later, text);
     }
 }
-

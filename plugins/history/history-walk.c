@@ -1,7 +1,7 @@
 /* history-walk.c - the chains of digests made anew from the rows, a slice at a time.
  *
- * A slice sees one state of the file.  Retention may go on between two of them: where it has passed the place that was
- * reached, the next slice goes on from the mark. */
+ * A slice sees one state of the file.  Retention may go on between two of them: where it has passed the
+ * place that was reached, the next slice goes on from the mark. */
 #include "history-private.h"
 
 #include <string.h>
@@ -55,7 +55,8 @@ walk_slice(sqlite3 *db, HistoryWalk *walk, GError **error)
     if (more < 0)
         return false;
     walk->over = more == 0 || walk->broken != 0;
-    bool ends = walk->at.position == last.position && memcmp(walk->at.digest, last.digest, sizeof last.digest) == 0 &&
+    bool ends = walk->at.position == last.position &&
+                memcmp(walk->at.digest, last.digest, sizeof last.digest) == 0 &&
                 strcmp(walk->at.chain, last.chain) == 0;
     if (more == 0 && walk->broken == 0 && !ends)
         walk->broken = walk->at.position + 1;
@@ -66,10 +67,11 @@ walk_slice(sqlite3 *db, HistoryWalk *walk, GError **error)
 static int
 walk_entries(sqlite3 *db, HistoryWalk *walk, GError **error)
 {
-    sqlite3_stmt *rows = history_sql_prepare(db,
-                                             "SELECT " HISTORY_ENTRY_COLUMNS " FROM entry WHERE revision > ?1 "
-                                             "ORDER BY revision LIMIT ?2",
-                                             error);
+    sqlite3_stmt *rows =
+        history_sql_prepare(db,
+                            "SELECT " HISTORY_ENTRY_COLUMNS " FROM entry WHERE revision > ?1 "
+                            "ORDER BY revision LIMIT ?2",
+                            error);
     sqlite3_stmt *changes = rows != NULL ? history_sql_prepare(db, HISTORY_CHANGES_OF_ENTRY, error) : NULL;
     int step = changes != NULL ? 1 : -1;
     if (changes != NULL) {
@@ -78,7 +80,8 @@ walk_entries(sqlite3 *db, HistoryWalk *walk, GError **error)
     }
     size_t bytes = 0;
     int count = 0;
-    while (step == 1 && walk->broken == 0 && bytes < SLICE_BYTES && (step = history_sql_step(rows, error)) == 1) {
+    while (step == 1 && walk->broken == 0 && bytes < SLICE_BYTES &&
+           (step = history_sql_step(rows, error)) == 1) {
         HistoryEntry entry;
         uint8_t digest[HISTORY_DIGEST_SIZE];
         if (!history_sql_entry(rows, changes, &entry, digest, error)) {
@@ -131,11 +134,11 @@ is_told_gap(sqlite3 *db, int64_t revision)
 static int
 walk_audits(sqlite3 *db, HistoryWalk *walk, GError **error)
 {
-    sqlite3_stmt *rows =
-        history_sql_prepare(db,
-                            "SELECT id, time, kind, session, user, user_name, application, application_name, address, "
-                            "detail, digest FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2",
-                            error);
+    sqlite3_stmt *rows = history_sql_prepare(
+        db,
+        "SELECT id, time, kind, session, user, user_name, application, application_name, address, "
+        "detail, digest FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2",
+        error);
     if (rows == NULL)
         return -1;
     sqlite3_bind_int64(rows, 1, walk->at.position);
@@ -146,7 +149,8 @@ walk_audits(sqlite3 *db, HistoryWalk *walk, GError **error)
         uint8_t digest[HISTORY_DIGEST_SIZE];
         read_audit(rows, &audit);
         history_digest_audit(walk->at.digest, &audit, digest);
-        bool good = audit.id == walk->at.position + 1 && sqlite3_column_bytes(rows, 10) == HISTORY_DIGEST_SIZE &&
+        bool good = audit.id == walk->at.position + 1 &&
+                    sqlite3_column_bytes(rows, 10) == HISTORY_DIGEST_SIZE &&
                     memcmp(digest, sqlite3_column_blob(rows, 10), sizeof digest) == 0;
         if (!good) {
             walk->broken = walk->at.position + 1;

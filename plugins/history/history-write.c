@@ -75,7 +75,8 @@ history_file_write_audit(HistoryFile *file, HistoryAudit *audit, GError **error)
 }
 
 bool
-history_file_write_session(HistoryFile *file, const char *token, const char *json, int64_t time_ms, GError **error)
+history_file_write_session(HistoryFile *file, const char *token, const char *json, int64_t time_ms,
+                           GError **error)
 {
     sqlite3_stmt *statement =
         history_file_statement(file, json != NULL ? HISTORY_SESSION_PUT : HISTORY_SESSION_FORGET, error);
@@ -121,8 +122,8 @@ history_file_check(HistoryFile *file, int64_t revision, const char *chain, GErro
     return verdict;
 }
 
-/* What comes again was filled in from the change records before.  What is older than the oldest entry, or lies in a
- * gap, is not put in any more: rows are chained in their order. */
+/* What comes again was filled in from the change records before.  What is older than the oldest entry, or
+ * lies in a gap, is not put in any more: rows are chained in their order. */
 static HistoryVerdict
 judge_known(HistoryFile *file, const HistoryEntry *entry, GError **error)
 {
@@ -134,8 +135,8 @@ judge_known(HistoryFile *file, const HistoryEntry *entry, GError **error)
     return HISTORY_FAILED;
 }
 
-/* Before the first change record that the database still had: further back than where the server stood when the file
- * was made. */
+/* Before the first change record that the database still had: further back than where the server stood
+ * when the file was made. */
 static void
 begin_at(HistoryFile *file, const HistoryEntry *entry)
 {
@@ -161,7 +162,8 @@ put_entry(HistoryFile *file, const HistoryEntry *entry, const uint8_t *digest, G
     sqlite3_stmt *put = history_file_statement(file, HISTORY_ENTRY_PUT, error);
     if (put == NULL)
         return false;
-    const int64_t integers[] = {entry->revision, entry->from, entry->time_ms, entry->user, entry->application};
+    const int64_t integers[] = {entry->revision, entry->from, entry->time_ms, entry->user,
+                                entry->application};
     for (unsigned i = 0; i < G_N_ELEMENTS(integers); i++)
         sqlite3_bind_int64(put, (int)i + 1, integers[i]);
     sqlite3_bind_text(put, 6, entry->address, -1, SQLITE_STATIC);

@@ -1,5 +1,5 @@
-/* history-writer-private.h - what the two halves of the writer share: the queue (history-writer.c) and what the thread
- * does with it (history-batch.c). */
+/* history-writer-private.h - what the two halves of the writer share: the queue (history-writer.c) and
+ * what the thread does with it (history-batch.c). */
 #pragma once
 
 #include "history-private.h"
@@ -31,8 +31,8 @@ struct HistoryWriter {
     /* shared, under lock */
     GMutex lock;
     GCond wake, progress;
-    GQueue items; /* HistoryItem */
-    size_t bytes; /* of items, and of the batch under way */
+    GQueue items;                 /* HistoryItem */
+    size_t bytes;                 /* of items, and of the batch under way */
     int64_t oldest_usec;          /* monotonic: when the first of `items` came */
     GHashTable *sessions;         /* token → text, or NULL: to be forgotten */
     GHashTable *writing_sessions; /* those of the batch under way; NULL: none */
@@ -45,10 +45,10 @@ struct HistoryWriter {
     /* Where the server stood when it told so last: what a new file begins with. */
     char environment[37];
     HistoryMark origin;
-    GPtrArray *batch;  /* HistoryItem: taken, not written yet */
-    uint64_t taken;    /* number of the last that was taken */
+    GPtrArray *batch;                          /* HistoryItem: taken, not written yet */
+    uint64_t taken;                            /* number of the last that was taken */
     int64_t retry_usec, sync_usec, clean_usec; /* monotonic: when due; 0: not */
-    size_t unsynced;   /* bytes of entries */
+    size_t unsynced;                           /* bytes of entries */
 };
 
 void history_item_free(HistoryItem *item);

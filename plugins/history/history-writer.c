@@ -1,8 +1,9 @@
 /* history-writer.c - the queue between the main loop and the writer thread, and the thread's round.
  *
- * What comes within LINGER_USEC is written in one transaction, unless somebody waits for it.  The disk is waited for
- * once in SYNC_USEC or SYNC_BYTES.  The queue is bounded by bytes; what waits is written again and again while the
- * disk is full or hangs, and what finds no room is filled in later from the database's change records. */
+ * What comes within LINGER_USEC is written in one transaction, unless somebody waits for it.  The disk is
+ * waited for once in SYNC_USEC or SYNC_BYTES.  The queue is bounded by bytes; what waits is written again
+ * and again while the disk is full or hangs, and what finds no room is filled in later from the database's
+ * change records. */
 #include "history-writer-private.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ enum {
     BATCH_ITEMS = 20000,
     HURRY_BYTES = 8 * 1024 * 1024,
     SESSION_LINGER_USEC = 20 * 1000, /* nothing else knows of a session when the server is killed */
-    LINGER_USEC = 200 * 1000, /* entries of a batch share the pages of the index, which are most of what is written */
+    LINGER_USEC =
+        200 * 1000, /* entries of a batch share the pages of the index, which are most of what is written */
     ROOM_WAIT_USEC = 5 * 1000 * 1000,
     END_WAIT_USEC = 10 * 1000 * 1000,
 };
@@ -141,8 +143,8 @@ history_writer_push_session(HistoryWriter *writer, const char *token, const char
 }
 
 void
-history_writer_push_position(HistoryWriter *writer, const char *environment, int64_t revision, const char *chain,
-                             bool wait)
+history_writer_push_position(HistoryWriter *writer, const char *environment, int64_t revision,
+                             const char *chain, bool wait)
 {
     HistoryItem *item = g_new0(HistoryItem, 1);
     *item = (HistoryItem){.kind = HISTORY_ITEM_POSITION, .memory = sizeof *item};
@@ -351,7 +353,8 @@ finish(HistoryWriter *writer)
         writer->retry_usec = 0;
         history_batch_write(writer);
         g_mutex_lock(&writer->lock);
-        bool more = !writer->state.failing && (writer->items.length > 0 || g_hash_table_size(writer->sessions) > 0);
+        bool more =
+            !writer->state.failing && (writer->items.length > 0 || g_hash_table_size(writer->sessions) > 0);
         if (more)
             take_items(writer);
         g_mutex_unlock(&writer->lock);

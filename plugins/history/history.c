@@ -1,7 +1,8 @@
-/* history.c - plugin history: what happened, by whom, and who was connected; kept in one SQLite file in data-folder.
+/* history.c - plugin history: what happened, by whom, and who was connected; kept in one SQLite file in
+ * data-folder.
  *
- * Here stand the descriptor, the options and what is done at load, stop and unload.  Commits take their way through
- * history-store.c; history-private.h tells of the three sides and their threads. */
+ * Here stand the descriptor, the options and what is done at load, stop and unload.  Commits take their
+ * way through history-store.c; history-private.h tells of the three sides and their threads. */
 #include "history-methods-private.h"
 
 #include <string.h>
@@ -17,27 +18,31 @@ static void clean_due(void *self, void *unused);
 
 #define SECTION "history-log"
 static const ConfOption options[] = {
-    CONF_OPTION_BOOL(HistorySettings, active, SECTION, "active", "true", NULL, CONF_AT_ONCE,
-                     "Whether changes and sessions are recorded. Meant to be false for a while only: what changes "
-                     "meanwhile is a gap, across which no client can resume."),
+    CONF_OPTION_BOOL(
+        HistorySettings, active, SECTION, "active", "true", NULL, CONF_AT_ONCE,
+        "Whether changes and sessions are recorded. Meant to be false for a while only: what changes "
+        "meanwhile is a gap, across which no client can resume."),
     CONF_OPTION_INT(HistorySettings, expiration, SECTION, "expiration", "30", "1..30 d", CONF_AT_ONCE,
                     "How old changes may be that a client or proxy is sent when it resumes."),
     CONF_OPTION_INT(HistorySettings, max_records, SECTION, "max-records", "1000", "1..1000", CONF_AT_ONCE,
                     "The most records in one answer. Longer answers come in pages; nothing is cut off."),
-    CONF_OPTION_INT(HistorySettings, audit_expiration, SECTION, "audit-expiration", "365", "2..3650 d", CONF_AT_ONCE,
-                    "How long changes and log-ins are kept. Must be more than expiration."),
-    CONF_OPTION_INT(HistorySettings, audit_max_records, SECTION, "audit-max-records", "50000", "2..100000000",
-                    CONF_AT_ONCE,
-                    "How many transactions are kept, and how many records of log-ins; the oldest go first. Must be "
-                    "more than max-records. What a client can resume from is bounded by it too."),
-    CONF_OPTION_INT(HistorySettings, client_expiration, SECTION, "client-expiration", "1", "1..30 d", CONF_AT_ONCE,
-                    "How long sessions are kept that nobody has taken up again."),
-    CONF_OPTION_BOOL(HistorySettings, write_former_value, SECTION, "write-former-value", "true", NULL, CONF_AT_ONCE,
-                     "Whether answers show what a member was before. The file holds it in any case: changes are "
-                     "replayed and verified by it."),
-    CONF_OPTION_BOOL(HistorySettings, failsafe, SECTION, "failsafe-store-processing", "true", NULL, CONF_AT_ONCE,
-                     "Whether the database keeps its change records until the history is on the disk. Without it a "
-                     "power loss may cost the last seconds of the history."),
+    CONF_OPTION_INT(HistorySettings, audit_expiration, SECTION, "audit-expiration", "365", "2..3650 d",
+                    CONF_AT_ONCE, "How long changes and log-ins are kept. Must be more than expiration."),
+    CONF_OPTION_INT(
+        HistorySettings, audit_max_records, SECTION, "audit-max-records", "50000", "2..100000000",
+        CONF_AT_ONCE,
+        "How many transactions are kept, and how many records of log-ins; the oldest go first. Must be "
+        "more than max-records. What a client can resume from is bounded by it too."),
+    CONF_OPTION_INT(HistorySettings, client_expiration, SECTION, "client-expiration", "1", "1..30 d",
+                    CONF_AT_ONCE, "How long sessions are kept that nobody has taken up again."),
+    CONF_OPTION_BOOL(
+        HistorySettings, write_former_value, SECTION, "write-former-value", "true", NULL, CONF_AT_ONCE,
+        "Whether answers show what a member was before. The file holds it in any case: changes are "
+        "replayed and verified by it."),
+    CONF_OPTION_BOOL(
+        HistorySettings, failsafe, SECTION, "failsafe-store-processing", "true", NULL, CONF_AT_ONCE,
+        "Whether the database keeps its change records until the history is on the disk. Without it a "
+        "power loss may cost the last seconds of the history."),
     CONF_OPTION_END,
 };
 
