@@ -20,6 +20,7 @@ static void raise_descriptor_limit(void);
 static int run(const ConfCommandLine *line, const ConfSettings *settings);
 static int run_server(const ConfCommandLine *line, const ConfSettings *settings);
 static ConfSettings *load_settings(ConfCommandLine *line, GError **error);
+static void name_others(const ConfCommandLine *line, GError **error);
 static int fail(const GError *error);
 static gboolean terminated(void *data);
 static gboolean hung_up(void *data);
@@ -48,6 +49,7 @@ main(int argc, char **argv)
         if (settings != NULL) {
             status = run(&line, settings);
         } else {
+            name_others(&line, &error);
             fail(error);
             status = STATUS_BAD_CONFIGURATION; /* a file that cannot be read, too */
         }
@@ -73,7 +75,9 @@ run(const ConfCommandLine *line, const ConfSettings *settings)
 {
     g_autoptr(GError) error = NULL;
     bool done = true;
-    if (line->list_options != NULL || line->check_config)
+    if (g_hash_table_size(line->others) > 0)
+        done = conf_offline_command(line, settings, &error);
+    else if (line->list_options != NULL || line->check_config)
         done = conf_server_check(line, settings, line->list_options != NULL, &error);
     else if (line->init)
         done = conf_offline_init(line, settings, &error);
@@ -146,6 +150,21 @@ load_settings(ConfCommandLine *line, GError **error)
         return NULL;
     }
     return conf_settings_merge(file, line->log);
+}
+
+/* Without a configuration there are no plugins that could know an option. */
+static void
+name_others(const ConfCommandLine *line, GError **error)
+{
+    GHashTableIter iter;
+    void *name;
+    g_hash_table_iter_init(&iter, line->others);
+    if (!g_hash_table_iter_next(&iter, &name, NULL))
+        return;
+    g_autofree char *message = g_strdup((*error)->message);
+    g_clear_error(error);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' is not known (see -help), or of a plugin: %s",
+                (char *)name, message);
 }
 
 static int

@@ -490,6 +490,19 @@ typedef struct {
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */
+/* An option of confserv's command line that does something instead of serving: `-NAME ARGUMENT`.  Configuration is read
+ * and checked as for a start; then run() is called, without load().  conf_plugin_get_option(), _get_data_folder(),
+ * _get_name() and the JSON writer may be used; it may block.  False: *error is the line for stderr
+ * (CONF_ERROR_INVALID: exit status 2, else 1). */
+typedef struct {
+    const char *name;     /* "dumpauditxml"; NULL: the end of the table */
+    const char *argument; /* "FILE": what it takes, for messages; NULL: nothing */
+    const char *const *with; /* further options that may be given with it, an argument each; NULL-ended, or NULL */
+    const char *help;
+    /* values: of `with`, in its order; NULL: not given. */
+    bool (*run)(ConfPlugin *p, const void *settings, const char *argument, const char *const *values, GError **error);
+} ConfPluginCommand;
+
 typedef struct {
     uint32_t magic, abi, feature;
     const char *name, *version, *summary;
@@ -507,6 +520,8 @@ typedef struct {
     void (*stop)(void *self); /* no new work; finish what is held; watches and timers still run */
     /* nothing of the plugin is pending: jobs are done, watches, timers and laters gone */
     void (*unload)(void *self);
+    /* Since feature 1: */
+    const ConfPluginCommand *commands; /* ended by one without a name; may be NULL */
 } ConfPluginDescriptor;
 #define CONF_PLUGIN(...) \
     CONF_API extern const ConfPluginDescriptor conf_plugin; \

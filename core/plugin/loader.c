@@ -124,6 +124,34 @@ conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own
 }
 
 bool
+conf_plugin_host_run_command(ConfPluginHost *host, const char *list, const char *own_section,
+                             const ConfSettings *settings, GHashTable *options, GError **error)
+{
+    conf_assert_main();
+    g_free(host->own_section);
+    host->own_section = g_strdup(own_section);
+    g_autoptr(GPtrArray) found = find_all(host, list, own_section, settings, error);
+    if (found == NULL)
+        return false;
+    for (unsigned i = 0; i < found->len; i++) {
+        ConfPlugin *p = found->pdata[i];
+        const ConfPluginCommand *command = conf_plugin_find_command(p, options);
+        if (command == NULL)
+            continue;
+        conf_plugin_enter(p);
+        bool done = conf_plugin_run_command(p, command, options, error);
+        conf_plugin_leave(p);
+        return done;
+    }
+    GHashTableIter iter;
+    void *name;
+    g_hash_table_iter_init(&iter, options);
+    g_hash_table_iter_next(&iter, &name, NULL);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' is not known (see -help)", (const char *)name);
+    return false;
+}
+
+bool
 conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings,
                         GError **error)
 {

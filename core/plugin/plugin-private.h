@@ -76,6 +76,10 @@ void conf_hook_chain_rebuild(GPtrArray *plugins);
 /* A number for each entry into plugin code, never used twice; 0 outside. */
 uint64_t conf_plugin_current_frame(void);
 bool conf_plugin_frame_is_active(uint64_t frame);
+/* command.c: the command of the plugin that one of the options names; NULL: none. */
+const ConfPluginCommand *conf_plugin_find_command(const ConfPlugin *p, GHashTable *options);
+bool conf_plugin_run_command(ConfPlugin *p, const ConfPluginCommand *command, GHashTable *options, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* Data that lives until the outermost entry into plugin code is left. */
 ConfArena *conf_plugin_scratch(void);
 

@@ -44,10 +44,11 @@ static const ConfOption switches[] = {
 };
 
 /* Named by the reference, not there yet: told as such rather than as unknown. */
-static const char *const later[] = {"proxy-persistent-mode", "dumpauditxml", "last"};
+static const char *const later[] = {"proxy-persistent-mode"};
 
 static const ConfOption *find_switch(const char *name, size_t size);
 static bool needs_value(const ConfOption *found);
+static void take_other(ConfCommandLine *line, char *name, const char *value, char **argv, int *index);
 static bool set_value(ConfCommandLine *line, const ConfOption *found, const char *name, const char *value,
                       GError **error);
 static bool check(const ConfCommandLine *line, GError **error);
@@ -56,6 +57,7 @@ bool
 conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **error)
 {
     *line = (ConfCommandLine){.log = conf_settings_new()};
+    line->others = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
         if (name[0] != '-' || name[1] == '\0') {
@@ -74,12 +76,11 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
                 return false;
             }
         }
-        if (found == NULL && !is_log) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' is not known (see -help)",
-                        argv[i]);
-            return false;
-        }
         const char *value = equals != NULL ? equals + 1 : NULL;
+        if (found == NULL && !is_log) {
+            take_other(line, g_strndup(name, size), value, argv, &i);
+            continue;
+        }
         if (value == NULL && (is_log || needs_value(found))) {
             if (i + 1 >= argc) {
                 g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '%s' needs a value", argv[i]);
@@ -102,6 +103,7 @@ conf_command_line_clear(ConfCommandLine *line)
 {
     conf_option_clear(switches, line);
     conf_settings_free(line->log);
+    g_hash_table_unref(line->others);
 }
 
 void
@@ -121,6 +123,7 @@ conf_command_line_print_help(void)
         printf("  %-26s %s\n", shown, option->help);
     }
     printf("  %-26s %s\n", "-log-OPTION VALUE", "An option of section [log] from the first moment on.");
+    printf("\nPlugins that the configuration file names may know further options, told on their pages.\n");
     printf("\nExit status: 0 stopped as asked, 1 cannot start, 2 bad command line or configuration.\n");
 }
 
@@ -158,6 +161,18 @@ static bool
 needs_value(const ConfOption *found)
 {
     return found->range != NULL && found->range[0] != '[';
+}
+
+/* Whether it takes a value only the plugin knows, which is not there yet: what follows is one unless it is an option. */
+static void
+take_other(ConfCommandLine *line, char *name, const char *value, char **argv, int *index)
+{
+    const char *next = argv[*index + 1];
+    if (value == NULL && next != NULL && (next[0] != '-' || next[1] == '\0')) {
+        value = next;
+        ++*index;
+    }
+    g_hash_table_insert(line->others, name, g_strdup(value != NULL ? value : ""));
 }
 
 static bool

@@ -22,6 +22,8 @@ typedef struct {
     char *list_options; /* format */
     char *licence;      /* -l was given: one log line */
     ConfSettings *log;  /* -log-...: section log */
+    /* Options that are not of the core, name → argument or "": a plugin may know them. */
+    GHashTable *others;
 } ConfCommandLine;
 
 /* False: *error is the one line for stderr, exit status 2. */

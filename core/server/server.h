@@ -24,6 +24,8 @@ int conf_server_free(ConfServer *server);
 /* -check-config, -list-options: plugins are inspected, nothing is opened. */
 bool conf_server_check(const ConfCommandLine *line, const ConfSettings *settings, bool list, GError **error);
 
+/* offline-command.c: an option that a plugin knows. */
+bool conf_offline_command(const ConfCommandLine *line, const ConfSettings *settings, GError **error);
 /* offline.c: -init, -import, -export. */
 bool conf_offline_init(const ConfCommandLine *line, const ConfSettings *settings, GError **error);
 bool conf_offline_import(const ConfCommandLine *line, const ConfSettings *settings, GError **error);

@@ -79,6 +79,9 @@ void history_difference(HistorySlice before, HistorySlice after, char **before_m
 /* Are these sections of keys? */
 bool history_is_sections(HistorySlice key);
 
+/* ---- history-dump.c: options of the command line ---- */
+extern const ConfPluginCommand history_commands[];
+
 /* ---- the methods ---- */
 void history_list_method(void *self, ConfRequest *request);
 void history_sessions_method(void *self, ConfRequest *request);

@@ -49,7 +49,7 @@ static const ConfOption options[] = {
 CONF_PLUGIN(.name = "history", .version = CONF_HISTORY_VERSION,
             .summary = "Keeps what happened: changes, log-ins and sessions.", .options = options,
             .settings_size = sizeof(HistorySettings), .check = check, .load = load, .changed = changed,
-            .unload = unload);
+            .unload = unload, .commands = history_commands);
 
 static bool
 check(const void *settings, GError **error)

@@ -2,6 +2,7 @@
  * of the audit. */
 #include "history-model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HISTORY "plugins = history\n"
@@ -474,6 +475,67 @@ test_proxy(void)
     test_call_error(client, -32007, "history.revert", "{'type':'host','name':'h1','toRevision':%" G_GINT64_FORMAT "}", revision - 1);
 }
 
+static char *
+dump(TestServer *server, const char *arguments, int status)
+{
+    g_autofree char *all = g_strdup_printf("-dumpauditxml audit.xml %s", arguments), *output = NULL;
+    g_autofree char *path = g_build_filename(test_server_get_folder(server), "audit.xml", NULL);
+    int got = test_run_confserv(test_server_get_folder(server), all, &output);
+    if (got != status)
+        g_error("confserv %s: status %d, %s", all, got, output);
+    if (status != 0)
+        return g_steal_pointer(&output);
+    /* Well-formed, says somebody else. */
+    const char *const check[] = {"xmllint", "--noout", "--nonet", path, NULL};
+    g_autofree char *complaint = NULL;
+    int result = 0;
+    g_autoptr(GError) error = NULL;
+    g_assert_true(g_spawn_sync(NULL, (char **)check, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &complaint, &result, &error));
+    g_assert_cmpstr(complaint, ==, "");
+    g_assert_cmpint(result, ==, 0);
+    char *text = NULL;
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+/* The whole audit as XML, while the server runs and when it does not; whatever was written into it. */
+static void
+test_dump(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autofree char *nothing = dump(server, "-last 0", 2);
+    g_assert_nonnull(strstr(nothing, "-last"));
+    g_autoptr(TestClient) client = test_client_new(server);
+    create(client, "host", "<h1> & \xc3\xa9 \\\"]]>", ",'address':'<before>','annex':{'a':{'k':'\\u0007 \xef\xbf\xbe'}}");
+    test_call(client, "object.update", "{'type':'host','dbid':101,'patch':{'address':'<!-- after'}}");
+    test_call(client, "permission.update", "{'type':'host','dbid':101,'entries':[]}");
+    g_autoptr(TestClient) refused = test_client_connect(test_server_get_port(server));
+    test_call_error(refused, -32001, "session.open",
+                    "{'user':'a\\u0001\\u001b<\\uffff','password':'hush','application':'confctl'}");
+    test_call(client, "history.verify", "{}");
+    g_autofree char *running = dump(server, "", 0);
+    g_assert_nonnull(strstr(running, "name=\"&lt;h1&gt; &amp; \xc3\xa9 \\&quot;]]&gt;\""));
+    g_assert_nonnull(strstr(running, "<before>&quot;&lt;before&gt;&quot;</before><after>&quot;&lt;!-- after&quot;</after>"));
+    g_assert_nonnull(strstr(running, "<permissions><after>[]</after></permissions>"));
+    g_assert_nonnull(strstr(running, "<session kind=\"refused\""));
+    g_assert_nonnull(strstr(running, "<session kind=\"opened\""));
+    g_assert_null(strstr(running, "hush"));
+    g_assert_null(strstr(running, "passwordHash"));
+    test_server_signal(server, SIGTERM);
+    g_autofree char *stopped = dump(server, "-last 1", 0);
+    g_assert_nonnull(strstr(stopped, "<!-- after") == NULL ? stopped : NULL);
+    g_assert_nonnull(strstr(stopped, "<session kind=\"closed\""));
+    g_autofree char *path = g_build_filename(test_server_get_folder(server), "confserv.history", NULL);
+    g_autofree char *aside = g_strconcat(path, ".aside", NULL);
+    g_assert_cmpint(rename(path, aside), ==, 0);
+    g_autofree char *missing = dump(server, "", 1);
+    g_assert_nonnull(strstr(missing, "There is no history"));
+    g_assert_true(g_file_set_contents(path, "this is no database, but a text that is long enough for one", -1, NULL));
+    g_free(dump(server, "", 2));
+    g_assert_cmpint(rename(aside, path), ==, 0);
+    test_server_start(server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -486,5 +548,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-methods/revert-object", test_revert_object);
     g_test_add_func("/integration/history-methods/conflicts", test_conflicts);
     g_test_add_func("/integration/history-methods/proxy", test_proxy);
+    g_test_add_func("/integration/history-methods/dump", test_dump);
     return g_test_run();
 }

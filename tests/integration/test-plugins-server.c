@@ -260,6 +260,40 @@ test_storage(void)
     g_assert_cmpint(json_object_get_int_member(test_call(again, "object.count", "{'type':'host'}"), "count"), ==, 10);
 }
 
+/* Options of the command line that a plugin knows: instead of a server, and without loading it. */
+static void
+test_command(void)
+{
+    g_autofree char *options = test_plugin_options("t-command", "[t-command]\nword = chorus\n");
+    g_autoptr(TestServer) server = test_primary_prepare(options);
+    static const struct {
+        const char *arguments;
+        int status;
+        const char *said;
+    } runs[] = {
+        {"-say hello", 0, "t-command says hello to all, chorus, in . (chorus)"},
+        {"--say=hello -to them", 0, "t-command says hello to them, chorus"},
+        {"-to them -say -", 0, "t-command says - to them"},
+        {"-nod", 0, "t-command nods\n"},
+        {"-nod now", 2, "Option '-nod' takes no value"},
+        {"-say", 2, "Option '-say' needs a value"},
+        {"-say hello -to", 2, "Option '-to' needs a value"},
+        {"-nod -to them", 2, "Option '-to' does not go with -nod"},
+        {"-say hello -shout", 2, "Option '-shout' does not go with -say"},
+        {"-to them", 2, "Option '-to' is not known (see -help)"},
+        {"-shout", 2, "Option '-shout' is not known (see -help)"},
+        {"-say wrong", 2, "That is wrong"},
+        {"-say failed", 1, "That failed"},
+        {"-say hello -s nowhere", 2, "there is no section [nowhere]"},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(runs); i++) {
+        g_autofree char *output = NULL;
+        int status = test_run_confserv(test_server_get_folder(server), runs[i].arguments, &output);
+        if (status != runs[i].status || strstr(output, runs[i].said) == NULL)
+            g_error("confserv %s: status %d, %s", runs[i].arguments, status, output);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -270,5 +304,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/plugins/server/work", test_work);
     g_test_add_func("/integration/plugins/server/leave", test_leave);
     g_test_add_func("/integration/plugins/server/storage", test_storage);
+    g_test_add_func("/integration/plugins/server/command", test_command);
     return g_test_run();
 }
