@@ -2,8 +2,8 @@
 """Measures what bench/RESULTS.md reports beside the plain workloads of run.py: fan-out to very many sessions, a huge
 transaction, a proxy that loads under writes, a restart that a proxy hardly notices, a storm of log-ins.
 
-    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive history
-                                                     replay
+    bench/scenarios.py [--build build] [NAME ...]        names: interest transaction proxy restart logins keepalive missed
+                                                     history replay
 
 Starts its own servers in a temporary folder, on core 0; this driver runs on core 1.  Prints one JSON line a scenario."""
 import argparse, json, os, resource, select, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
@@ -407,6 +407,41 @@ def history(build, count=10000, rounds=int(os.environ.get("ROUNDS", 3))):
         f"ratio_{connections}": round(middle["with", connections] / middle["without", connections], 2) for connections in (1, 64)}
 
 
+def missed(build, count=10000, rounds=int(os.environ.get("ROUNDS", 5))):
+    """Missed changes a second out of plugin history, where memory holds almost none of them; with them all in memory."""
+    result = {}
+    for name, ring in (("history", "recent-changes = 1048576"), ("memory", "recent-changes = 1073741824")):
+        world = World(build, "plugins = history\n" + ring)
+        client = Client(world.port)
+        for k in range(100):
+            client.call("object.create", object={"type": "host", "name": f"h{k}", "address": "10.0.0.1"})
+        since, pending = client.call("object.count")["revision"], []
+        for k in range(count):
+            pending.append(client.send("object.update", type="host", name=f"h{k % 100}", patch={"address": f"10.1.{k}"}))
+            if len(pending) > 200:
+                client.wait(pending.pop(0))
+        for number in pending:
+            client.wait(number)
+        before, seconds, peak = world.primary.rss(), [], 0
+        for _ in range(rounds):
+            reader = Client(world.port)
+            began, lines = time.perf_counter(), 0
+            reader.send("subscription.open", types=["host"], since=since)
+            while lines < count + 1:
+                data = reader.socket.recv(1 << 20)
+                if not data:
+                    raise EOFError
+                lines += data.count(b"\n")
+            seconds.append(time.perf_counter() - began)
+            peak = max(peak, world.primary.rss())
+            reader.socket.close()
+        middle = sorted(seconds)[len(seconds) // 2]
+        result |= {f"{name}_per_second": round(count / middle), f"{name}_ms": round(middle * 1000, 1),
+                   f"{name}_more_memory_mib": round((peak - before) / (1 << 20), 1)}
+        world.close()
+    return result
+
+
 class Tls:
     """A primary with a plain port and a secured one, whose certificate is ECDSA P-256, and the generator for both."""
 
@@ -538,7 +573,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {1})
     scenarios = {"interest": interest, "transaction": transaction, "proxy": proxy, "restart": restart, "logins": logins,
-                 "keepalive": keepalive,
+                 "keepalive": keepalive, "missed": missed,
                  "history": history, "replay": replay, "tls-reads": tls_reads, "tls-memory": tls_memory, "tls-storm": tls_storm}
     for name in arguments.names or scenarios:
         print(json.dumps({"scenario": name, **scenarios[name](arguments.build)}), flush=True)

@@ -456,7 +456,9 @@ typedef struct {
     void (*replay)(void *self, int64_t after,
                    bool (*func)(const char *record_json, const char *chain, void *data),
                    void (*done)(const GError *error, void *data), void *data);
-    /* Sessions on disk: saved at each change, asked for at a resume of an unknown token. Both may be NULL. */
+    /* Sessions on disk: saved at each change, asked for at a resume of an unknown token. Both may be NULL.  token_hash
+     * is 64 hex digits, or "alive", under which the server leaves when it was last alive: to be kept like a session.
+     * What was not saved again for a day may be dropped. */
     /* NULL json: forget */
     void (*save_session)(void *self, const char *token_hash, const char *session_json);
     void (*load_session)(void *self, const char *token_hash,

@@ -4,8 +4,20 @@
  * Two passes, both in slices: the first counts what will be sent and finds the last commit that calls for a
  * reset (rights of then that are no longer known: protocol.md 6, 13.3); the second sends, as the socket takes
  * it.  While a session replays, its connection's input is held: an answer that shows the present revision
- * must not overtake the past. */
+ * must not overtake the past.
+ *
+ * Of what comes out of the history the first pass keeps the lines, as far as they are few: to read and judge
+ * a commit there takes longer than to send it. */
 #include "session/session-private.h"
+
+enum { KEPT_MAX = 4 * 1024 * 1024, KEPT_BY_ALL_MAX = 64 * 1024 * 1024 };
+
+/* What a commit means to the session. */
+typedef struct {
+    int64_t revision;
+    GPtrArray *lines; /* of ConfBytes; NULL: a reset */
+    ConfReason reason;
+} Kept;
 
 struct ConfReplay {
     int64_t cursor; /* the last revision looked at */
@@ -20,12 +32,20 @@ struct ConfReplay {
     char chain[17];    /* of `from`, as the client has it; "": not given */
     ConfArchive *past; /* NULL: not needed so far */
     bool past_looked_for;
+    bool keeping;      /* every commit so far is among the kept ones, or says nothing */
+    GQueue kept;       /* of Kept, ascending */
+    int64_t kept_upto; /* the last revision of which that is true; 0: nothing was kept */
+    size_t kept_bytes;
 };
 
 typedef enum { NEXT_COMMIT, NEXT_LATER, NEXT_LIVE, NEXT_GONE } Next;
 
 static Next next_commit(ConfSession *session, ConfCommit **commit);
 static void past_ready(void *data);
+static void keep(ConfSession *session, const ConfCommit *commit, GPtrArray *lines, ConfReason reason);
+static void drop_kept(ConfSession *session);
+static void kept_free(void *data);
+static bool send_kept(ConfSession *session);
 static bool count_slice(void *data);
 static void view_of(ConfSession *session, ConfCommit *commit, ConfView *view, ConfViewer *viewer,
                     GPtrArray *scopes);
@@ -59,9 +79,12 @@ conf_replay_go(ConfSession *session)
 {
     ConfReplay *replay = session->replay;
     replay->going = true;
-    replay->cursor = replay->reset_at != 0 ? replay->reset_base : replay->from;
-    if (replay->past != NULL)
-        conf_archive_rewind(replay->past, replay->cursor);
+    replay->keeping = false;
+    if (replay->kept_upto == 0) {
+        replay->cursor = replay->reset_at != 0 ? replay->reset_base : replay->from;
+        if (replay->past != NULL)
+            conf_archive_rewind(replay->past, replay->cursor);
+    }
     conf_producer_add(session);
 }
 
@@ -86,6 +109,8 @@ conf_replay_forget_past(ConfSession *session, const ConfCommit *commit)
     replay->reset_at = commit->revision;
     replay->reset_base = commit->from != 0 ? commit->from : commit->revision - 1;
     replay->missed = 1;
+    replay->keeping = false;
+    drop_kept(session);
     if (replay->going)
         replay->cursor = replay->reset_base;
 }
@@ -98,6 +123,7 @@ conf_replay_stop(ConfSession *session)
         return;
     if (replay->work != NULL)
         conf_work_cancel(replay->work);
+    drop_kept(session);
     session->replay = NULL;
     conf_archive_free(replay->past);
     g_free(replay);
@@ -119,6 +145,8 @@ conf_replay_step(ConfSession *session)
 {
     ConfReplay *replay = session->replay;
     conf_poller_note("replay");
+    if (replay->kept_upto != 0)
+        return send_kept(session);
     g_autoptr(ConfCommit) commit = NULL;
     switch (next_commit(session, &commit)) {
     case NEXT_COMMIT:
@@ -201,6 +229,75 @@ past_ready(void *data)
         replay->work = conf_work_start(conf_poller_default(), "replay", count_slice, session);
 }
 
+/* Takes no reference to `lines`, but to what is in it. */
+static void
+keep(ConfSession *session, const ConfCommit *commit, GPtrArray *lines, ConfReason reason)
+{
+    ConfReplay *replay = session->replay;
+    if (!replay->keeping)
+        return;
+    if (lines == NULL) /* Of what is before a reset nothing is sent. */
+        drop_kept(session);
+    size_t bytes = sizeof(Kept);
+    for (unsigned i = 0; lines != NULL && i < lines->len; i++)
+        bytes += sizeof(ConfBytes) + ((const ConfBytes *)g_ptr_array_index(lines, i))->size;
+    replay->keeping =
+        replay->kept_bytes + bytes <= KEPT_MAX && session->sessions->kept_bytes + bytes <= KEPT_BY_ALL_MAX;
+    if (!replay->keeping)
+        return;
+    Kept *kept = g_new0(Kept, 1);
+    *kept = (Kept){.revision = commit->revision, .reason = reason};
+    if (lines != NULL)
+        kept->lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
+    for (unsigned i = 0; lines != NULL && i < lines->len; i++)
+        g_ptr_array_add(kept->lines, conf_bytes_ref(g_ptr_array_index(lines, i)));
+    g_queue_push_tail(&replay->kept, kept);
+    replay->kept_upto = commit->revision;
+    replay->kept_bytes += bytes;
+    session->sessions->kept_bytes += bytes;
+}
+
+static void
+drop_kept(ConfSession *session)
+{
+    ConfReplay *replay = session->replay;
+    g_queue_clear_full(&replay->kept, kept_free);
+    session->sessions->kept_bytes -= replay->kept_bytes;
+    replay->kept_bytes = 0;
+    replay->kept_upto = 0;
+}
+
+static void
+kept_free(void *data)
+{
+    Kept *kept = data;
+    if (kept->lines != NULL)
+        g_ptr_array_unref(kept->lines);
+    g_free(kept);
+}
+
+/* The next of the kept ones; behind the last the commits go on. */
+static bool
+send_kept(ConfSession *session)
+{
+    ConfReplay *replay = session->replay;
+    Kept *kept = g_queue_pop_head(&replay->kept);
+    if (kept == NULL) {
+        replay->cursor = replay->kept_upto;
+        drop_kept(session);
+        if (replay->past != NULL)
+            conf_archive_rewind(replay->past, replay->cursor);
+        return true;
+    }
+    replay->cursor = kept->revision;
+    if (kept->lines != NULL)
+        conf_fan_out_send(session, kept->lines, kept->revision);
+    else
+        conf_fan_out_reset(session, kept->revision, kept->reason);
+    kept_free(kept);
+    return session->connection != NULL;
+}
+
 static bool
 count_slice(void *data)
 {
@@ -220,12 +317,21 @@ count_slice(void *data)
         conf_view_init(&view);
         if (!reset)
             view_of(session, commit, &view, &viewer, scopes);
+        if (replay->cursor == replay->from)
+            replay->keeping = replay->past != NULL;
         if (reset || view.reset) {
             replay->reset_at = commit->revision;
             replay->reset_base = replay->cursor;
             replay->missed = 1;
+            keep(session, commit, NULL, reset ? CONF_REASON_PERMISSION : view.reset_reason);
         } else if (view.items->len > 0) {
             replay->missed++;
+            if (replay->keeping) {
+                g_autoptr(GHashTable) cache = conf_view_cache_new();
+                keep(session, commit, conf_view_lines(&view, &viewer, cache), CONF_REASON_NONE);
+            }
+        } else if (replay->keeping) {
+            replay->kept_upto = commit->revision;
         }
         conf_view_clear(&view);
         replay->cursor = commit->revision;

@@ -160,6 +160,7 @@ struct ConfSessions {
     /* pages of the past: archive.c */
     GQueue archive_line, archive_resting; /* of ConfArchive */
     unsigned archive_pages;
+    size_t kept_bytes; /* lines that replays have ready */
     /* sessions on disk: saved.c */
     GHashTable *unsaved; /* set of ConfSession */
     unsigned saved_loads;
