@@ -31,6 +31,18 @@ history_caller_free(History *history, HistoryCaller *caller)
     g_free(caller);
 }
 
+void
+history_callers_end(History *history)
+{
+    HistoryCaller *caller;
+    while ((caller = g_queue_peek_head(&history->callers)) != NULL) {
+        if (caller->abandon != NULL)
+            caller->abandon(caller->data);
+        else
+            history_caller_free(history, caller);
+    }
+}
+
 bool
 history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid, const char *body,
                  const char *last_rights)

@@ -45,10 +45,14 @@ bool history_pieces_next(HistoryScan *scan, HistoryPiece *piece);
 /* ---- history-caller.c: a session that waits ---- */
 typedef struct {
     ConfSession *session; /* NULL: it has ended */
+    /* At unload, of what no job answers any more: frees data, and with it this.  NULL: a job does. */
+    void (*abandon)(void *data);
+    void *data;
 } HistoryCaller;
 extern const ConfHooks history_caller_hooks;
 HistoryCaller *history_caller_new(History *history, ConfSession *session);
 void history_caller_free(History *history, HistoryCaller *caller);
+void history_callers_end(History *history);
 /* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
  * known), by what it was (`body`: any version). */
 bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid, const char *body,

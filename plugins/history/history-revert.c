@@ -48,6 +48,7 @@ static void refuse(Reverting *reverting, int code, const char *message, const ch
 static void submit(Reverting *reverting);
 static void submitted(void *self, const char *result_json, const char *error_json, void *data);
 static void pass_error(Reverting *reverting, const char *error_json);
+static void abandon(void *data);
 static void reverting_free(Reverting *reverting);
 
 void
@@ -56,6 +57,8 @@ history_revert_method(void *self, ConfRequest *request)
     Reverting *reverting = g_new0(Reverting, 1);
     reverting->history = self;
     reverting->caller = history_caller_new(self, conf_request_get_owner(request));
+    reverting->caller->abandon = abandon;
+    reverting->caller->data = reverting;
     reverting->targets = g_ptr_array_new_with_free_func(history_target_free);
     if (!read_params(reverting, request)) {
         reverting_free(reverting);
@@ -425,6 +428,12 @@ pass_error(Reverting *reverting, const char *error_json)
     const char *message = conf_value_string(conf_value_member(error, "message"));
     g_autofree char *data_json = history_slice_dup(history_slice_member(history_slice(error_json), "data"));
     refuse(reverting, (int)code, message != NULL ? message : "It was refused.", data_json);
+}
+
+static void
+abandon(void *data)
+{
+    reverting_free(data);
 }
 
 static void

@@ -114,6 +114,7 @@ unload(void *self)
 {
     History *history = self;
     history_store_end(history);
+    history_callers_end(history);
     history_replay_end(history);
     history_writer_free(history->writer);
     g_queue_clear_full(&history->readers, (GDestroyNotify)history_reader_free);
