@@ -18,10 +18,14 @@ enum {
     DELAYED_MAX = 10000,     /* paused ones that wait for their answer; more are answered at once */
 };
 
+#define RECENT_SUCCESS_USEC (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC)
+#define EXTERNAL "external" /* in the place of a stored hash */
+
 struct ConfAccess {
     ConfStore *store;
     ConfLoginPauses *pauses;
     ConfRecentSuccess *recent;
+    ConfRecentSuccess *external; /* of directories: for when they are away */
     ConfHashQueue *queue;
     GQueue delayed;                           /* of ConfPasswordCheck */
     GHashTable *last_logins;                  /* of LastLogin, by its key */
@@ -81,6 +85,7 @@ conf_access_new(ConfStore *store, const ConfAccessSettings *settings)
     access->store = store;
     access->pauses = conf_login_pauses_new();
     access->recent = conf_recent_success_new();
+    access->external = conf_recent_success_new();
     access->queue = conf_hash_queue_new();
     g_queue_init(&access->delayed);
     access->last_logins = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, NULL, g_free);
@@ -102,6 +107,7 @@ conf_access_free(ConfAccess *access)
         on_delay_over(access->delayed.head->data);
     conf_login_pauses_free(access->pauses);
     conf_recent_success_free(access->recent);
+    conf_recent_success_free(access->external);
     g_hash_table_unref(access->last_logins);
     g_free(access);
 }
@@ -132,8 +138,8 @@ conf_access_check_password(ConfAccess *access, const ConfObject *account, const 
     int64_t now = conf_clock_monotonic_usec();
     bool is_possible = conf_password_is_possible(password);
     char *hash = account != NULL && is_possible ? stored_hash(access, account, member) : NULL;
-    if (hash != NULL &&
-        conf_recent_success_check(access->recent, conf_object_key(account), hash, password, now)) {
+    if (hash != NULL && conf_recent_success_check(access->recent, conf_object_key(account), hash, password,
+                                                  RECENT_SUCCESS_USEC, now)) {
         conf_secret_free(hash);
         access->statistics.recent_hits++;
         conf_login_pauses_note_success(access->pauses, name, address, now);
@@ -193,6 +199,22 @@ void
 conf_access_forget(ConfAccess *access, ConfKey account)
 {
     conf_recent_success_forget(access->recent, account);
+    conf_recent_success_forget(access->external, account);
+}
+
+void
+conf_access_note_external(ConfAccess *access, const ConfObject *person, ConfSlice password)
+{
+    conf_recent_success_note(access->external, conf_object_key(person), EXTERNAL, password,
+                             conf_clock_monotonic_usec());
+}
+
+bool
+conf_access_check_external(ConfAccess *access, const ConfObject *person, ConfSlice password, int64_t within_s)
+{
+    int64_t now = conf_clock_monotonic_usec();
+    return conf_recent_success_check(access->external, conf_object_key(person), EXTERNAL, password,
+                                     within_s * G_USEC_PER_SEC, now);
 }
 
 void

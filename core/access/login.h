@@ -40,6 +40,13 @@ unsigned conf_access_pause_ms(ConfAccess *access, ConfSlice name, const char *ad
 /* Forgets the digests of recent success of this person or application: with any change of it. */
 void conf_access_forget(ConfAccess *access, ConfKey account);
 
+/* Of a directory: it said yes to this password of this person.  Kept as a keyed digest, in memory, until the
+ * person changes in any way. */
+void conf_access_note_external(ConfAccess *access, const ConfObject *person, ConfSlice password);
+/* Did it say so within this time? */
+bool conf_access_check_external(ConfAccess *access, const ConfObject *person, ConfSlice password,
+                                int64_t within_s);
+
 /* Hash for storage, by the worker pool: func on the main loop, once, with the text, or NULL and -32013,
  * -32014, or -32602 (too long, or with a NUL: then at once). */
 typedef void (*ConfHashFunc)(const char *hash, const ConfRpcError *error, void *data);

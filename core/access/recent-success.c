@@ -58,7 +58,7 @@ conf_recent_success_note(ConfRecentSuccess *recent, ConfKey account, const char 
 
 bool
 conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char *hash, ConfSlice password,
-                          int64_t now)
+                          int64_t within_usec, int64_t now)
 {
     uint8_t key[CONF_TABLE_KEY_SIZE];
     make_key(account, key);
@@ -67,7 +67,7 @@ conf_recent_success_check(ConfRecentSuccess *recent, ConfKey account, const char
         return false;
     uint8_t digest[CONF_DIGEST_SIZE];
     mark_hash(recent, hash, digest);
-    if (now - success->noted_at > CONF_RECENT_SUCCESS_USEC || !equal_digests(digest, success->hash_mark)) {
+    if (now - success->noted_at > within_usec || !equal_digests(digest, success->hash_mark)) {
         conf_bounded_table_remove(recent->table, success);
         return false;
     }

@@ -34,6 +34,7 @@ conf_plugin_unref(ConfPlugin *p)
     g_ptr_array_unref(p->params);
     g_clear_error(&p->fault);
     g_free(p->name);
+    g_free(p->library);
     g_free(p->path);
     g_free(p);
 }
@@ -78,6 +79,21 @@ conf_plugin_provide(ConfPlugin *p, const char *service, const void *table, GErro
 {
     conf_assert_main();
     return is_in_load(p, error) && conf_plugin_host_offer(p->host, p, service, table, error);
+}
+
+bool
+conf_plugin_authenticates(ConfPlugin *p, const char *library, GError **error)
+{
+    conf_assert_main();
+    if (!is_in_load(p, error))
+        return false;
+    if (conf_hooks_have_library(library)) {
+        g_set_error(error, CONF_ERROR, CONF_ERROR_EXISTS, "library %s is another plugin already", library);
+        return false;
+    }
+    g_free(p->library);
+    p->library = g_strdup(library);
+    return true;
 }
 
 const char *

@@ -74,6 +74,12 @@ CONF_API void conf_plugin_hook(ConfPlugin *p, int priority, const ConfHooks *hoo
 /* A service of which the core needs one: "storage" (ConfStorageProvider), "history" (ConfHistoryProvider).
  * False: taken. */
 CONF_API bool conf_plugin_provide(ConfPlugin *p, const char *service, const void *table, GError **error);
+/* From load() only: this plugin is what option `library` of [authentication] means by that name ("gauth_ldap").  Its
+ * hook `login` is asked only for the accounts whose list names it, in the order of the list and after the hooks
+ * of other plugins; never with an empty password.  There CONF_NEXT says that the account is unknown to it; a
+ * refusal with CONF_ERROR_UNAVAILABLE that it could not find out: the next of the list is asked; any other refusal
+ * is final.  False: the name is taken. */
+CONF_API bool conf_plugin_authenticates(ConfPlugin *p, const char *library, GError **error);
 CONF_API const char *conf_plugin_get_name(const ConfPlugin *p);
 /* Section of the server's own options in force now, as text; NULL: unset. */
 CONF_API const char *conf_plugin_get_option(const ConfPlugin *p, const char *section, const char *key);

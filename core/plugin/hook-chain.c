@@ -21,6 +21,7 @@ typedef enum {
     POINT_CLOSED,
     POINT_RECEIVED,
     POINT_LOGIN,
+    POINT_LIBRARY_LOGIN, /* the same hook, of plugins that are the library of some accounts */
     POINT_ANSWERED,
     POINT_COMMITTED,
     POINT_VISIBLE,
@@ -42,6 +43,7 @@ static const size_t POINT_OFFSET[POINT_COUNT] = {
     [POINT_CLOSED] = offsetof(ConfHooks, closed),
     [POINT_RECEIVED] = offsetof(ConfHooks, received),
     [POINT_LOGIN] = offsetof(ConfHooks, login),
+    [POINT_LIBRARY_LOGIN] = offsetof(ConfHooks, login),
     [POINT_ANSWERED] = offsetof(ConfHooks, answered),
     [POINT_COMMITTED] = offsetof(ConfHooks, committed),
     [POINT_VISIBLE] = offsetof(ConfHooks, visible),
@@ -80,18 +82,24 @@ typedef struct {
         slot->hooks.member(slot->plugin->self, __VA_ARGS__); \
         conf_plugin_leave(slot->plugin); \
     }
+/* The verdict of one hook, and *why of a refusal. */
+#define ASK(slot, member, thing, may_be_later, why) \
+    ({ \
+        unsigned laters_before = (slot)->plugin->laters_made; \
+        conf_plugin_enter((slot)->plugin); \
+        ConfVerdict given = (slot)->hooks.member((slot)->plugin->self, thing, why); \
+        given = settle_verdict((slot)->plugin, given, (slot)->plugin->laters_made != laters_before, \
+                               may_be_later, why); \
+        conf_plugin_leave((slot)->plugin); \
+        given; \
+    })
 /* Returns from the function with the first verdict that is not CONF_NEXT.  *position moves on before the
  * hook is called: it is then where the chain goes on, should the hook keep the thing for later. */
 #define ASK_IN_ORDER(point, member, thing, position, may_be_later, error) \
     while (*(position) < chains[point].count) { \
         const Slot *slot = &chains[point].slots[(*(position))++]; \
-        unsigned laters_before = slot->plugin->laters_made; \
         g_autoptr(GError) why = NULL; \
-        conf_plugin_enter(slot->plugin); \
-        ConfVerdict verdict = slot->hooks.member(slot->plugin->self, thing, &why); \
-        verdict = settle_verdict(slot->plugin, verdict, slot->plugin->laters_made != laters_before, \
-                                 may_be_later, &why); \
-        conf_plugin_leave(slot->plugin); \
+        ConfVerdict verdict = ASK(slot, member, thing, may_be_later, &why); \
         if (verdict == CONF_NEXT) \
             continue; \
         if (why != NULL) \
@@ -105,6 +113,7 @@ static uint64_t last_frame;
 static ConfArena *scratch;
 static bool scratch_is_used;
 
+static bool belongs(const ConfPlugin *p, Point point);
 static bool has_member(const ConfHooks *hooks, Point point);
 static int compare_candidates(const void *a, const void *b);
 static ConfVerdict settle_verdict(ConfPlugin *p, ConfVerdict verdict, bool took_later, bool may_be_later,
@@ -193,6 +202,28 @@ ConfVerdict
 conf_hooks_login(ConfLogin *l, unsigned *position, GError **error)
 {
     ASK_IN_ORDER(POINT_LOGIN, login, l, position, true, error);
+    return CONF_NEXT;
+}
+
+bool
+conf_hooks_have_library(const char *library)
+{
+    const Chain *chain = &chains[POINT_LIBRARY_LOGIN];
+    for (unsigned i = 0; i < chain->count; i++)
+        if (library == NULL || strcmp(chain->slots[i].plugin->library, library) == 0)
+            return true;
+    return false;
+}
+
+ConfVerdict
+conf_hooks_login_by(ConfLogin *l, const char *library, GError **error)
+{
+    const Chain *chain = &chains[POINT_LIBRARY_LOGIN];
+    for (unsigned i = 0; i < chain->count; i++) {
+        const Slot *slot = &chain->slots[i];
+        if (strcmp(slot->plugin->library, library) == 0)
+            return ASK(slot, login, l, true, error);
+    }
     return CONF_NEXT;
 }
 
@@ -313,7 +344,7 @@ conf_hook_chain_rebuild(GPtrArray *plugins)
         g_autoptr(GArray) slots = g_array_new(FALSE, FALSE, sizeof(Slot));
         for (unsigned i = 0; i < candidates->len; i++) {
             const Candidate *candidate = &g_array_index(candidates, Candidate, i);
-            if (!has_member(candidate->hooks, point))
+            if (!has_member(candidate->hooks, point) || !belongs(candidate->plugin, point))
                 continue;
             Slot slot = {candidate->plugin, *candidate->hooks};
             g_array_append_val(slots, slot);
@@ -322,6 +353,13 @@ conf_hook_chain_rebuild(GPtrArray *plugins)
         chains[point].count = slots->len;
         chains[point].slots = slots->len > 0 ? (Slot *)(void *)g_array_steal(slots, NULL) : NULL;
     }
+}
+
+/* A library is asked by its name, not in the order of the chain. */
+static bool
+belongs(const ConfPlugin *p, Point point)
+{
+    return point == POINT_LIBRARY_LOGIN ? p->library != NULL : point != POINT_LOGIN || p->library == NULL;
 }
 
 static bool

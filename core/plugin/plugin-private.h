@@ -35,6 +35,7 @@ struct ConfPlugin {
     ConfPluginState state;
     bool is_optional;
     void *self;
+    char *library;         /* of option [authentication] library; NULL: none */
     void *settings;        /* a struct of descriptor->settings_size; NULL: no options */
     GError *fault;         /* misuse of the API within load(): load fails with it */
     GArray *hook_tables;   /* ConfHookTable */

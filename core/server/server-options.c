@@ -6,6 +6,7 @@
 
 #define S ConfServerOptions
 #define OWN NULL
+#define AUTHENTICATION "authentication"
 
 const ConfOption conf_server_options[] = {
     CONF_OPTION_INT(S, port, OWN, "port", NULL, "1..65535", CONF_AT_START,
@@ -76,6 +77,26 @@ const ConfOption conf_server_options[] = {
         "A new person gets no group and no right. The only value that this server knows is true."),
     CONF_OPTION_BOOL(S, allow_plain_replica, OWN, "allow-plain-replica", "false", NULL, CONF_ON_CONNECT,
                      "Send password hashes to proxies over plain links that leave this machine."),
+    CONF_OPTION_STRING(
+        S, library, AUTHENTICATION, "library", NULL, NULL, CONF_AT_ONCE,
+        "Who checks passwords of persons with an externalId: a comma list of gauth_ldap, gauth_radius and "
+        "internal, asked in this order. The same option in the annex of a person or of a tenant stands "
+        "over it, that of a person whether there is an externalId or not."),
+    CONF_OPTION_BOOL(
+        S, enforce_external, AUTHENTICATION, "enforce-external-auth", "false", NULL, CONF_AT_ONCE,
+        "Whether persons without an externalId are checked by library too. A tenant's annex may have its "
+        "own."),
+    CONF_OPTION_BOOL(
+        S, enforce_internal, AUTHENTICATION, "enforce-internal-auth", "false", NULL, CONF_AT_ONCE,
+        "Whether everybody is checked by the internal password, whatever library says. A tenant's annex "
+        "may have its own."),
+    CONF_OPTION_INT(S, authentication_queue, AUTHENTICATION, "authentication-queue-threshold", "1000",
+                    "1..100000", CONF_AT_ONCE,
+                    "Log-ins that wait for directories; more are refused for the time being."),
+    CONF_OPTION_INT(
+        S, offline_login, AUTHENTICATION, "offline-login", "0 s", "0..604800 s", CONF_AT_ONCE,
+        "While no directory answers, whoever logged in by one with the same password within this time is let "
+        "in; 0: nobody is."),
     CONF_OPTION_INT(
         S, delay_reload, "csproxy", "delay-reload", "0 s", "0..86400 s", CONF_AT_ONCE,
         "Wait of a proxy before it loads everything anew; not before the first load, nor before a "

@@ -19,6 +19,10 @@ typedef struct {
     int64_t max_client_output_queue_size, max_notification_backlog, session_resume_timeout, recent_changes,
         slow_turn_warning;
     bool no_default_access, allow_plain_replica;
+    /* [authentication] */
+    char *library;
+    bool enforce_external, enforce_internal;
+    int64_t authentication_queue, offline_login;
     /* proxies */
     int64_t delay_reload;
     bool proxy_writable;

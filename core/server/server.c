@@ -380,6 +380,11 @@ session_settings(const ConfServerOptions *options)
         .view_change_max = options->view_change_max,
         .broken_max = 20000,
         .plain_login = (int)options->plain_login,
+        .library = options->library,
+        .enforce_external = options->enforce_external,
+        .enforce_internal = options->enforce_internal,
+        .authentication_queue = options->authentication_queue,
+        .offline_login_s = options->offline_login,
     };
 }
 

@@ -7,6 +7,9 @@
 #include "plugin/loader.h"
 #include "session/session-private.h"
 
+/* Who is asked now. */
+typedef enum { CONF_LOGIN_HOOKS, CONF_LOGIN_LIBRARIES, CONF_LOGIN_INTERNAL } ConfLoginStage;
+
 struct ConfLogin {
     ConfSessions *sessions;
     ConfClient *client;   /* NULL: its connection is gone */
@@ -15,11 +18,18 @@ struct ConfLogin {
     char *client_name, *client_version;
     char *text; /* what the directory said to the user */
     bool replace;
+    ConfLoginStage stage;
     unsigned position; /* in the chain of hooks */
+    char **libraries;  /* of [authentication] library for this account; NULL: the internal password decides */
+    unsigned library;  /* the next of them */
+    bool asked;        /* one of them was */
+    bool unanswered;   /* one of them could not find out */
+    bool waits_for_library;
     bool later_next;   /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
     ConfLater *later;
     const ConfPlugin *asker; /* the plugin that last took it later: a challenge and its answer are its own */
     ConfPasswordCheck *check;
+    bool paused;   /* refused without a look at the password */
     bool hopeless; /* no password would let it in */
     bool *decided;  /* set when the check answers before it returns */
     GArray *groups; /* of ConfKey */
@@ -31,6 +41,17 @@ struct ConfLogin {
 
 /* False: *error (-32602, -32012). */
 bool conf_login_read_params(ConfLogin *login, ConfRequest *request, ConfRpcError *error);
+/* authentication.c */
+/* Asks on from where the log-in stands.  CONF_NEXT: the internal password decides. */
+ConfVerdict conf_authentication_ask(ConfLogin *login, GError **error);
+/* True: this verdict of a library is not the end, conf_authentication_ask() asks the next. */
+bool conf_authentication_goes_on(ConfLogin *login, ConfVerdict verdict, const GError *error);
+/* Who was asked last is asked again: a challenge was answered. */
+void conf_authentication_again(ConfLogin *login);
+/* It does not wait any more for what it was put off for. */
+void conf_authentication_let_go(ConfLogin *login);
+/* The password was right for whoever was asked last. */
+void conf_authentication_succeeded(ConfLogin *login);
 /* A plugin that had taken the log-in has finished. Takes `error`. */
 void conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 /* Takes `state`. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "session/login-private.h"
 
-enum { CHALLENGE_TIMEOUT_MS = 120000 };
+enum { CHALLENGE_TIMEOUT_MS = 120000, RETRY_AFTER_S = 5 };
 
 static void ask_plugins(ConfLogin *login);
 static void take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
@@ -116,6 +116,7 @@ conf_login_abandon(ConfLogin *login)
         conf_later_abandon(login->later);
         login->later = NULL;
     }
+    conf_authentication_let_go(login);
     if (login->check != NULL)
         conf_access_cancel_check(login->check);
     if (login->request != NULL)
@@ -166,6 +167,7 @@ void
 conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
 {
     login->later = NULL;
+    conf_authentication_let_go(login);
     take_verdict(login, verdict, error);
 }
 
@@ -173,7 +175,8 @@ void
 conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state)
 {
     login->later = NULL;
-    login->position = login->position > 0 ? login->position - 1 : 0; /* The same hook goes on. */
+    conf_authentication_let_go(login);
+    conf_authentication_again(login);
     g_clear_pointer(&login->state, g_bytes_unref);
     login->state = state;
     conf_id_new_token(login->challenge);
@@ -206,11 +209,12 @@ ask_plugins(ConfLogin *login)
     /* Whoever must pause is not worth a question to a directory: the internal check makes it wait and refuses
      * it. */
     if (conf_access_pause_ms(sessions->access, name, login->address) > 0) {
+        login->paused = true;
         check_internally(login);
         return;
     }
     GError *error = NULL;
-    ConfVerdict verdict = conf_hooks_login(login, &login->position, &error);
+    ConfVerdict verdict = conf_authentication_ask(login, &error);
     take_verdict(login, verdict, error);
 }
 
@@ -220,10 +224,15 @@ take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
 {
     g_autoptr(GError) reason = error;
     g_auto(ConfRpcError) failure = CONF_RPC_ERROR_INIT;
+    if (conf_authentication_goes_on(login, verdict, reason)) {
+        ask_plugins(login);
+        return;
+    }
     switch (verdict) {
     case CONF_LATER:
         return;
     case CONF_DONE:
+        conf_authentication_succeeded(login);
         let_in(login, true);
         return;
     case CONF_NEXT:
@@ -239,12 +248,14 @@ take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
     }
     const char *why = reason != NULL ? reason->message : "refused by a plugin";
     bool unavailable = reason != NULL && g_error_matches(reason, CONF_ERROR, CONF_ERROR_UNAVAILABLE);
-    if (unavailable)
+    if (unavailable) {
         conf_rpc_fail(&failure, CONF_RPC_UNAVAILABLE, "%s", why);
-    else if (reason != NULL && reason->domain == CONF_PLUGIN_RPC_ERROR)
+        conf_rpc_error_add_integer(&failure, "retryAfter", RETRY_AFTER_S);
+    } else if (reason != NULL && reason->domain == CONF_PLUGIN_RPC_ERROR) {
         conf_rpc_fail(&failure, reason->code, "%s", why);
-    else
+    } else {
         refused(&failure);
+    }
     if (login->text != NULL)
         conf_rpc_error_add_string(&failure, "text", login->text);
     if (!unavailable)
@@ -284,9 +295,9 @@ check_internally(ConfLogin *login)
     /* It may be decided before the call returns, and then the log-in is gone with it. */
     bool decided = false;
     login->decided = &decided;
-    ConfPasswordCheck *check = conf_access_check_password(sessions->access, login->hopeless ? NULL : account,
-                                                          itself ? "secretHash" : "passwordHash", name,
-                                                          login->address, secret, password_checked, login);
+    ConfPasswordCheck *check = conf_access_check_password(
+        sessions->access, login->hopeless || login->paused ? NULL : account,
+        itself ? "secretHash" : "passwordHash", name, login->address, secret, password_checked, login);
     if (decided)
         return;
     login->decided = NULL;
@@ -480,6 +491,7 @@ login_free(ConfLogin *login)
     g_clear_pointer(&login->state, g_bytes_unref);
     if (login->groups != NULL)
         g_array_unref(login->groups);
+    g_strfreev(login->libraries);
     g_free(login->user);
     g_free(login->application);
     g_free(login->mechanism);

@@ -140,6 +140,7 @@ struct ConfSessions {
     GHashTable *by_subject; /* ConfKey → GPtrArray of sessions */
     GHashTable *by_person;
     GHashTable *by_application;
+    int64_t waiting_for_libraries; /* log-ins */
     GQueue unauthenticated; /* of ConfClient, oldest first */
     GQueue broken;          /* of ConfSession, oldest first */
     GHashTable *clients;    /* set of ConfClient */

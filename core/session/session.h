@@ -23,6 +23,11 @@ typedef struct {
     int64_t view_change_max;
     int plain_login;    /* 0: allow, 1: loopback only, 2: refuse log-ins in plain text */
     int64_t broken_max; /* broken sessions kept at most; beyond, the oldest goes */
+    /* section [authentication] */
+    const char *library; /* of the server, comma list; NULL: none; good until the next settings */
+    bool enforce_external, enforce_internal;
+    int64_t authentication_queue; /* log-ins that wait for directories; more: -32013 */
+    int64_t offline_login_s;      /* 0: never */
 } ConfSessionSettings;
 
 /* What session.open tells of the server, and what the manager asks of it; filled by core/server. */
