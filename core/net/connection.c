@@ -2,6 +2,7 @@
 #include "net/connection.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* the C library's tcp_info ends before what is asked here */
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -237,6 +238,26 @@ conf_connection_get_last_receive(const ConfConnection *connection)
         ioctl(connection->fd, FIONREAD, &waiting) == 0 && waiting > 0)
         return conf_poller_now(connection->poller);
     return connection->last_receive;
+}
+
+size_t
+conf_connection_get_waiting(const ConfConnection *connection)
+{
+    int kernel = 0;
+    if (connection->fd < 0 || connection->state == CONF_CONNECTION_CONNECTING ||
+        ioctl(connection->fd, TIOCOUTQ, &kernel) != 0)
+        kernel = 0;
+    return connection->unsent + conf_filters_wire_unsent(connection) + (size_t)MAX(kernel, 0);
+}
+
+uint64_t
+conf_connection_get_acknowledged(const ConfConnection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    if (connection->fd < 0 || getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return 0;
+    return info.tcpi_bytes_acked;
 }
 
 void

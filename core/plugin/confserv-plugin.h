@@ -141,6 +141,9 @@ CONF_API const char *conf_connection_get_port_id(const ConfConnection *c);
 CONF_API const char *conf_connection_get_host(const ConfConnection *c);
 /* monotonic usec; what waits in the socket counts */
 CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);
+/* Bytes written that the peer's machine has not acknowledged, sent or not; and how many it has so far. */
+CONF_API size_t conf_connection_get_waiting(const ConfConnection *c);
+CONF_API uint64_t conf_connection_get_acknowledged(const ConfConnection *c);
 /* An option of this connection by the look-up order: of an accepted one port → application → host, of an
  * outgoing one connection → application → host; within each the `transport` string
  * ("tls=1;certificate=...") before the section named.  Section "port" are the members of the port itself

@@ -19,6 +19,8 @@ static void tell(AddpLink *link, AddpTimes times);
 static void told(void *data, const char *result, const char *error, void *link);
 static AddpWords words_of(const AddpLink *link);
 static bool is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms);
+static bool is_taking(AddpLink *link);
+static void note_backlog(AddpLink *link);
 static bool was_held_up(const AddpLink *link, int64_t now);
 static void send_poll(AddpLink *link);
 static void answered(void *data, const char *result, const char *error, void *link);
@@ -147,14 +149,18 @@ addp_link_quiet(AddpLink *link, unsigned quiet_ms)
     int64_t now = g_get_monotonic_time();
     if (link->in_force.own == 0)
         return;
-    if (is_answered(link, now, quiet_ms))
+    if (is_answered(link, now, quiet_ms)) {
         link->repeated = 0;
-    else if (!was_held_up(link, now) || ++link->repeated > REPEATED_MAX) {
+    } else if (is_taking(link)) {
+        link->polled_at = now; /* the poll is still on its way */
+        return;
+    } else if (!was_held_up(link, now) || ++link->repeated > REPEATED_MAX) {
         give_up(link, quiet_ms);
         return;
     }
     link->polled_at = now;
     link->quiet_ms = quiet_ms;
+    note_backlog(link);
     send_poll(link);
 }
 
@@ -237,6 +243,25 @@ is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms)
 {
     int64_t waiting_ms = (now - link->polled_at) / 1000;
     return link->polled_at == 0 || quiet_ms < waiting_ms + link->quiet_ms / 2;
+}
+
+/* A peer on a slow line cannot have answered the poll while it takes what was sent before that.  One that is dead
+ * takes nothing, or no more than what the buffers in between hold. */
+static bool
+is_taking(AddpLink *link)
+{
+    uint64_t before = link->acknowledged;
+    note_backlog(link);
+    return before != 0 && conf_connection_get_acknowledged(link->connection) > before;
+}
+
+/* A little is on its way at most times. */
+static void
+note_backlog(AddpLink *link)
+{
+    enum { BACKLOG_MIN = 64 * 1024 };
+    bool much = conf_connection_get_waiting(link->connection) > BACKLOG_MIN;
+    link->acknowledged = much ? conf_connection_get_acknowledged(link->connection) : 0;
 }
 
 /* The verdict is due one timeout after the poll. Much later than that it says more of this server than of

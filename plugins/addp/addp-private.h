@@ -71,9 +71,10 @@ typedef struct {
     AddpTimes in_force;
     AddpTimes told; /* to the peer: in_force, or the own words to the master */
     AddpTrace trace;
-    int64_t polled_at; /* monotonic usec; 0: no poll is open */
-    unsigned quiet_ms; /* the silence when it was sent */
-    unsigned repeated; /* polls in a row without a verdict, since the loop was held up */
+    int64_t polled_at;     /* monotonic usec; 0: no poll is open */
+    unsigned quiet_ms;     /* the silence when it was sent */
+    uint64_t acknowledged; /* bytes by then, where much was on its way; 0: not so */
+    unsigned repeated;     /* polls in a row without a verdict, since the loop was held up */
 } AddpLink;
 
 /* ---- addp-times.c ---- */

@@ -44,6 +44,8 @@ test_life(void)
     g_assert_true(json_object_get_boolean_member(seen, "loopback"));
     g_assert_false(json_object_get_boolean_member(seen, "encrypted"));
     g_assert_true(json_object_get_boolean_member(seen, "heardJustNow"));
+    g_assert_cmpint(json_object_get_int_member(seen, "waiting"), ==, 0);
+    int64_t acknowledged = json_object_get_int_member(seen, "acknowledged");
     g_assert_true(json_object_get_boolean_member(seen, "data"));
     g_assert_cmpstr(json_object_get_string_member(seen, "address"), ==, "127.0.0.1");
     g_assert_true(g_str_has_prefix(json_object_get_string_member(seen, "peer"), "127.0.0.1:"));
@@ -51,6 +53,9 @@ test_life(void)
     g_assert_cmpstr(json_object_get_string_member(seen, "host"), ==, "");
     g_assert_true(json_object_get_null_member(seen, "subject"));
     int64_t id = json_object_get_int_member(seen, "id");
+    /* The answer itself was taken. */
+    seen = test_call(client, "t-connection.describe", "{}");
+    g_assert_cmpint(json_object_get_int_member(seen, "acknowledged"), >, acknowledged + 100);
     test_client_free(client);
     g_autofree char *events = test_wait_event(manager, "t-connection.events", "freed");
     g_assert_cmpstr(events, ==, "accepted default; transport default; opened default; closed with its data; freed");

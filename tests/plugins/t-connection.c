@@ -189,6 +189,10 @@ method_describe(void *data, ConfRequest *r)
     conf_writer_end_array(w);
     int64_t quiet = g_get_monotonic_time() - conf_connection_get_last_receive(c);
     write_truth(w, "heardJustNow", quiet >= 0 && quiet < 30 * G_USEC_PER_SEC);
+    conf_writer_key(w, "waiting");
+    conf_writer_integer(w, (int64_t)conf_connection_get_waiting(c));
+    conf_writer_key(w, "acknowledged");
+    conf_writer_integer(w, (int64_t)conf_connection_get_acknowledged(c));
     write_truth(w, "data", conf_connection_get_plugin_data(c, self->plugin) != NULL);
     conf_writer_end_object(w);
     g_autofree char *json = conf_writer_finish(w);
