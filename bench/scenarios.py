@@ -44,6 +44,14 @@ class Server:
         fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def run_time(self):
+        """As cpu(), to the nanosecond: work that is done at the ticks of the clock looks longer to a count of ticks."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+
     def rss(self):
         for line in open(f"/proc/{self.process.pid}/status"):
             if line.startswith("VmRSS"):
@@ -374,9 +382,9 @@ def keepalive(build, sessions=10000, timeout=10, seconds=40):
         return count
 
     answer(time.monotonic() + timeout)
-    before, began = world.primary.cpu(), time.monotonic()
+    before, began = world.primary.run_time(), time.monotonic()
     polls = answer(began + seconds)
-    share = (world.primary.cpu() - before) / (time.monotonic() - began)
+    share = (world.primary.run_time() - before) / (time.monotonic() - began)
     statistics = Client(world.port).call("server.statistics")
     world.close()
     return {"sessions": sessions, "timeout_s": timeout, "percent_of_core": round(share * 100, 2), "polls_per_s": round(polls / seconds),
