@@ -162,6 +162,13 @@ changed(void *data, const void *settings)
         radius_client_configure(self->client, g_steal_pointer(&config));
 }
 
+/* A server that is silent would hold up the end. */
+static void
+stop(void *data)
+{
+    radius_client_stop(((AuthRadius *)data)->client);
+}
+
 static void
 unload(void *data)
 {
@@ -353,4 +360,4 @@ read_config(ConfPlugin *p, const RadiusSettings *settings, GError **error)
 CONF_PLUGIN(.name = "auth-radius", .version = AUTH_RADIUS_VERSION,
             .summary = "Log-ins with the passwords of RADIUS servers", .options = OPTIONS,
             .settings_size = sizeof(RadiusSettings), .check = check, .load = load, .changed = changed,
-            .unload = unload);
+            .stop = stop, .unload = unload);

@@ -6,6 +6,8 @@
 
 #include "radius-private.h"
 
+static const char STOPPING[] = "The server is stopping";
+
 static RadiusPool *pool_new(RadiusClient *client, RadiusConfig *config);
 static void try_server(RadiusExchange *exchange, unsigned index);
 static bool send_first(RadiusExchange *exchange);
@@ -39,6 +41,14 @@ radius_client_configure(RadiusClient *client, RadiusConfig *config)
     for (unsigned i = 0; i < before->count; i++)
         radius_sockets_retire(&before->servers[i]);
     radius_pool_unref(before);
+}
+
+void
+radius_client_stop(RadiusClient *client)
+{
+    client->stopping = true;
+    while (!g_queue_is_empty(&client->exchanges))
+        end(client->exchanges.head->data, NULL, STOPPING);
 }
 
 void
@@ -78,6 +88,8 @@ radius_client_ask(RadiusClient *client, const RadiusQuestion *question, int only
 {
     RadiusExchange *exchange = g_new0(RadiusExchange, 1);
     exchange->pool = radius_pool_ref(client->pool);
+    exchange->node.data = exchange;
+    g_queue_push_tail_link(&client->exchanges, &exchange->node);
     exchange->only = only;
     exchange->began_at = g_get_monotonic_time();
     exchange->user = g_strdup(question->user);
@@ -96,7 +108,7 @@ radius_client_ask(RadiusClient *client, const RadiusQuestion *question, int only
         exchange_free(exchange);
         return NULL;
     }
-    if (!known || exchange->server->address_count == 0 || !send_first(exchange))
+    if (client->stopping || !known || exchange->server->address_count == 0 || !send_first(exchange))
         exchange->timer = conf_timer(client->plugin, 0, begin_now, exchange);
     return exchange;
 }
@@ -193,8 +205,9 @@ begin_now(void *self, void *data)
     (void)self;
     RadiusExchange *exchange = data;
     exchange->timer = 0;
-    if (exchange->server == NULL) {
-        end(exchange, NULL, "No RADIUS server is configured");
+    bool stopping = exchange->pool->client->stopping;
+    if (exchange->server == NULL || stopping) {
+        end(exchange, NULL, stopping ? STOPPING : "No RADIUS server is configured");
         return;
     }
     exchange->tried = 0;
@@ -363,6 +376,7 @@ static void
 exchange_free(RadiusExchange *exchange)
 {
     exchange->pool->client->statistics.waiting--;
+    g_queue_unlink(&exchange->pool->client->exchanges, &exchange->node);
     radius_request_clear(&exchange->request);
     g_free(exchange->user);
     wipe(exchange->password);

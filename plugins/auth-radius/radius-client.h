@@ -30,6 +30,8 @@ typedef void (*RadiusDone)(const RadiusAnswer *answer, const RadiusServerConfig 
 RadiusClient *radius_client_new(ConfPlugin *plugin, RadiusConfig *config);
 /* Questions under way end with the servers that they were begun with. Takes config. */
 void radius_client_configure(RadiusClient *client, RadiusConfig *config);
+/* Whatever is under way ends now, and so does what is asked yet. */
+void radius_client_stop(RadiusClient *client);
 /* Nothing may be under way. */
 void radius_client_free(RadiusClient *client);
 const RadiusConfig *radius_client_get_config(const RadiusClient *client);

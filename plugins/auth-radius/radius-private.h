@@ -67,6 +67,7 @@ struct RadiusExchange {
     RadiusSocket *socket; /* NULL: waits for an address */
     uint8_t id;
     GList waiting; /* in server->waiting; data NULL: not */
+    GList node;    /* in client->exchanges */
     RadiusRequest request;
     char *user, *password, *nas_identifier, *calling_station;
     GBytes *state;
@@ -78,6 +79,8 @@ struct RadiusClient {
     ConfPlugin *plugin;
     RadiusPool *pool;
     GHashTable *sockets; /* fd -> RadiusSocket */
+    GQueue exchanges;    /* all that are under way */
+    bool stopping;
     RadiusStatistics statistics;
 };
 

@@ -423,6 +423,27 @@ test_groups_and_names(void)
     g_assert_cmpint(login_code(server, "alice", "realmpw"), ==, 0);
 }
 
+/* Log-ins that wait when the server is stopped do not hold it up, and nothing of them is left. */
+static void
+test_stop(void)
+{
+    g_autoptr(RadiusServer) radius = radius_server_new();
+    if (radius == NULL)
+        return;
+    g_autoptr(TestServer) server = primary_of(radius, "", "timeout = 60\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_person(admin, "alice", "alice");
+    radius_server_signal(radius, SIGSTOP);
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    int64_t id = send_login(client, "alice", "alicepw");
+    test_wait_statistic(admin, "auth-radius.waiting", 1);
+    int64_t since = g_get_monotonic_time();
+    g_assert_cmpint(kill(test_server_get_pid(server), SIGTERM), ==, 0);
+    g_assert_cmpint(wait_login(client, id, NULL), ==, -32013);
+    g_assert_cmpint(test_server_wait_exit(server), ==, 0);
+    g_assert_cmpint(g_get_monotonic_time() - since, <, 8 * G_USEC_PER_SEC);
+}
+
 /* Files of the original. */
 static void
 test_files(void)
@@ -533,6 +554,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-radius/failover", test_failover);
     g_test_add_func("/auth-radius/many", test_many);
     g_test_add_func("/auth-radius/groups-and-names", test_groups_and_names);
+    g_test_add_func("/auth-radius/stop", test_stop);
     g_test_add_func("/auth-radius/files", test_files);
     g_test_add_func("/auth-radius/bad-options", test_bad_options);
     g_test_add_func("/auth-radius/proxy", test_proxy);
