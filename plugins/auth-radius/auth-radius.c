@@ -1,11 +1,12 @@
 /* auth-radius.c - people log in with the passwords that RADIUS servers know: options, the course of a log-in.  Read
  * this first.
  *
- * A log-in that is RADIUS's is decided there and nowhere else: no is no, and silence is "unavailable", which is no
- * failed attempt.  Rights stay internal; Class and Filter-Id may add access groups to the session. */
-#include "auth-radius.h"
-
+ * Whose log-ins these are the server decides by [authentication] (gauth_radius in option library).  No is no
+ * here, and silence is "unavailable", which is no failed attempt.  Rights stay internal; Class and Filter-Id may
+ * add access groups to the session. */
 #include <string.h>
+
+#include "radius-client.h"
 
 enum {
     LIMIT_EXTRA_MS = 2000,
@@ -14,7 +15,6 @@ enum {
 
 #define S RadiusSettings
 #define RADIUS "gauth_radius"
-#define COMMON "authentication"
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_STRING(
         S, servers, RADIUS, "servers", NULL, NULL, CONF_AT_ONCE,
@@ -56,16 +56,14 @@ static const ConfOption OPTIONS[] = {
                        "default_realm. Options go before it."),
     CONF_OPTION_STRING(S, servers_file, RADIUS, "servers-file", NULL, NULL, CONF_AT_ONCE,
                        "A file servers to be read: a host and its secret on each line."),
-    CONF_OPTION_STRING(
-        S, library, COMMON, "library", NULL, NULL, CONF_AT_ONCE,
-        "Where passwords are checked: gauth_ldap, gauth_radius, both in the order in which they are "
-        "asked, or internal. The annexes of tenants and persons may say otherwise."),
-    CONF_OPTION_BOOL(S, enforce_external, COMMON, "enforce-external-auth", "false", NULL, CONF_AT_ONCE,
-                     "Persons without externalId are checked there too. A tenant's annex may say otherwise."),
-    CONF_OPTION_BOOL(S, enforce_internal, COMMON, "enforce-internal-auth", "false", NULL, CONF_AT_ONCE,
-                     "All passwords are checked internally. A tenant's annex may say otherwise."),
     CONF_OPTION_END,
 };
+
+typedef struct {
+    ConfPlugin *plugin;
+    RadiusClient *client;
+    uint64_t accepted, rejected, challenged;
+} AuthRadius;
 
 /* A log-in that waits for its answer. */
 typedef struct {
@@ -80,6 +78,7 @@ static ConfVerdict refuse(GError **error, int code, const char *message);
 static ConfVerdict ask(AuthRadius *self, ConfLogin *l, unsigned round, int only, GBytes *state,
                        GError **error);
 static char *name_of(const AuthRadius *self, const ConfLogin *l);
+static const char *external_id_of(const ConfObject *person);
 static void gone(void *data);
 static void answered(const RadiusAnswer *answer, const RadiusServerConfig *server, const char *why,
                      void *data);
@@ -96,7 +95,7 @@ login(void *data, ConfLogin *l, GError **error)
     GBytes *kept = conf_login_get_state(l);
     unsigned round = 0;
     if (kept == NULL)
-        return auth_radius_is_mine(self, l) ? ask(self, l, round, -1, NULL, error) : CONF_NEXT;
+        return ask(self, l, round, -1, NULL, error);
     g_autoptr(GBytes) state = NULL;
     int server = read_state(self, kept, &round, &state);
     if (server < 0)
@@ -108,11 +107,7 @@ login(void *data, ConfLogin *l, GError **error)
 static bool
 check(const void *data, GError **error)
 {
-    const RadiusSettings *settings = data;
-    g_autoptr(RadiusConfig) config = NULL;
-    if (!auth_radius_check_library(settings->library, error))
-        return false;
-    config = radius_config_new(settings, error);
+    g_autoptr(RadiusConfig) config = radius_config_new(data, error);
     return config != NULL;
 }
 
@@ -126,7 +121,8 @@ load(ConfPlugin *p, const void *settings, GError **error)
                             "RADIUS needs MD5, which GnuTLS refuses (FIPS mode)");
         return NULL;
     }
-    RadiusConfig *config = read_config(p, settings, error);
+    RadiusConfig *config =
+        conf_plugin_authenticates(p, RADIUS, error) ? read_config(p, settings, error) : NULL;
     if (config == NULL)
         return NULL;
     AuthRadius *self = g_new0(AuthRadius, 1);
@@ -227,7 +223,7 @@ name_of(const AuthRadius *self, const ConfLogin *l)
 {
     const RadiusConfig *config = radius_client_get_config(self->client);
     const ConfObject *person = conf_login_get_person(l);
-    const char *id = config->by_external_id && person != NULL ? auth_radius_external_id(person) : NULL;
+    const char *id = config->by_external_id && person != NULL ? external_id_of(person) : NULL;
     /* As it is stored: what the client wrote may differ in its form. */
     const char *name = id != NULL       ? id
                        : person != NULL ? conf_object_get_name(person)
@@ -235,6 +231,15 @@ name_of(const AuthRadius *self, const ConfLogin *l)
     if (config->realm == NULL || *config->realm == '\0' || strchr(name, '@') != NULL)
         return g_strdup(name);
     return g_strconcat(name, "@", config->realm, NULL);
+}
+
+/* NULL: empty. */
+static const char *
+external_id_of(const ConfObject *person)
+{
+    const ConfJson *body = conf_value_parse(conf_object_get_json(person, NULL), NULL);
+    const char *id = conf_value_string(conf_value_member(body, "externalId"));
+    return id != NULL && *id != '\0' ? id : NULL;
 }
 
 static void

@@ -18,9 +18,6 @@ typedef struct {
     char *nas_identifier, *realm, *group_map;
     int64_t match; /* of RADIUS_MATCHES */
     bool must_be_signed;
-    /* section authentication */
-    char *library;
-    bool enforce_external, enforce_internal;
 } RadiusSettings;
 #define RADIUS_MATCHES "user-name|external-id"
 

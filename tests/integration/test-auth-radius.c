@@ -491,7 +491,6 @@ test_bad_options(void)
         {"radiusclient-file = nowhere.conf", "nowhere.conf cannot be read"},
         {"radiusclient-file = bad.conf", "bad.conf, line 2: radius_timeout must be"},
         {"servers-file = bad.servers", "bad.servers, line 1: a host and its secret"},
-        {"[authentication]\nlibrary = gauth_radio", "is none of gauth_ldap"},
     };
     g_autofree char *folder = test_make_folder();
     g_autofree char *file = g_build_filename(folder, "confserv.conf", NULL);
