@@ -19,6 +19,7 @@ static void reserve_standard_descriptors(void);
 static void raise_descriptor_limit(void);
 static int run(const ConfCommandLine *line, const ConfSettings *settings);
 static int run_server(const ConfCommandLine *line, const ConfSettings *settings);
+static void take_signals(ConfServer *server);
 static ConfSettings *load_settings(ConfCommandLine *line, GError **error);
 static void name_others(const ConfCommandLine *line, GError **error);
 static int fail(const GError *error);
@@ -114,14 +115,20 @@ run_server(const ConfCommandLine *line, const ConfSettings *settings)
     raise_descriptor_limit();
     if (line->licence != NULL)
         conf_log(CONF_LOG_LICENCE_IGNORED, NULL);
-    ConfServer *server = conf_server_new(line, settings, loop, &error);
+    ConfServer *server = conf_server_new(line, settings, loop, take_signals, &error);
     if (server == NULL)
         return fail(error);
+    g_main_loop_run(loop);
+    return conf_server_free(server);
+}
+
+/* Until now a signal has ended the program at once, which nobody could notice. */
+static void
+take_signals(ConfServer *server)
+{
     g_unix_signal_add(SIGTERM, terminated, server);
     g_unix_signal_add(SIGINT, terminated, server);
     g_unix_signal_add(SIGHUP, hung_up, server);
-    g_main_loop_run(loop);
-    return conf_server_free(server);
 }
 
 /* Without -c the file confserv.conf of the working directory, where there is one; a proxy needs none. */

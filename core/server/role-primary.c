@@ -56,6 +56,7 @@ conf_primary_start(ConfServer *server, GError **error)
     static const ConfStorageFuncs funcs = {.deposed = deposed, .lost = lost, .found = found};
     conf_storage_start(server->storage, &funcs, server);
     server->serving = true;
+    server->about_to_serve(server);
     if (!conf_ports_open(server, error))
         return false;
     server->position_written = server->read_only_diverged ? G_MAXINT64 : 0;

@@ -54,6 +54,7 @@ struct ConfServer {
     ConfServerOptions options;
     GPtrArray *refused_options; /* char *: server.info */
     ConfRole role;
+    void (*about_to_serve)(ConfServer *server);
     GMainLoop *loop;
     int status;
     bool stopping, serving, read_only_diverged;

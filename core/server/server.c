@@ -26,7 +26,8 @@ static void add_application_setting(ConfSettings *settings, const ConfJson *sect
 static void report_unknown(const char *section, const char *key, const char *value, int line, void *data);
 
 ConfServer *
-conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMainLoop *loop, GError **error)
+conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMainLoop *loop,
+                void (*about_to_serve)(ConfServer *server), GError **error)
 {
     ConfServer *server = g_new0(ConfServer, 1);
     server->line = line;
@@ -41,6 +42,7 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
     server->application_name =
         g_strdup(server->role == CONF_ROLE_PROXY ? line->application : server->section);
     server->loop = loop;
+    server->about_to_serve = about_to_serve;
     server->started_ms = conf_clock_wall_ms();
     server->refused_options = g_ptr_array_new_with_free_func(g_free);
     server->refused_ports = g_ptr_array_new_with_free_func(g_free);
@@ -50,6 +52,9 @@ conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMain
         conf_option_fill(conf_server_options, server->section, server->settings, &server->options, error) &&
         conf_server_options_check(&server->options, error);
     started = started && conf_server_load_plugins(server, error);
+    /* It waits for its master within the loop, and can be asked to stop meanwhile. */
+    if (started && server->role == CONF_ROLE_PROXY)
+        about_to_serve(server);
     if (started)
         started = server->role == CONF_ROLE_PROXY ? conf_proxy_start(server, error)
                                                   : conf_primary_start(server, error);

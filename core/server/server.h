@@ -11,9 +11,10 @@ typedef struct ConfServer ConfServer;
 
 /* Loads plugins; as a primary opens the database and loads it, as a proxy begins to follow the master. Blocks
  * as long as that needs (no clients yet).  NULL: *error is the one line for stderr; CONF_ERROR_INVALID means
- * exit status 2. `line` and `settings` are borrowed for the server's life. */
+ * exit status 2. `line` and `settings` are borrowed for the server's life.  about_to_serve() is called once
+ * before the first port opens: from then on a stop must be a graceful one. */
 ConfServer *conf_server_new(const ConfCommandLine *line, const ConfSettings *settings, GMainLoop *loop,
-                            GError **error);
+                            void (*about_to_serve)(ConfServer *server), GError **error);
 /* SIGHUP, server.reload. */
 void conf_server_reload(ConfServer *server);
 /* Answers in flight finish (at most 10 s), sessions end; then the loop is quit. */

@@ -291,7 +291,7 @@ add_tests(void)
     static const Refused REFUSED[] = {
         {"wrong-magic", "begins with 0x12345678, not with 0x434f4e46"},
         {"wrong-abi", "was built for plugin ABI 2, and this server has plugin ABI 1"},
-        {"newer-feature", "was built for a newer server (plugin feature level 1; this server has 0)"},
+        {"newer-feature", "was built for a newer server (plugin feature level 2; this server has 1)"},
         {"wrong-name", "wrong-name.so calls itself plugin \"right-name\""},
         {"no-descriptor", "exports no symbol conf_plugin"},
         {"no-load", "plugin no-load"},
