@@ -522,9 +522,10 @@ test_proxy(void)
     g_autoptr(TestServer) master = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(master);
     int64_t alice = add_person(admin, "alice", "alice");
+    add_person(admin, "bob", "bob");
     test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'internal'}", alice);
     g_autofree char *servers = server_text(radius);
-    g_autofree char *options = options_of("", servers, "");
+    g_autofree char *options = options_of("login-attempts = 100", servers, "[authentication]\noffline-login = 600\n");
     g_autofree char *file = g_strdup_printf("[csproxy]\n%s", options);
     g_autoptr(TestServer) proxy = test_proxy_new(master, "px", file);
     g_assert_cmpint(login_code(master, "alice", "internal"), ==, 0);
@@ -533,8 +534,15 @@ test_proxy(void)
     g_assert_cmpint(login_code(proxy, "alice", "alicepw"), ==, 0);
     g_autoptr(TestClient) client = test_client_new_as(proxy, "alice", "alicepw", "confctl");
     test_call(client, "object.read", "{'type':'application','name':'confctl'}");
+    /* Both are dead: who was in not long ago may come again, and nobody else. */
     radius_server_signal(radius, SIGKILL);
-    g_assert_cmpint(login_code(proxy, "alice", "alicepw"), ==, -32013);
+    g_assert_cmpint(login_code(proxy, "alice", "alicepw"), ==, 0);
+    g_assert_cmpint(login_code(proxy, "alice", "other"), ==, -32013);
+    g_assert_cmpint(login_code(proxy, "bob", "bobpw"), ==, -32013);
+    /* A refusal is the directory's word, and ends that. */
+    radius_server_start(radius);
+    g_assert_cmpint(login_code(proxy, "alice", "other"), ==, -32001);
+    g_assert_cmpint(login_code(proxy, "alice", "alicepw"), ==, 0);
 }
 
 int
