@@ -15,6 +15,9 @@ enum {
     VECTOR_MAX = 64,
     DISCARD_MAX = 64 * 1024,
     ENCODE_SIZE = 16 * 1024, /* one record of TLS */
+    GATHER_BELOW = 4 * 1024, /* a record costs more than to copy so much into one with what follows */
+    COMPACT_FROM = CONF_CONNECTION_WIRE / 2,
+    WIRE_RESERVE = CONF_CONNECTION_WIRE + ENCODE_SIZE + 4 * 1024, /* with what a transform adds to it */
 };
 
 static ConfSegment *open_block(ConfConnection *connection, size_t room);
@@ -28,6 +31,9 @@ static void took_bytes(ConfConnection *connection, size_t size);
 static void add_run(ConfRuns *runs, size_t size, ConfOutputKind kind);
 static size_t take_runs(ConfRuns *runs, size_t size);
 static bool encode_some(ConfConnection *connection);
+static ConfSlice gather(const ConfConnection *connection);
+static void take_wire(ConfFilters *filters);
+static void give_wire_back(ConfFilters *filters);
 static bool send_segments(ConfConnection *connection);
 static bool send_wire(ConfConnection *connection);
 static bool send_failed(ConfConnection *connection);
@@ -38,6 +44,9 @@ static size_t total_unsent;
 static ConfSegment *pool; /* linked by link.tqe_next */
 static unsigned pool_size;
 static ConfBuffer discarded;
+/* Connections encode and send one after the other, so most take turns with one buffer, which stays in the
+ * processor's cache; only one whose socket is full keeps it. */
+static ConfBuffer spare_wire;
 
 void
 conf_connection_set_queue_limit(ConfConnection *connection, size_t bytes)
@@ -372,15 +381,65 @@ encode_some(ConfConnection *connection)
     bool encoded = false;
     while (connection->filters->highest->ready && connection->state <= CONF_CONNECTION_CLOSING &&
            connection->unsent > 0 && conf_filters_wire_unsent(connection) < CONF_CONNECTION_WIRE) {
-        ConfSlice rest = segment_rest(connection, TAILQ_FIRST(&connection->segments));
-        size_t size = MIN(rest.size, ENCODE_SIZE);
-        conf_filters_encode(connection, rest.data, size);
+        if (!encoded)
+            take_wire(connection->filters);
+        ConfSlice part = gather(connection);
+        conf_filters_encode(connection, part.data, part.size);
         if (connection->state == CONF_CONNECTION_CLOSED)
             return false;
-        count_sent(connection, size);
+        count_sent(connection, part.size);
         encoded = true;
     }
     return encoded;
+}
+
+/* What makes the next record: of one segment where that is much, else of several.  Good until the next call. */
+static ConfSlice
+gather(const ConfConnection *connection)
+{
+    static char gathered[ENCODE_SIZE];
+    const ConfSegment *segment = TAILQ_FIRST(&connection->segments);
+    ConfSlice rest = segment_rest(connection, segment);
+    rest.size = MIN(rest.size, ENCODE_SIZE);
+    if (rest.size >= GATHER_BELOW || rest.size == connection->unsent)
+        return rest;
+    size_t size = 0;
+    for (; segment != NULL && size < ENCODE_SIZE; segment = TAILQ_NEXT(segment, link)) {
+        rest = segment_rest(connection, segment);
+        rest.size = MIN(rest.size, ENCODE_SIZE - size);
+        memcpy(gathered + size, rest.data, rest.size);
+        size += rest.size;
+    }
+    return (ConfSlice){gathered, size};
+}
+
+static void
+take_wire(ConfFilters *filters)
+{
+    if (filters->wire.capacity == 0) {
+        filters->wire = spare_wire;
+        spare_wire = (ConfBuffer)CONF_BUFFER_INIT;
+    }
+    if (filters->wire.capacity < WIRE_RESERVE && filters->wire.size == 0)
+        conf_buffer_reserve(&filters->wire, WIRE_RESERVE);
+    /* What is sent goes: behind a slow peer the buffer may never be sent to its end, and would grow for good. */
+    if (filters->wire_sent >= COMPACT_FROM) {
+        size_t unsent = filters->wire.size - filters->wire_sent;
+        memmove(filters->wire.data, filters->wire.data + filters->wire_sent, unsent);
+        conf_buffer_truncate(&filters->wire, unsent);
+        filters->wire_sent = 0;
+    }
+}
+
+/* An idle connection keeps no buffer. */
+static void
+give_wire_back(ConfFilters *filters)
+{
+    if (filters->wire.capacity >= WIRE_RESERVE && spare_wire.capacity == 0) {
+        spare_wire = filters->wire;
+        filters->wire = (ConfBuffer)CONF_BUFFER_INIT;
+    }
+    conf_buffer_clear(&filters->wire);
 }
 
 /* False: nothing more can be done in this turn. */
@@ -439,7 +498,7 @@ send_wire(ConfConnection *connection)
     filters->wire_sent = 0;
     conf_buffer_truncate(&filters->wire, 0);
     if (connection->unsent == 0)
-        conf_buffer_clear(&filters->wire); /* An idle connection keeps no buffer. */
+        give_wire_back(filters);
     return true;
 }
 

@@ -1,4 +1,5 @@
 /* Tests of what plugins do with connections: hooks, filters, silence, data of their own. */
+#include "net/connection-private.h"
 #include "plugin/loader.h"
 #include "probe.h"
 #include "server-test.h"
@@ -326,6 +327,54 @@ test_filter_back_pressure(void)
     g_assert_cmpuint(pair->server->drained, ==, 1);
 }
 
+/* A peer that never takes all of what waits for it: what it took is not kept. */
+static void
+test_filter_slow_peer(void)
+{
+    g_autoptr(Pair) pair = pair_new(1);
+    WAIT_FOR(pair->client->opened == 1 && pair->server != NULL && pair->server->opened == 1);
+    int size = 4096;
+    ConfConnection *connection = pair->server->connection;
+    g_assert_cmpint(setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), ==, 0);
+    enum { PIECES = 100, PIECE = 50000 };
+    g_autoptr(ConfBytes) bytes = conf_bytes_new_unset(PIECE);
+    memset(bytes->data, 'z', PIECE);
+    bytes->data[PIECE - 1] = '\n';
+    conf_connection_set_line_limit(pair->client->connection, PIECE);
+    for (unsigned i = 0; i < PIECES; i++)
+        conf_connection_send_bytes(connection, bytes, CONF_OUTPUT_ANSWER);
+    size_t most = 0;
+    WAIT_FOR((most = MAX(most, connection->filters->wire.capacity)) > 0 &&
+             pair->client->line_count == PIECES);
+    g_assert_cmpuint(pair->client->lines->len, ==, (size_t)PIECES * PIECE);
+    g_assert_cmpuint(most, <, 512 * 1024);
+    /* Nor is the buffer, once nothing is unsent. */
+    g_assert_cmpuint(connection->filters->wire.capacity, ==, 0);
+}
+
+/* Small and large pieces, copied and referred to, become records of several or of a part, in order. */
+static void
+test_filter_gathers(void)
+{
+    g_autoptr(Pair) pair = pair_new(1);
+    WAIT_FOR(pair->client->opened == 1 && pair->server != NULL && pair->server->opened == 1);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned i = 0; i < 400; i++) {
+        g_autoptr(ConfBytes) bytes = conf_bytes_new_unset((size_t)i * i % 20000 + 1);
+        memset(bytes->data, 'a' + i % 26, bytes->size);
+        bytes->data[bytes->size - 1] = '\n';
+        if (i % 3 == 0)
+            conf_connection_send_copy(pair->server->connection, conf_bytes_slice(bytes), CONF_OUTPUT_ANSWER);
+        else
+            conf_connection_send_bytes(pair->server->connection, bytes, CONF_OUTPUT_NOTIFICATION);
+        if (bytes->size > 1) /* an empty line is none */
+            g_string_append_len(text, bytes->data, (gssize)bytes->size);
+    }
+    WAIT_FOR(pair->client->lines->len >= text->len);
+    g_assert_cmpmem(pair->client->lines->str, pair->client->lines->len, text->str, text->len);
+    g_assert_cmpuint(conf_connection_total_unsent(), ==, 0);
+}
+
 static void
 test_filter_end(void)
 {
@@ -469,6 +518,8 @@ main(int argc, char **argv)
     g_test_add_data_func("/hooks/filter", GUINT_TO_POINTER(1), test_filters);
     g_test_add_data_func("/hooks/filters", GUINT_TO_POINTER(3), test_filters);
     g_test_add_func("/hooks/filter-back-pressure", test_filter_back_pressure);
+    g_test_add_func("/hooks/filter-slow-peer", test_filter_slow_peer);
+    g_test_add_func("/hooks/filter-gathers", test_filter_gathers);
     g_test_add_func("/hooks/filter-end", test_filter_end);
     g_test_add_func("/hooks/filter-failure", test_filter_failure);
     g_test_add_func("/hooks/filter-cut", test_filter_cut);
