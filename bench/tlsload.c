@@ -29,7 +29,8 @@ typedef struct {
   bool open, wants_out, resumed;
   gnutls_session_t tls;                      /* NULL: plain */
   char *out;
-  size_t out_len, out_off;
+  size_t out_len, out_off, in_len, in_off;
+  char in[32 * 1024]; /* came, and is not yet taken by GnuTLS */
   long lines;
 } Conn;
 
@@ -55,6 +56,21 @@ static void watch(Conn *c, bool out, int how) {
   c->wants_out = out;
   epoll_ctl(ep, how, c->fd, &e);
 }
+/* GnuTLS asks for a head and then for its record: one recv shall serve both, lest the generator be the slower side. */
+static ssize_t pull(gnutls_transport_ptr_t pointer, void *data, size_t size) {
+  Conn *c = pointer;
+  if (c->in_off == c->in_len) {
+    ssize_t got = recv(c->fd, c->in, sizeof c->in, 0);
+    if (got <= 0) return got;
+    c->in_off = 0, c->in_len = got;
+  }
+  size_t part = c->in_len - c->in_off;
+  if (part > size) part = size;
+  memcpy(data, c->in + c->in_off, part);
+  c->in_off += part;
+  return part;
+}
+static ssize_t push(gnutls_transport_ptr_t pointer, const void *data, size_t size) { return send(((Conn *)pointer)->fd, data, size, MSG_NOSIGNAL); }
 static void begin(Conn *c) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int one = 1;
@@ -65,7 +81,9 @@ static void begin(Conn *c) {
     gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
     gnutls_priority_set(c->tls, priority);
     gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, credentials);
-    gnutls_transport_set_int(c->tls, c->fd);
+    gnutls_transport_set_ptr(c->tls, c);
+    gnutls_transport_set_pull_function(c->tls, pull);
+    gnutls_transport_set_push_function(c->tls, push);
     if (ticket.data) gnutls_session_set_data(c->tls, ticket.data, ticket.size);
   }
   watch(c, true, EPOLL_CTL_ADD);
