@@ -19,6 +19,7 @@ static void start_confirming(ConfMethods *methods, ConfRequest *request, unsigne
                              void (*func)(ConfRequest *request, void *methods));
 static void confirming_timed_out(void *data);
 static void confirmed(bool is_confirmed, void *data);
+static int64_t age_in_seconds(const ConfMethods *methods);
 static void fail_stale(ConfMethods *methods, ConfRpcError *error);
 
 bool
@@ -31,7 +32,7 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
                 conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error) &&
                 conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
     bool fresh = age < 0 || methods->confirmed ||
-                 (age > 0 && methods->context.knowledge_age(methods->context.data) / 1000 <= age);
+                 (age > 0 && age_in_seconds(methods) <= age);
     if (fine && !fresh && methods->context.confirm != NULL) {
         start_confirming(methods, request, (unsigned)MAX(timeout, TIMEOUT_DEFAULT_S) * 1000, func);
         return false;
@@ -125,10 +126,19 @@ confirmed(bool is_confirmed, void *data)
     conf_request_release(waiting->request);
 }
 
+/* A second begun counts: 1.2 s are older than 1.  G_MAXINT64: nothing is known. */
+static int64_t
+age_in_seconds(const ConfMethods *methods)
+{
+    int64_t age = methods->context.knowledge_age(methods->context.data);
+    return age == G_MAXINT64 ? age : age / 1000 + (age % 1000 != 0);
+}
+
 static void
 fail_stale(ConfMethods *methods, ConfRpcError *error)
 {
-    int64_t age = methods->context.knowledge_age(methods->context.data);
+    int64_t age = age_in_seconds(methods);
     conf_rpc_fail(error, CONF_RPC_UNAVAILABLE, "What this server knows is older than asked for");
-    conf_rpc_error_add_integer(error, "age", age / 1000 + (age % 1000 != 0));
+    if (age != G_MAXINT64)
+        conf_rpc_error_add_integer(error, "age", age);
 }

@@ -43,6 +43,8 @@ struct ConfDownstream {
     ConfStore *store;
     ConfDownstreamSettings settings;
     ConfRecordSource source; /* read NULL: none */
+    int64_t (*knowledge_age)(void *data); /* NULL: always 0 */
+    void *knowledge_data;
     GPtrArray *replicas; /* owned */
     GQueue working;
     ConfSlicedWork *work;
@@ -65,6 +67,11 @@ void conf_replica_item_digest(const ConfReplica *replica, const ConfObject *obje
 /* downstream.c */
 void conf_replica_go_on(ConfReplica *replica);
 void conf_replica_send(ConfReplica *replica, ConfBuffer *buffer);
+/* downstream-questions.c */
+void conf_downstream_add_questions(ConfDownstream *downstream, ConfMethodTable *table);
+/* Member age: the milliseconds since this server knew for certain that it has what the primary has, or that it is
+ * the primary; none where it never did. */
+void conf_downstream_write_age(ConfDownstream *downstream, ConfJsonWriter *writer);
 /* downstream-records.c */
 /* One turn of the older records, as far as there is room; replica->recording is false once they are done. */
 void conf_replica_record_step(ConfReplica *replica);

@@ -6,7 +6,6 @@
 enum { BEAT_MS = 1000, LINE_TARGET = 256 * 1024, LINE_LIMIT = 1000 * 1024 };
 
 static void replica_open(ConfRequest *request, void *data);
-static void replica_object(ConfRequest *request, void *data);
 static const ConfObject *check_open(ConfDownstream *downstream, ConfRequest *request, const ConfJson *params,
                                     ConfRpcError *error);
 static void displace(ConfDownstream *downstream, ConfKey application);
@@ -41,14 +40,10 @@ conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethod
     downstream->replicas = g_ptr_array_new();
     static const ConfPublishFuncs funcs = {.done = committed};
     conf_publisher_add(publisher, &funcs, downstream);
-    const ConfMethod family[] = {
-        {.name = "replica.open", .func = replica_open, .data = downstream},
-        {.name = "replica.object", .func = replica_object, .data = downstream},
-    };
-    for (unsigned i = 0; i < G_N_ELEMENTS(family); i++) {
-        bool added = conf_method_table_add(table, &family[i]);
-        g_assert(added);
-    }
+    const ConfMethod open = {.name = "replica.open", .func = replica_open, .data = downstream};
+    bool added = conf_method_table_add(table, &open);
+    g_assert(added);
+    conf_downstream_add_questions(downstream, table);
     return downstream;
 }
 
@@ -74,6 +69,13 @@ void
 conf_downstream_set_source(ConfDownstream *downstream, const ConfRecordSource *source)
 {
     downstream->source = *source;
+}
+
+void
+conf_downstream_set_knowledge(ConfDownstream *downstream, int64_t (*age)(void *data), void *data)
+{
+    downstream->knowledge_age = age;
+    downstream->knowledge_data = data;
 }
 
 void
@@ -249,6 +251,7 @@ answer_open(ConfReplica *replica, ConfRequest *request, bool resume)
     conf_json_writer_member_string(&writer, "release", downstream->settings.release);
     conf_json_writer_member_integer(&writer, "revision", position->revision);
     conf_json_writer_member_string(&writer, "chain", position->chain);
+    conf_downstream_write_age(downstream, &writer);
     conf_json_writer_member_boolean(&writer, "secrets", replica->secrets);
     /* Of what it may read; that is known without looking at every object only where it is everything. */
     if (!resume && conf_replica_reads_all(replica))
@@ -285,41 +288,6 @@ begin_records(ConfReplica *replica, const ConfJson *params)
     replica->recording = true;
     replica->record_cursor = from->integer;
     replica->record_missed = -1;
-}
-
-/* The item alone: where a replica's body of one object came out otherwise than here. */
-static void
-replica_object(ConfRequest *request, void *data)
-{
-    static const char *const names[] = {"type", "dbid", NULL};
-    ConfDownstream *downstream = data;
-    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    const ConfJson *params = conf_request_parse_params(request, names, &error);
-    ConfSlice type = {NULL, 0};
-    int64_t dbid = 0;
-    ConfReplica *replica = NULL;
-    for (unsigned i = 0; i < downstream->replicas->len; i++) {
-        ConfReplica *other = g_ptr_array_index(downstream->replicas, i);
-        if (other->session == conf_request_get_session(request))
-            replica = other;
-    }
-    bool fine = params != NULL && conf_params_string(params, "", "type", true, &type, &error) &&
-                conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &dbid, &error);
-    if (fine && replica == NULL)
-        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED, "This session is no replica");
-    const ConfTypeInfo *info =
-        fine ? conf_schema_type_by_name(conf_store_schema(downstream->store), type) : NULL;
-    const ConfObject *object =
-        info == NULL ? NULL : conf_store_lookup(downstream->store, (ConfKey){.type = info->id, .dbid = dbid});
-    if (fine &&
-        (object == NULL || !conf_replica_may_read(replica, conf_store_acl(downstream->store, object))))
-        fine = conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There is no such object");
-    if (!fine) {
-        conf_request_fail(request, &error);
-        return;
-    }
-    conf_replica_write_item(replica, object, conf_request_begin(request));
-    conf_request_end(request);
 }
 
 static void

@@ -18,11 +18,13 @@ typedef struct {
     void *self;
 } ConfRecordSource;
 
-/* Adds replica.open, replica.object to `table` and a listener to `publisher`. */
+/* Adds replica.open, replica.object, replica.position to `table` and a listener to `publisher`. */
 ConfDownstream *conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table,
                                     const ConfDownstreamSettings *settings);
 /* Copied; without one the ring is all there is. */
 void conf_downstream_set_source(ConfDownstream *downstream, const ConfRecordSource *source);
+/* How many milliseconds ago this server's data were the primary's for certain; G_MAXINT64: not known. */
+void conf_downstream_set_knowledge(ConfDownstream *downstream, int64_t (*age)(void *data), void *data);
 void conf_downstream_free(ConfDownstream *downstream);
 void conf_downstream_set_settings(ConfDownstream *downstream, const ConfDownstreamSettings *settings);
 typedef struct {

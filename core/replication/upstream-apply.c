@@ -103,6 +103,7 @@ take_commit(ConfUpstream *upstream, ConfCommit *commit)
         return;
     }
     conf_publisher_publish(upstream->host.publisher(upstream->host.data), commit);
+    conf_upstream_check_knowledge(upstream);
 }
 
 static void

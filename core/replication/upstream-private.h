@@ -34,6 +34,16 @@ typedef struct {
     ConfTimer pause;
 } ConfRecords;
 
+/* What this replica knows of the primary, and since when: upstream-knowledge.c.  Monotonic. */
+typedef struct {
+    ConfTimer due;      /* the next question */
+    bool asking;        /* the link is live */
+    int64_t asked_usec; /* when the question went out that is not settled; 0: none is under way */
+    int64_t revision;   /* of its answer, not applied yet; -1: it has not come */
+    int64_t as_of_usec; /* what is known once that is applied; 0: nothing */
+    int64_t known_usec; /* 0: never */
+} ConfKnowledge;
+
 struct ConfUpstream {
     ConfUpstreamSettings settings; /* strings owned */
     ConfUpstreamHost host;
@@ -67,7 +77,7 @@ struct ConfUpstream {
     bool diverged;
     bool without_secrets; /* the master keeps them from this replica */
     int64_t since_ms;
-    int64_t heard_usec;
+    ConfKnowledge knowledge;
     unsigned digest_faults;
     ConfArena *arena;
     ConfUpstreamStatistics statistics;
@@ -77,12 +87,21 @@ struct ConfUpstream {
 void conf_upstream_fail(ConfUpstream *upstream, const char *why); /* closes the link; it is tried again */
 /* The same, and it says so until a master can be followed. */
 void conf_upstream_diverge(ConfUpstream *upstream, const char *why);
-void conf_upstream_hear(ConfUpstream *upstream);
-/* From now on the master has its time to say something; conf_upstream_hear() does that too. */
+/* From now on the master has its time to say something. */
 void conf_upstream_watch(ConfUpstream *upstream);
 void conf_upstream_set_up(ConfUpstream *upstream, bool up);
 void conf_upstream_add_stream_methods(ConfUpstream *upstream);
 bool conf_upstream_is_from_master(const ConfUpstream *upstream, ConfRequest *request);
+/* upstream-knowledge.c */
+/* The link is live: from now on the master is asked for its position. */
+void conf_upstream_start_asking(ConfUpstream *upstream);
+/* The link is gone; what is known stays, and grows older. */
+void conf_upstream_stop_asking(ConfUpstream *upstream);
+/* replica.open is such a question too: it goes out; its answer came. */
+void conf_upstream_note_question(ConfUpstream *upstream);
+void conf_upstream_note_answer(ConfUpstream *upstream, const ConfJson *answer);
+/* Commits were applied: perhaps up to the revision of the answer. */
+void conf_upstream_check_knowledge(ConfUpstream *upstream);
 /* upstream-records.c */
 void conf_upstream_add_record_methods(ConfUpstream *upstream);
 /* Member changesFrom of replica.open, where older records are of use. */

@@ -84,7 +84,7 @@ take_records(ConfRequest *request, void *data)
     if (!conf_upstream_is_from_master(upstream, request) ||
         (upstream->state != CONF_LINK_LIVE && upstream->state != CONF_LINK_LOADING))
         return;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     conf_poller_note("records from master");
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);

@@ -78,7 +78,7 @@ take_schema(ConfRequest *request, void *data)
     if (!conf_upstream_is_from_master(upstream, request))
         return;
     GError *error = NULL;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     conf_schema_free(upstream->schema);
     upstream->schema = conf_schema_parse(conf_request_get_params(request), &error);
     if (upstream->schema == NULL) {
@@ -98,7 +98,7 @@ take_objects(ConfRequest *request, void *data)
     ConfUpstream *upstream = data;
     if (!conf_upstream_is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
         return;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     conf_poller_note("load from master");
     GError *error = NULL;
     if (upstream->fresh == NULL && !conf_upstream_make_fresh(upstream, &error)) {
@@ -215,7 +215,7 @@ take_changes(ConfRequest *request, void *data)
     if (!conf_upstream_is_from_master(upstream, request) ||
         (upstream->state != CONF_LINK_LIVE && upstream->state != CONF_LINK_LOADING))
         return;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     conf_poller_note("changes from master");
     ConfSlice params = conf_request_get_params(request);
     g_queue_push_tail(&upstream->lines, conf_bytes_new(params.data, params.size));
@@ -231,7 +231,7 @@ take_loaded(ConfRequest *request, void *data)
     ConfUpstream *upstream = data;
     if (!conf_upstream_is_from_master(upstream, request) || upstream->state != CONF_LINK_LOADING)
         return;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     ConfSlice params = conf_request_get_params(request);
     if (upstream->pending != NULL && upstream->loaded == NULL)
         upstream->loaded = conf_bytes_new(params.data, params.size);
@@ -317,6 +317,7 @@ go_live(ConfUpstream *upstream)
     conf_upstream_get_master(upstream, &host, &port);
     conf_log(CONF_LOG_MASTER_CONNECTED, "host", host, "port", conf_log_integer(port), NULL);
     conf_upstream_set_up(upstream, true);
+    conf_upstream_start_asking(upstream);
 }
 
 static void
@@ -325,7 +326,7 @@ take_beat(ConfRequest *request, void *data)
     ConfUpstream *upstream = data;
     if (!conf_upstream_is_from_master(upstream, request))
         return;
-    conf_upstream_hear(upstream);
+    conf_upstream_watch(upstream);
     if (upstream->state != CONF_LINK_LIVE)
         return;
     conf_arena_reset(upstream->arena);

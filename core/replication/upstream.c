@@ -81,6 +81,7 @@ conf_upstream_free(ConfUpstream *upstream)
         return;
     conf_timer_cancel(&upstream->retry);
     conf_timer_cancel(&upstream->watchdog);
+    conf_upstream_stop_asking(upstream);
     conf_upstream_stop_loading(upstream);
     if (upstream->connection != NULL) {
         conf_connection_set_data(upstream->connection, NULL);
@@ -143,9 +144,9 @@ conf_upstream_get_since(const ConfUpstream *upstream)
 }
 
 int64_t
-conf_upstream_get_heard_at(const ConfUpstream *upstream)
+conf_upstream_get_known_at(const ConfUpstream *upstream)
 {
-    return upstream->heard_usec;
+    return upstream->knowledge.known_usec;
 }
 
 void
@@ -168,13 +169,6 @@ conf_upstream_fail(ConfUpstream *upstream, const char *why)
 {
     if (upstream->connection != NULL)
         conf_connection_close(upstream->connection, why);
-}
-
-void
-conf_upstream_hear(ConfUpstream *upstream)
-{
-    upstream->heard_usec = conf_clock_monotonic_usec();
-    conf_upstream_watch(upstream);
 }
 
 void
@@ -328,6 +322,7 @@ link_closed(ConfConnection *connection, const char *reason)
              conf_log_integer(port), "reason", reason, NULL);
     upstream->connection = NULL;
     upstream->state = CONF_LINK_WAITING; /* calls that end now must not go on */
+    conf_upstream_stop_asking(upstream);
     conf_upstream_stop_loading(upstream);
     if (upstream->calls != NULL)
         conf_calls_free(upstream->calls);
@@ -417,6 +412,7 @@ open_replica(ConfUpstream *upstream)
     conf_upstream_ask_records(upstream, &writer);
     conf_connection_write_params(upstream->connection, "replica.open", &writer);
     conf_json_writer_end_object(&writer);
+    conf_upstream_note_question(upstream);
     conf_calls_send(upstream->calls, "replica.open", conf_buffer_slice(&params), CALL_MS, replica_opened,
                     upstream);
 }
@@ -441,7 +437,8 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
     if (!check_answer(upstream, answer, &resume))
         return;
     tell_lineage(upstream, answer);
-    conf_upstream_hear(upstream);
+    conf_upstream_note_answer(upstream, answer);
+    conf_upstream_watch(upstream);
     upstream->delay_ms = 0;
     if (upstream->diverged) {
         upstream->diverged = false;
@@ -455,6 +452,7 @@ replica_opened(ConfSlice result, ConfSlice error, void *data)
         conf_store_set_position(upstream->store, &position);
         conf_log(CONF_LOG_REPLICA_RESUMED, "revision", conf_log_integer(position.revision), NULL);
         conf_upstream_set_up(upstream, true);
+        conf_upstream_start_asking(upstream);
         return;
     }
     upstream->statistics.snapshots++;

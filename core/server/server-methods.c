@@ -113,8 +113,9 @@ write_info(ConfServer *server, ConfJsonWriter *writer)
     }
     conf_json_writer_end_object(writer);
     int64_t known =
-        proxy ? conf_upstream_get_heard_at(server->upstream) : conf_storage_get_confirmed_at(server->storage);
-    conf_json_writer_member_integer(writer, "age", (conf_clock_monotonic_usec() - known) / 1000000);
+        proxy ? conf_upstream_get_known_at(server->upstream) : conf_storage_get_confirmed_at(server->storage);
+    if (known != 0)
+        conf_json_writer_member_integer(writer, "age", (conf_clock_monotonic_usec() - known) / 1000000);
     conf_json_writer_member_boolean(
         writer, "diverged", proxy ? conf_upstream_is_diverged(server->upstream) : server->read_only_diverged);
     if (!proxy)

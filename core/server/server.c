@@ -15,6 +15,7 @@ static bool may_open(ConfRpcError *error, void *data);
 static bool is_peer(ConfKey application, void *data);
 static bool has_secrets(void *data);
 static int64_t knowledge_age(void *data);
+static int64_t position_age(void *data);
 static void confirm(void (*func)(bool confirmed, void *data), void *func_data, void *data);
 static void committed(ConfCommit *commit, void *data);
 static ConfSessionSettings session_settings(const ConfServerOptions *options);
@@ -97,6 +98,7 @@ conf_server_build(ConfServer *server, ConfStore *store)
     ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
                                          .allow_plain_replica = server->options.allow_plain_replica};
     server->downstream = conf_downstream_new(server->sessions, server->publisher, server->table, &downstream);
+    conf_downstream_set_knowledge(server->downstream, position_age, server);
     conf_records_serve(server);
     conf_publisher_add(server->publisher, &funcs, server);
     conf_server_add_methods(server);
@@ -327,9 +329,19 @@ static int64_t
 knowledge_age(void *data)
 {
     ConfServer *server = data;
-    int64_t known = server->role == CONF_ROLE_PROXY ? conf_upstream_get_heard_at(server->upstream)
+    int64_t known = server->role == CONF_ROLE_PROXY ? conf_upstream_get_known_at(server->upstream)
                                                     : conf_storage_get_confirmed_at(server->storage);
     return known == 0 ? G_MAXINT64 : (conf_clock_monotonic_usec() - known) / 1000;
+}
+
+/* The same, for replicas: while the lease is young nobody else can have become primary. */
+static int64_t
+position_age(void *data)
+{
+    ConfServer *server = data;
+    int64_t age = knowledge_age(server);
+    bool sure = server->role == CONF_ROLE_PRIMARY && age < (int64_t)server->options.lease_time * 1000 / 2;
+    return sure ? 0 : age;
 }
 
 typedef struct {

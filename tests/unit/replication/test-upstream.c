@@ -199,6 +199,65 @@ test_environment_changes(void)
 
 /* ---- older change records ---- */
 static void
+answer_position(Play *play, int64_t revision, const char *more)
+{
+    int64_t id = 0;
+    g_autofree char *line = play_expect(play, "replica.position", &id);
+    g_autofree char *answer = g_strdup_printf("{\"revision\":%" INT "%s}", revision, more);
+    g_assert_nonnull(strstr(line, "\"params\":{}"));
+    play_answer(play, id, answer);
+}
+
+static int64_t
+known_at(Play *play)
+{
+    return conf_upstream_get_known_at(play->upstream);
+}
+
+/* What comes says nothing of its age; an answer is as old as its question. */
+static void
+test_knowledge(void)
+{
+    g_autoptr(Play) play = play_new();
+    int64_t begin = g_get_monotonic_time();
+    play_load(play);
+    /* This master does not know what it has: so nobody knows. */
+    g_assert_cmpint(known_at(play), ==, 0);
+    answer_position(play, 1, ",\"age\":0");
+    WAIT_FOR(known_at(play) != 0);
+    int64_t first = known_at(play);
+    g_assert_cmpint(first, >=, begin);
+    int64_t id = 0;
+    g_autofree char *line = play_expect(play, "replica.position", &id);
+    int64_t asked = g_get_monotonic_time();
+    for (unsigned i = 0; i < 5; i++)
+        play_tell(play, "replica.beat", "{\"revision\":1}");
+    play_create(play, 200, "one");
+    play_wait_revision(play, 2);
+    g_assert_cmpint(known_at(play), ==, first);
+    /* The answer of a revision that has not come yet. */
+    play_answer(play, id, "{\"revision\":3,\"age\":0}");
+    play_tell(play, "replica.schema", "5"); /* it closes the link, behind all that was said before */
+    play_expect_closed(play);
+    g_assert_cmpint(known_at(play), ==, first);
+    g_autofree char *open = play_open(play, "resume");
+    answer_position(play, 3, ",\"age\":0");
+    play_create(play, 201, "two");
+    WAIT_FOR(known_at(play) > asked);
+    g_assert_cmpint(conf_store_position(play->store)->revision, ==, 3);
+    /* The age of the master's own knowledge adds to it; what was known better is not forgotten. */
+    int64_t last = known_at(play);
+    answer_position(play, 3, ",\"age\":60000");
+    answer_position(play, 3, "");
+    answer_position(play, 3, ",\"age\":-1");
+    int64_t again = 0;
+    g_autofree char *next = play_expect(play, "replica.position", &again);
+    g_assert_cmpint(known_at(play), ==, last);
+    play_answer(play, again, "{\"revision\":3,\"age\":1}");
+    WAIT_FOR(known_at(play) > last);
+}
+
+static void
 tell_record(Play *play, int64_t revision, const char *previous, const char *chain, char own[17])
 {
     g_autofree char *record = g_strdup_printf(
@@ -262,6 +321,7 @@ main(int argc, char **argv)
     g_test_add_func("/replication/upstream/reloads", test_reloads);
     g_test_add_func("/replication/upstream/digest-differs", test_digest_differs);
     g_test_add_func("/replication/upstream/environment-changes", test_environment_changes);
+    g_test_add_func("/replication/upstream/knowledge", test_knowledge);
     g_test_add_func("/replication/upstream/records", test_records);
     g_test_add_func("/replication/upstream/records-refused", test_records_refused);
     return g_test_run();
