@@ -124,6 +124,8 @@ write_info(ConfServer *server, ConfJsonWriter *writer)
     conf_json_writer_begin_array(writer);
     for (unsigned i = 0; i < server->refused_options->len; i++)
         conf_json_writer_string(writer, g_ptr_array_index(server->refused_options, i));
+    if (server->refused_reload != NULL)
+        conf_json_writer_string(writer, server->refused_reload);
     for (unsigned i = 0; i < server->refused_ports->len; i++)
         conf_json_writer_string(writer, g_ptr_array_index(server->refused_ports, i));
     for (unsigned i = 0; i < server->ports->len; i++) {

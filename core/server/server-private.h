@@ -53,6 +53,7 @@ struct ConfServer {
     char *application_name;
     ConfServerOptions options;
     GPtrArray *refused_options; /* char *: server.info */
+    char *refused_reload;       /* why the file was not taken when it was last read; NULL: it was */
     ConfRole role;
     void (*about_to_serve)(ConfServer *server);
     GMainLoop *loop;

@@ -120,7 +120,9 @@ conf_server_reload(ConfServer *server)
         error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
     if (settings == NULL || !conf_server_reload_plugins(server, settings, true, &error)) {
         conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
-        g_ptr_array_add(server->refused_options, g_strdup(error->message));
+        /* In the place of what the last attempt said. */
+        g_free(server->refused_reload);
+        server->refused_reload = g_strdup(error->message);
         return;
     }
     if (fresh != NULL) {
@@ -188,6 +190,7 @@ conf_server_free(ConfServer *server)
     g_array_unref(server->ports);
     g_clear_pointer(&server->plugin_methods, g_ptr_array_unref);
     g_ptr_array_unref(server->refused_options);
+    g_free(server->refused_reload);
     g_ptr_array_unref(server->refused_ports);
     conf_settings_free(server->settings);
     conf_settings_free(server->plugin_settings);
@@ -247,6 +250,7 @@ conf_server_apply_options(ConfServer *server)
     conf_settings_free(server->settings);
     server->settings = settings;
     g_ptr_array_set_size(server->refused_options, 0);
+    g_clear_pointer(&server->refused_reload, g_free);
     /* The first time, before anything is served, is the start. */
     (server->serving ? conf_option_fill_running : conf_option_fill_lenient)(
         conf_server_options, server->section, server->settings, &server->options, server->refused_options);

@@ -270,14 +270,15 @@ check_internally(ConfLogin *login)
 {
     ConfSessions *sessions = login->sessions;
     bool password = login->mechanism == NULL || strcmp(login->mechanism, "password") == 0;
-    if (!password) {
+    /* Whoever must pause is refused alike, by whatever means it wanted to prove who it is. */
+    if (!password && !login->paused) {
         g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
         conf_rpc_fail_path(&error, "/mechanism", "This server knows no mechanism %s", login->mechanism);
         refuse(login, &error, "unknown mechanism");
         return;
     }
     g_auto(ConfRpcError) unavailable = CONF_RPC_ERROR_INIT;
-    if (!conf_sessions_can_check(sessions, &unavailable)) {
+    if (password && !conf_sessions_can_check(sessions, &unavailable)) {
         refuse(login, &unavailable, "no passwords are held here");
         return;
     }

@@ -3,7 +3,11 @@
  * `certificate` is a list of PEM files, read in their order.  A certificate that belongs to one of the keys
  * begins a chain, the others go on with it: one file with a whole chain, a list of files that are one chain,
  * and several certificates for several names can all be written so. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tls-private.h"
 
@@ -319,20 +323,42 @@ fail(GError **error, const char *option, const char *path, const char *why)
     return false;
 }
 
-/* g_free() the data. */
+/* g_free() the data.  A pipe or a device instead of a file would hold up the server, or fill its memory. */
 static bool
 read_file(const char *option, const char *path, gnutls_datum_t *data, GError **error)
 {
-    char *content = NULL;
-    gsize size = 0;
-    g_autoptr(GError) why = NULL;
-    if (!g_file_get_contents(path, &content, &size, &why))
-        return fail(error, option, path, why->message);
-    if (size > FILE_MAX) {
-        g_free(content);
-        return fail(error, option, path, "it is larger than 64 MiB");
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fail(error, option, path, g_strerror(errno));
+    const char *why = NULL;
+    if (fstat(fd, &status) < 0)
+        why = g_strerror(errno);
+    else if (!S_ISREG(status.st_mode))
+        why = "it is no regular file";
+    else if (status.st_size > FILE_MAX)
+        why = "it is larger than 64 MiB";
+    g_autofree unsigned char *content = why == NULL ? g_malloc((size_t)status.st_size + 1) : NULL;
+    size_t size = 0;
+    ssize_t got = 1;
+    /* What grows meanwhile is read as far as it was. */
+    while (why == NULL && got > 0 && size < (size_t)status.st_size) {
+        got = read(fd, content + size, (size_t)status.st_size - size);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got < 0)
+            why = g_strerror(errno);
+        else
+            size += (size_t)got;
     }
-    *data = (gnutls_datum_t){(unsigned char *)content, (unsigned)size};
+    close(fd);
+    if (why != NULL) {
+        if (content != NULL)
+            explicit_bzero(content, size);
+        return fail(error, option, path, why);
+    }
+    content[size] = '\0';
+    *data = (gnutls_datum_t){g_steal_pointer(&content), (unsigned)size};
     return true;
 }
 

@@ -140,12 +140,14 @@ tls_session_take_identity(TlsFilter *filter)
         return false;
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     gnutls_datum_t subject = {NULL, 0};
-    bool good = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-                gnutls_x509_crt_get_dn3(certificate, &subject, 0) >= 0;
+    bool good = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0;
+    /* Without a subject it has its other names only: RFC 5280, 4.1.2.6. */
+    int result = good ? gnutls_x509_crt_get_dn3(certificate, &subject, 0) : 0;
+    good = good && (result >= 0 || result == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE);
     if (good) {
         add_names(names, certificate);
         g_ptr_array_add(names, NULL);
-        conf_filter_set_peer_identity(filter->handle, (char *)subject.data,
+        conf_filter_set_peer_identity(filter->handle, result >= 0 ? (char *)subject.data : "",
                                       (const char *const *)names->pdata);
         filter->peer_proved = true;
     }

@@ -307,6 +307,7 @@ test_login(void)
               "'CN=other; spare.example.test'}}}}");
     test_pki_make(world.pki, "cn", &(TestCertificate){.common_name = "collector", .client = true});
     test_pki_make(world.pki, "san", &(TestCertificate){.common_name = "x", .dns_names = "collector", .client = true});
+    test_pki_make(world.pki, "bare", &(TestCertificate){.common_name = "", .dns_names = "collector", .client = true});
     test_pki_make(world.pki, "spare", &(TestCertificate){.dns_names = "spare.example.test", .client = true});
     test_pki_make(world.pki, "other", &(TestCertificate){.client = true});
     test_pki_make(world.pki, "nobodys", &(TestCertificate){.client = true});
@@ -315,6 +316,7 @@ test_login(void)
         int code;
     } cases[] = {
         {"cn", "collector", 0},        {"san", "collector", 0},        {"spare", "mapped", 0},    {"other", "mapped", 0},
+        {"bare", "collector", 0},      {"bare", "mapped", -32001},
         {"cn", "mapped", -32001},      {"client", "collector", -32001}, {"cn", "missing", -32001},
         {"nobodys", "nobodys", -32001} /* has no account */,
     };
@@ -346,6 +348,10 @@ test_login(void)
     test_call_error(unproved, -32001, "session.open", "{'mechanism':'certificate','application':'collector'}");
     g_autoptr(TestClient) plain = test_client_connect(test_server_get_port(world.master));
     test_call_error(plain, -32001, "session.open", "{'mechanism':'certificate','application':'collector'}");
+    /* Whoever must pause is refused as a wrong password is, not as if there were no such log-in. */
+    for (unsigned i = 0; i < 6; i++)
+        test_call_error(user, -32001, "session.open", "{'application':'collector','secret':'wrong'}");
+    test_call_error(user, -32001, "session.open", "{'mechanism':'certificate','application':'collector'}");
     world_end(&world);
 }
 

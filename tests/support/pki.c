@@ -91,9 +91,10 @@ test_pki_make(TestPki *pki, const char *name, const TestCertificate *wanted)
     uint32_t serial = g_htonl(0x01000000u + ++pki->serial);
     check(gnutls_x509_crt_set_serial(certificate, &serial, sizeof serial), "serial");
     const char *common_name = wanted->common_name != NULL ? wanted->common_name : name;
-    check(gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, common_name,
-                                        (unsigned)strlen(common_name)),
-          "subject");
+    if (*common_name != '\0')
+        check(gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, common_name,
+                                            (unsigned)strlen(common_name)),
+              "subject");
     bool given = wanted->first_day != 0 || wanted->last_day != 0;
     time_t now = time(NULL);
     gnutls_x509_crt_set_activation_time(certificate, now + (given ? wanted->first_day : -1) * DAY);

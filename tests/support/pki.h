@@ -18,7 +18,7 @@
 typedef struct TestPki TestPki;
 
 typedef struct {
-    const char *common_name;  /* NULL: the name of the file */
+    const char *common_name;  /* NULL: the name of the file; "": no subject at all */
     const char *dns_names;    /* "localhost, *.example.test"; NULL: none */
     const char *ip_addresses; /* likewise */
     const char *issuer;       /* a file made before; NULL: ca */
