@@ -16,6 +16,7 @@ typedef struct {
 } Counts;
 
 static bool open_file(HistoryWriter *writer, GError **error);
+static bool note_replacement(HistoryWriter *writer);
 static bool write_all(HistoryWriter *writer, Counts *counts, GError **error);
 static bool write_item(HistoryWriter *writer, HistoryItem *item, Counts *counts, bool *foreign,
                        GError **error);
@@ -51,9 +52,32 @@ open_file(HistoryWriter *writer, GError **error)
     if (writer->file == NULL)
         return false;
     g_mutex_lock(&writer->lock);
+    bool replaced = note_replacement(writer);
+    writer->state.opens++;
     note_file(writer);
-    writer->state.durable = writer->state.last;
+    writer->state.durable = replaced ? 0 : writer->state.last;
     g_mutex_unlock(&writer->lock);
+    if (!replaced)
+        return true;
+    drop_entries(writer);
+    conf_plugin_log(writer->plugin, 1, "The history file was removed or replaced while it was in use", "file",
+                    writer->path, NULL);
+    return true;
+}
+
+/* Under the lock.  The file at the path is not what was written last: removed, or an older copy put there
+ * while the server runs.  It is filled in from where it ends, as after one that was set aside. */
+static bool
+note_replacement(HistoryWriter *writer)
+{
+    const HistoryMark *last = &writer->file->entries.last;
+    bool was_open = writer->opened;
+    writer->opened = true;
+    /* A proxy has no database to fill it from: what it has in hand is all that there is. */
+    if (!was_open || !writer->strict || (last->position == writer->state.last &&
+                      memcmp(last->digest, writer->state.last_digest, HISTORY_DIGEST_SIZE) == 0))
+        return false;
+    writer->state.generation++;
     return true;
 }
 
@@ -348,6 +372,7 @@ start_anew(HistoryWriter *writer, const char *why, GError *reason, GError **erro
     g_mutex_lock(&writer->lock);
     writer->state.generation++;
     writer->state.set_aside++;
+    writer->opened = false;
     writer->state.durable = 0;
     g_mutex_unlock(&writer->lock);
     drop_entries(writer);

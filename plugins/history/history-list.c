@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    CHUNK_ROWS = 200,
+    CHUNK_ROWS_MIN = 16, CHUNK_ROWS = 200,
     CHUNK_BYTES = 256 * 1024,
     PAGE_BYTES = 1000 * 1000, /* of a line of at most 1 MiB */
     ROWS_MAX = 20000,         /* looked at for one page */
@@ -187,9 +187,11 @@ query_rows(HistoryReader *reader, void *data, GError **error)
     OpenRecord record = {0};
     size_t bytes = 0;
     unsigned count = 0;
+    /* One more tells whether a page follows; those that may not be seen are made up for by the next chunk. */
+    unsigned wanted = (unsigned)CLAMP(listing->limit + 1, CHUNK_ROWS_MIN, CHUNK_ROWS);
     int step = 0;
     bool fine = find != NULL;
-    while (fine && bytes < CHUNK_BYTES && count < CHUNK_ROWS && (step = history_sql_step(find, error)) == 1) {
+    while (fine && bytes < CHUNK_BYTES && count < wanted && (step = history_sql_step(find, error)) == 1) {
         fine = take_row(db, listing, find, &record, &bytes, error);
         count++;
     }

@@ -287,6 +287,7 @@ typedef struct {
     bool fresh;          /* the file has no entries yet: older ones than where it begins may come */
     bool failing;        /* the file cannot be written for now */
     unsigned generation; /* grows when another file takes the place of this one */
+    unsigned opens;      /* how often the file was opened: readers of before may read one that is gone */
 } HistoryState;
 void history_writer_get_state(HistoryWriter *writer, HistoryState *state);
 /* The session's text that waits to be written.  False: none waits; *json NULL: it is to be forgotten. */

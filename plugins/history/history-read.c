@@ -91,7 +91,7 @@ static void
 start(History *history, void *data)
 {
     Query *query = data;
-    query->generation = history->state.generation;
+    query->generation = history->state.opens;
     if (conf_work(history->plugin, work, finished, query))
         return;
     query->error = g_error_new(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The server has too much to do");

@@ -33,6 +33,7 @@ static void filled(void *self, const ConfStorageChange *changes, size_t count, c
                    void *unused);
 static void try_again(void *self, void *unused);
 static void take_state(History *history);
+static bool read_state(History *history);
 static void run_flushes(History *history);
 
 const ConfHooks history_commit_hooks = {.size = sizeof(ConfHooks), .committed = committed};
@@ -55,10 +56,7 @@ history_store_written(void *self, void *unused)
 {
     (void)unused;
     History *history = self;
-    unsigned generation = history->state.generation;
     take_state(history);
-    if (history->state.generation != generation)
-        fall_behind(history, "the file was set aside");
     run_flushes(history);
     if (history->is_behind && !history->is_filling && !history->state.failing &&
         history->state.written == history->state.pushed)
@@ -155,9 +153,8 @@ set_position(void *self, const char *environment, int64_t revision, const char *
     History *history = self;
     history_writer_push_position(history->writer, environment, revision, chain,
                                  conf_plugin_get_revision(history->plugin) == 0);
-    unsigned generation = history->state.generation;
-    take_state(history);
-    if (history->state.generation != generation || history->state.fresh)
+    /* What the start, or the new load, brings next belongs to the file that took the place. */
+    if (read_state(history) || history->state.fresh)
         history->queued_revision = history_store_known(history);
 }
 
@@ -297,9 +294,19 @@ try_again(void *self, void *unused)
     history_store_written(self, unused);
 }
 
+/* Whoever is the first to see that another file took the place of this one sees to it that it is filled. */
 static void
 take_state(History *history)
 {
+    if (read_state(history))
+        fall_behind(history, "the file was set aside or replaced");
+}
+
+/* True: another file has taken the place of the one that was known. */
+static bool
+read_state(History *history)
+{
+    unsigned generation = history->state.generation;
     history_writer_get_state(history->writer, &history->state);
     const HistoryState *state = &history->state;
     history->entries = state->entries;
@@ -314,6 +321,7 @@ take_state(History *history)
     history->first_revision = (uint64_t)MAX(state->first, 0);
     history->last_revision = (uint64_t)MAX(state->last, 0);
     history->durable_revision = (uint64_t)MAX(state->durable, 0);
+    return state->generation != generation;
 }
 
 static void

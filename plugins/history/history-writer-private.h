@@ -38,10 +38,12 @@ struct HistoryWriter {
     GHashTable *writing_sessions; /* those of the batch under way; NULL: none */
     HistorySettings settings;
     HistoryState state;
+    unsigned known_generation; /* of the file that the main loop knows of: what it queues goes to that one */
     bool stop, ended, hurry, clean, suspect, told, sync_soon;
 
     /* the thread's own */
     HistoryFile *file; /* NULL: it could not be opened */
+    bool opened;       /* state.last is where the file ended that was open before; under lock */
     /* Where the server stood when it told so last: what a new file begins with. */
     char environment[37];
     HistoryMark origin;

@@ -41,7 +41,7 @@ history_writer_new(ConfPlugin *plugin, const char *path, const HistorySettings *
     g_cond_init(&writer->progress);
     writer->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     writer->batch = g_ptr_array_new_with_free_func((GDestroyNotify)history_item_free);
-    writer->state.generation = 1;
+    writer->state.generation = writer->known_generation = 1;
     GError *failure = NULL;
     if (!history_batch_open(writer, &failure)) {
         bool hopeless = g_error_matches(failure, CONF_ERROR, CONF_ERROR_DENIED) ||
@@ -213,6 +213,7 @@ history_writer_get_state(HistoryWriter *writer, HistoryState *state)
     g_mutex_lock(&writer->lock);
     writer->state.queue_bytes = writer->bytes;
     *state = writer->state;
+    writer->known_generation = writer->state.generation;
     writer->told = false;
     g_mutex_unlock(&writer->lock);
 }
@@ -323,7 +324,7 @@ static void
 push(HistoryWriter *writer, HistoryItem *item)
 {
     item->serial = ++writer->state.pushed;
-    item->generation = writer->state.generation;
+    item->generation = writer->known_generation;
     writer->bytes += item->memory;
     if (writer->oldest_usec == 0)
         writer->oldest_usec = g_get_monotonic_time();

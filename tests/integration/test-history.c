@@ -2,6 +2,7 @@
  * outside is found, a full disk or a broken file costs neither the service nor the truth. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -209,6 +210,44 @@ test_damaged(void)
             g_assert_true(round == 2 || strstr(log, "was set aside") != NULL);
         }
     }
+}
+
+/* Removed, and an older copy put in its place, while commits and questions go on: another one takes its place,
+ * which holds all that the database still has of the changes. */
+static void
+test_replaced(void)
+{
+    g_autoptr(TestServer) server = test_primary_new("plugins = history");
+    g_autofree char *path = history_path(server);
+    g_autofree char *aside = g_strconcat(path, ".copy", NULL);
+    g_autoptr(TestClient) client = test_client_new(server);
+    create_hosts(client, "c", 20);
+    assert_whole(client, 20);
+    g_autofree char *sql = g_strdup_printf("VACUUM INTO '%s'", aside);
+    run_sql(server, sql);
+    create_hosts(client, "d", 20);
+    assert_whole(client, 40);
+    int64_t entries = 40;
+    for (unsigned round = 0; round < 4; round++) {
+        g_autofree char *log = g_strconcat(path, "-wal", NULL), *shared = g_strconcat(path, "-shm", NULL);
+        g_assert_cmpint(unlink(path), ==, 0);
+        unlink(log);
+        unlink(shared);
+        if (round == 3)
+            g_assert_cmpint(rename(aside, path), ==, 0);
+        /* A question in between is the first to see that the file is another one. */
+        for (unsigned i = 0; i < 40; i++) {
+            test_send(client, "object.create", "{'object':{'type':'host','name':'r%u-%u'}}", round, i);
+            test_call(client, "history.list", "{'limit':1}");
+        }
+        entries += 40;
+        int64_t revision = revision_of(test_call(client, "object.count", "{'type':'host'}"));
+        test_wait_statistic(client, "history.durableRevision", revision);
+        assert_whole(client, entries);
+        g_assert_cmpint(test_statistic(client, "history.gaps"), ==, 0);
+    }
+    g_autofree char *text = test_server_read_log(server);
+    g_assert_nonnull(strstr(text, "removed or replaced while it was in use"));
 }
 
 /* The service goes on; what found no room comes in later, without a gap. */
@@ -512,6 +551,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history/kill", test_kill);
     g_test_add_func("/integration/history/tampered", test_tampered);
     g_test_add_func("/integration/history/damaged", test_damaged);
+    g_test_add_func("/integration/history/replaced", test_replaced);
     g_test_add_func("/integration/history/disk-full", test_disk_full);
     g_test_add_func("/integration/history/retention", test_retention);
     g_test_add_func("/integration/history/options", test_options);
