@@ -5,9 +5,9 @@
 
 void conf_id_random(void *data, size_t size);
 enum { CONF_UUID_TEXT_SIZE = 37, CONF_TOKEN_TEXT_SIZE = 33, CONF_CHAIN_TEXT_SIZE = 17 };
-void conf_id_new_uuid(char text[CONF_UUID_TEXT_SIZE]);          /* RFC 9562, version 4 */
+void conf_id_new_uuid(char text[CONF_UUID_TEXT_SIZE]); /* RFC 9562, version 4 */
 bool conf_id_is_uuid(ConfSlice text);
-void conf_id_new_token(char text[CONF_TOKEN_TEXT_SIZE]);        /* 128 random bits, hex */
+void conf_id_new_token(char text[CONF_TOKEN_TEXT_SIZE]); /* 128 random bits, hex */
 void conf_id_sha256(ConfSlice data, uint8_t digest[32]);
 /* SHA-256 of the parts one after the other. */
 void conf_id_sha256_parts(const ConfSlice *parts, unsigned count, uint8_t digest[32]);

@@ -208,8 +208,7 @@ conf_check_folder_holds(ConfCheck *check, const ConfObject *folder, ConfTypeId t
 static ConfObject *
 make(ConfCheck *check, const ConfNewPlace *place)
 {
-    int64_t dbid =
-        place->dbid_given != 0 ? place->dbid_given : conf_check_next_dbid(check, place->type->id);
+    int64_t dbid = place->dbid_given != 0 ? place->dbid_given : conf_check_next_dbid(check, place->type->id);
     ConfObjectHead head = {
         .key = {.dbid = dbid, .type = place->type->id},
         .revision = check->revision,

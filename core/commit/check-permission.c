@@ -54,8 +54,9 @@ conf_check_permission(ConfCheck *check, ConfJson *operation)
 static bool
 read_shape(ConfCheck *check, const ConfJson *operation, ConfPermission *permission)
 {
-    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision",
-                                        "entries", "inherit", "grant", "revoke", "propagate", NULL};
+    static const char *const names[] = {"op",     "type",       "dbid",    "name",    "tenant",
+                                        "path",   "ifRevision", "entries", "inherit", "grant",
+                                        "revoke", "propagate",  NULL};
     if (!conf_params_only(operation, check->at, names, &check->error) ||
         !conf_params_boolean(operation, check->at, "inherit", &permission->inherit, &check->error) ||
         !conf_params_boolean(operation, check->at, "propagate", &permission->propagate, &check->error))

@@ -56,8 +56,8 @@ conf_check_update(ConfCheck *check, ConfJson *operation)
 static bool
 read_shape(ConfCheck *check, const ConfJson *operation, ConfUpdate *update)
 {
-    static const char *const names[] = {"op", "type", "dbid", "name", "tenant", "path", "ifRevision", "patch",
-                                        "add", "remove", NULL};
+    static const char *const names[] = {"op",         "type",  "dbid", "name",   "tenant", "path",
+                                        "ifRevision", "patch", "add",  "remove", NULL};
     return conf_params_only(operation, check->at, names, &check->error) &&
            read_members(check, operation, "patch", &update->patch) &&
            read_members(check, operation, "add", &update->add) &&

@@ -57,9 +57,8 @@ conf_transaction_expect_secret(ConfTransaction *transaction, const char *member,
 }
 
 void
-conf_transaction_set_visible(ConfTransaction *transaction,
-                             bool (*func)(const ConfObject *object, void *data), void *data,
-                             void (*free_data)(void *data))
+conf_transaction_set_visible(ConfTransaction *transaction, bool (*func)(const ConfObject *object, void *data),
+                             void *data, void (*free_data)(void *data))
 {
     transaction->visible = func;
     transaction->visible_data = data;

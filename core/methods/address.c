@@ -23,7 +23,8 @@ conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *pa
 }
 
 const ConfObject *
-conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params, ConfRpcError *error)
+conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params,
+                     ConfRpcError *error)
 {
     ConfSlice path = {NULL, 0}, name = {NULL, 0};
     int64_t dbid = 0, tenant = 0;
@@ -50,8 +51,7 @@ conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const Con
     }
     if (name.data != NULL)
         return find_by_name(finding, type, conf_methods_normal(name), tenant, error);
-    const ConfObject *object =
-        conf_state_lookup(finding->state, (ConfKey){.type = type->id, .dbid = dbid});
+    const ConfObject *object = conf_state_lookup(finding->state, (ConfKey){.type = type->id, .dbid = dbid});
     if (object != NULL && finding->readable(object, finding->data))
         return object;
     conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT, type->name, dbid);
@@ -121,8 +121,7 @@ static const ConfObject *
 find_by_path(const ConfFinding *finding, ConfSlice path, ConfRpcError *error)
 {
     ConfSlice normal = conf_methods_normal(path);
-    const ConfObject *object =
-        conf_state_resolve_path(finding->state, normal, "/path", error);
+    const ConfObject *object = conf_state_resolve_path(finding->state, normal, "/path", error);
     if (object != NULL && finding->readable(object, finding->data))
         return object;
     if (object != NULL || error->code == CONF_RPC_NOT_FOUND) {

@@ -292,8 +292,7 @@ look_at_past(Listing *listing)
 {
     if (listing->as_of == 0)
         return true;
-    listing->past =
-        listing->error.code == 0 ? conf_past_use_get(listing->use, &listing->error) : NULL;
+    listing->past = listing->error.code == 0 ? conf_past_use_get(listing->use, &listing->error) : NULL;
     if (listing->past != NULL)
         conf_query_set_state(listing->query, conf_past_state(listing->past));
     return listing->past != NULL;

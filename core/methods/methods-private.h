@@ -8,8 +8,8 @@ struct ConfMethods {
     ConfMethodsContext context;
     ConfMethodsStatistics statistics;
     GHashTable *write_lanes; /* connection id → lane: write-order.c */
-    bool confirmed; /* the read that runs now was confirmed by the database a moment ago */
-    GSList *pasts;  /* as-of.c: revisions of the past that are kept for a while */
+    bool confirmed;          /* the read that runs now was confirmed by the database a moment ago */
+    GSList *pasts;           /* as-of.c: revisions of the past that are kept for a while */
 };
 
 void conf_methods_add_session(ConfMethods *methods, ConfMethodTable *table);
@@ -34,8 +34,8 @@ typedef struct {
     bool (*readable)(const ConfObject *object, void *data);
     void *data;
 } ConfFinding;
-const ConfObject *conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params,
-                                       ConfRpcError *error);
+const ConfObject *conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding,
+                                       const ConfJson *params, ConfRpcError *error);
 /* `name` NFC-normalised into the turn's arena; invalid names simply name nothing. */
 ConfSlice conf_methods_normal(ConfSlice name);
 const ConfTypeInfo *conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member,
@@ -97,7 +97,8 @@ bool conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *r
 void conf_methods_note_past(ConfMethods *methods, const ConfRequest *request);
 /* One object that has changed since; see read_as_of of ConfHistoryProvider. */
 void conf_methods_read_past(ConfMethods *methods, ConfSession *session, ConfKey key, int64_t revision,
-                            void (*done)(const char *object_json, const GError *error, void *data), void *data);
+                            void (*done)(const char *object_json, const GError *error, void *data),
+                            void *data);
 void conf_methods_fail_past(ConfMethods *methods, ConfRpcError *told, const GError *error);
 /* Everything as it was.  Where it is not ready yet func is called once: `error` NULL: now it is, or failed
  * (conf_past_use_get tells); else the time is over.  NULL: *error.  Not called any more after release. */

@@ -225,8 +225,8 @@ past_told(const char *object_json, const GError *failure, void *data)
     g_autoptr(GError) broken = NULL;
     g_autoptr(ConfObject) object = NULL;
     if (object_json != NULL)
-        object = conf_object_from_stored(schema, conf_slice_from_string(object_json), (ConfSlice){0}, (ConfSlice){0},
-                                         0, &broken);
+        object = conf_object_from_stored(schema, conf_slice_from_string(object_json), (ConfSlice){0},
+                                         (ConfSlice){0}, 0, &broken);
     /* What may be read of it may have changed meanwhile; of what is gone the provider has asked the rights. */
     const ConfObject *present = conf_store_lookup(store, reading->key);
     bool is_readable = session != NULL && object != NULL &&
@@ -237,8 +237,9 @@ past_told(const char *object_json, const GError *failure, void *data)
     else if (failure != NULL && !g_error_matches(failure, CONF_ERROR, CONF_ERROR_NOT_FOUND))
         conf_methods_fail_past(reading->methods, &error, failure);
     else if (!is_readable)
-        conf_rpc_fail(&error, CONF_RPC_NOT_FOUND, "There was no %s %" G_GINT64_FORMAT " at revision %" G_GINT64_FORMAT,
-                      conf_schema_type(schema, reading->key.type)->name, reading->key.dbid, reading->revision);
+        conf_rpc_fail(
+            &error, CONF_RPC_NOT_FOUND, "There was no %s %" G_GINT64_FORMAT " at revision %" G_GINT64_FORMAT,
+            conf_schema_type(schema, reading->key.type)->name, reading->key.dbid, reading->revision);
     answer_past(reading, object, &error);
 }
 
@@ -267,8 +268,8 @@ static bool
 is_readable_then(const ConfObject *object, void *data)
 {
     PastRead *reading = data;
-    return conf_methods_may_read_then(reading->methods, conf_request_get_session(reading->request), reading->past,
-                                      object);
+    return conf_methods_may_read_then(reading->methods, conf_request_get_session(reading->request),
+                                      reading->past, object);
 }
 
 /* Ends the reading. */
@@ -283,7 +284,8 @@ answer_past(PastRead *reading, const ConfObject *object, ConfRpcError *error)
     if (object == NULL && error->code == 0)
         conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There was no such object");
     if (error->code == 0)
-        projection = read_fields(reading->methods, conf_request_parse_params(request, names, error), object, error);
+        projection =
+            read_fields(reading->methods, conf_request_parse_params(request, names, error), object, error);
     conf_methods_note_past(reading->methods, request);
     if (error->code != 0) {
         conf_request_fail(request, error);

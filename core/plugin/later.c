@@ -121,7 +121,9 @@ conf_later_answer(ConfLater *later, const char *result_json)
 void
 conf_later_answer_error(ConfLater *later, int code, const char *message, const char *data_json)
 {
-    finish(later, &(Outcome){.kind = OUTCOME_ERROR, .code = code, .text = g_strdup(message), .data = g_strdup(data_json)});
+    finish(later,
+           &(Outcome){
+               .kind = OUTCOME_ERROR, .code = code, .text = g_strdup(message), .data = g_strdup(data_json)});
 }
 
 void

@@ -93,7 +93,8 @@ add_application_port(ConfServer *server, GArray *ports, const ConfJson *item)
     g_autoptr(ConfSettings) parameters = conf_settings_new();
     conf_transport_parse(parameters, "", transport);
     /* A port whose transport says tls=1, as that of a client does, is meant to be secured. */
-    if (strcmp(listening, "unsecured") == 0 && g_strcmp0(conf_settings_get(parameters, "", "tls"), "1") == 0) {
+    if (strcmp(listening, "unsecured") == 0 &&
+        g_strcmp0(conf_settings_get(parameters, "", "tls"), "1") == 0) {
         g_free(listening);
         listening = g_strdup("secured");
     }

@@ -20,7 +20,7 @@ enum {
 /* What the writer takes under the lock in one go. */
 typedef struct {
     ConfStorageCommit commit;
-    GArray *confirms; /* NULL: none */
+    GArray *confirms;      /* NULL: none */
     ConfStorageRead *read; /* NULL: none */
     bool prune;
     bool stop;
@@ -102,8 +102,7 @@ conf_storage_read_changes(ConfStorage *storage, int64_t after, bool next, size_t
     conf_assert_main();
     start_thread(storage);
     ConfStorageRead *read = g_new0(ConfStorageRead, 1);
-    *read =
-        (ConfStorageRead){.after = after, .next = next, .bytes = bytes, .func = func, .data = data};
+    *read = (ConfStorageRead){.after = after, .next = next, .bytes = bytes, .func = func, .data = data};
     read->changes = g_array_new(FALSE, FALSE, sizeof(ConfStorageChange));
     g_mutex_lock(&storage->lock);
     g_queue_push_tail(&storage->reads, read);

@@ -66,8 +66,8 @@ conf_past_add(ConfPast *past, ConfKey key, ConfSlice body, ConfSlice last_rights
             return false;
         if (!conf_key_equal(conf_object_key(object), key)) {
             conf_object_unref(object);
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A version of %u/%" G_GINT64_FORMAT
-                        " is that of another object", key.type, key.dbid);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                        "A version of %u/%" G_GINT64_FORMAT " is that of another object", key.type, key.dbid);
             return false;
         }
         conf_state_put(past->state, object);

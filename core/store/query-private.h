@@ -25,7 +25,7 @@ typedef enum {
 
 struct ConfQuery {
     ConfStore *store;
-    ConfState *state; /* the store's own, or a working set over it: see query-layers.c */
+    ConfState *state;         /* the store's own, or a working set over it: see query-layers.c */
     const ConfTypeInfo *type; /* NULL: any */
     ConfFilter *filter;
     ConfFilterHints hints;

@@ -93,13 +93,17 @@ write_rows(HistoryFile *file, int64_t first, unsigned count)
         entry.record_size = strlen(entry.record);
         g_strlcpy(entry.chain, "0123456789abcdef", sizeof entry.chain);
         entry.changes = history_changes_new(1);
-        HistoryChange change = {.type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 5};
+        HistoryChange change = {
+            .type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 5};
         change.rights = g_ref_string_new("[]");
         g_array_append_val(entry.changes, change);
         done = history_file_write_entry(file, &entry, false, "test", NULL) != HISTORY_FAILED;
         history_entry_clear(&entry);
-        HistoryAudit audit = {.kind = "opened", .user_name = g_strdup("u"), .application_name = g_strdup("a"),
-                              .address = g_strdup("::1"), .detail = g_strdup("")};
+        HistoryAudit audit = {.kind = "opened",
+                              .user_name = g_strdup("u"),
+                              .application_name = g_strdup("a"),
+                              .address = g_strdup("::1"),
+                              .detail = g_strdup("")};
         done = done && history_file_write_audit(file, &audit, NULL);
         history_audit_clear(&audit);
     }

@@ -49,11 +49,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
     World world = {0};
-    ConfUpstreamSettings settings = {
-        .hosts = "127.0.0.1", .port = 1, .application = "px", .role = "proxy", .transport = "", .release = "1"};
+    ConfUpstreamSettings settings = {.hosts = "127.0.0.1",
+                                     .port = 1,
+                                     .application = "px",
+                                     .role = "proxy",
+                                     .transport = "",
+                                     .release = "1"};
     ConfUpstreamHost host = {
-        .ready = ready, .status = nothing, .failed = failed, .publisher = publisher_of, .environment_changed = nothing,
-        .confirmed = confirmed, .record = record, .data = &world,
+        .ready = ready,
+        .status = nothing,
+        .failed = failed,
+        .publisher = publisher_of,
+        .environment_changed = nothing,
+        .confirmed = confirmed,
+        .record = record,
+        .data = &world,
     };
     world.upstream = conf_upstream_new(&settings, &host, NULL);
     conf_timer_cancel(&world.upstream->retry);
@@ -77,9 +87,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void
 open_link(World *world, int mode, int fd)
 {
-    static const ConfConnectionFuncs funcs = {.line = line_came, .too_long = too_long, .opened = opened, .closed = closed};
+    static const ConfConnectionFuncs funcs = {
+        .line = line_came, .too_long = too_long, .opened = opened, .closed = closed};
     ConfUpstream *upstream = world->upstream;
-    upstream->connection = conf_connection_new_accepted(conf_poller_default(), fd, "default", &funcs, upstream);
+    upstream->connection =
+        conf_connection_new_accepted(conf_poller_default(), fd, "default", &funcs, upstream);
     g_assert_nonnull(upstream->connection);
     turn(1);
     upstream->calls = conf_calls_new(upstream->connection);
@@ -141,7 +153,8 @@ check(const ConfStore *store)
 {
     uint8_t sum[16] = {0}, kept[16];
     ConfKey at = {0};
-    for (const ConfObject *object; (object = conf_store_next(store, at)) != NULL; at = conf_object_key(object))
+    for (const ConfObject *object; (object = conf_store_next(store, at)) != NULL;
+         at = conf_object_key(object))
         conf_digest_add(sum, object->digest);
     conf_store_digest(store, kept);
     g_assert_cmpmem(sum, sizeof sum, kept, sizeof kept);

@@ -21,14 +21,10 @@ static const char *const lists[] = {
     "'type':'host','filter':{'annex/a/k':'1'}",
 };
 static const char *const reads[] = {
-    "'type':'host','name':'h1'",
-    "'type':'host','name':'h2','fields':['name','folder']",
-    "'type':'host','dbid':%h",
-    "'type':'folder','dbid':%d",
-    "'path':'/Environment/Hosts/f1/h1'",
-    "'path':'/Environment/Hosts/f1/f2/h2'",
-    "'path':'/Environment/Hosts/f2'",
-    "'path':'/Environment/Applications/a1'",
+    "'type':'host','name':'h1'",         "'type':'host','name':'h2','fields':['name','folder']",
+    "'type':'host','dbid':%h",           "'type':'folder','dbid':%d",
+    "'path':'/Environment/Hosts/f1/h1'", "'path':'/Environment/Hosts/f1/f2/h2'",
+    "'path':'/Environment/Hosts/f2'",    "'path':'/Environment/Applications/a1'",
 };
 enum { QUERY_COUNT = G_N_ELEMENTS(lists) + G_N_ELEMENTS(reads), NAMES = 12 };
 
@@ -65,9 +61,10 @@ test_history_list(TestClient *client, const char *params, int64_t as_of, unsigne
     g_autoptr(GString) all = g_string_new(NULL);
     g_autofree char *cursor = g_strdup("");
     for (;;) {
-        g_autofree char *past = as_of > 0 ? g_strdup_printf(",'asOf':%" G_GINT64_FORMAT, as_of) : g_strdup("");
-        JsonObject *result = test_call(client, "object.list", "{'limit':%u%s%s%s%s}", limit, *params != '\0' ? "," : "",
-                                       params, past, cursor);
+        g_autofree char *past =
+            as_of > 0 ? g_strdup_printf(",'asOf':%" G_GINT64_FORMAT, as_of) : g_strdup("");
+        JsonObject *result = test_call(client, "object.list", "{'limit':%u%s%s%s%s}", limit,
+                                       *params != '\0' ? "," : "", params, past, cursor);
         if (as_of > 0)
             g_assert_cmpint(json_object_get_int_member(result, "revision"), ==, as_of);
         g_autofree char *text = to_text(result, "objects");
@@ -85,7 +82,8 @@ static char *
 read_one(TestClient *client, const char *params, int64_t as_of)
 {
     g_autofree char *past = as_of > 0 ? g_strdup_printf(",'asOf':%" G_GINT64_FORMAT, as_of) : g_strdup("");
-    JsonObject *response = test_wait_response(client, test_send(client, "object.read", "{%s%s}", params, past));
+    JsonObject *response =
+        test_wait_response(client, test_send(client, "object.read", "{%s%s}", params, past));
     if (!json_object_has_member(response, "error"))
         return to_text(json_object_get_object_member(response, "result"), "object");
     JsonObject *error = json_object_get_object_member(response, "error");
@@ -114,18 +112,21 @@ ask(TestClient *client, unsigned query, const Places *places, int64_t as_of, uns
 static char *
 random_folder(GRand *random)
 {
-    static const char *const folders[] = {"/Environment/Hosts", "/Environment/Hosts/f1", "/Environment/Hosts/f2",
-                                          "/Environment/Hosts/f1/f2", "/Environment/Hosts/f3"};
+    static const char *const folders[] = {"/Environment/Hosts", "/Environment/Hosts/f1",
+                                          "/Environment/Hosts/f2", "/Environment/Hosts/f1/f2",
+                                          "/Environment/Hosts/f3"};
     return g_strdup(folders[g_rand_int_range(random, 0, G_N_ELEMENTS(folders))]);
 }
 
 static int64_t
 dbid_at(TestClient *client, const char *path)
 {
-    JsonObject *response = test_wait_response(client, test_send(client, "object.read", "{'path':'%s'}", path));
+    JsonObject *response =
+        test_wait_response(client, test_send(client, "object.read", "{'path':'%s'}", path));
     if (json_object_has_member(response, "error"))
         return 0;
-    JsonObject *object = json_object_get_object_member(json_object_get_object_member(response, "result"), "object");
+    JsonObject *object =
+        json_object_get_object_member(json_object_get_object_member(response, "result"), "object");
     return json_object_get_int_member(object, "dbid");
 }
 
@@ -142,40 +143,45 @@ test_history_step(TestClient *client, GRand *random)
     case 0:
     case 1:
         method = "object.create";
-        params = g_strdup_printf("{'object':{'type':'host','name':'h%d','folder':%" G_GINT64_FORMAT "}}", name, MAX(folder, 1));
+        params = g_strdup_printf("{'object':{'type':'host','name':'h%d','folder':%" G_GINT64_FORMAT "}}",
+                                 name, MAX(folder, 1));
         break;
     case 2:
         method = "object.create";
-        params = g_strdup_printf("{'object':{'type':'folder','name':'f%d','folder':%" G_GINT64_FORMAT "}}", name % 3 + 1,
-                                 MAX(folder, 1));
+        params = g_strdup_printf("{'object':{'type':'folder','name':'f%d','folder':%" G_GINT64_FORMAT "}}",
+                                 name % 3 + 1, MAX(folder, 1));
         break;
     case 3:
         method = "object.delete";
         params = g_strdup_printf("{'type':'host','name':'h%d'}", name);
         break;
     case 4:
-        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'folder':%" G_GINT64_FORMAT "}}", name, MAX(folder, 1));
+        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'folder':%" G_GINT64_FORMAT "}}", name,
+                                 MAX(folder, 1));
         break;
     case 5:
         params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'name':'h%d'}}", name, other);
         break;
     case 6:
-        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'address':'%u','annex':{'a':{'k':'%d'}}}}", name,
-                                 g_rand_int(random), other % 2);
+        params =
+            g_strdup_printf("{'type':'host','name':'h%d','patch':{'address':'%u','annex':{'a':{'k':'%d'}}}}",
+                            name, g_rand_int(random), other % 2);
         break;
     case 7:
         if (strcmp(folder_path, "/Environment/Hosts") == 0)
             return; /* Who would rename that? */
         method = name % 3 == 0 ? "object.delete" : "object.update";
-        params = name % 3 == 0 ? g_strdup_printf("{'path':'%s'}", folder_path)
-                               : g_strdup_printf("{'path':'%s','patch':{'name':'f%d'}}", folder_path, other % 3 + 1);
+        params = name % 3 == 0
+                     ? g_strdup_printf("{'path':'%s'}", folder_path)
+                     : g_strdup_printf("{'path':'%s','patch':{'name':'f%d'}}", folder_path, other % 3 + 1);
         break;
     default: {
         g_autofree char *host = g_strdup_printf("/Environment/Hosts/h%d", name);
         int64_t dbid = dbid_at(client, host);
         g_autofree char *reference = dbid > 0 ? g_strdup_printf("%" G_GINT64_FORMAT, dbid) : g_strdup("null");
         g_autofree char *create = g_strdup_printf(
-            "{'object':{'type':'application','name':'a%d','applicationType':'genericServer','host':%s}}", other, reference);
+            "{'object':{'type':'application','name':'a%d','applicationType':'genericServer','host':%s}}",
+            other, reference);
         if (try_call(client, "object.create", create) != 0)
             return;
         params = g_strdup_printf("{'type':'application','name':'a%d','patch':{'host':%s}}", other, reference);
@@ -190,8 +196,8 @@ make_places(TestClient *client, uint32_t seed)
     Places places;
     int64_t hosts = dbid_at(client, "/Environment/Hosts");
     places.folder = json_object_get_int_member(
-        test_call(client, "object.create", "{'object':{'type':'folder','name':'f1-%u','folder':%" G_GINT64_FORMAT "}}", seed,
-                  hosts),
+        test_call(client, "object.create",
+                  "{'object':{'type':'folder','name':'f1-%u','folder':%" G_GINT64_FORMAT "}}", seed, hosts),
         "dbid");
     places.host = json_object_get_int_member(
         test_call(client, "object.create", "{'object':{'type':'host','name':'h3-%u'}}", seed), "dbid");
@@ -219,11 +225,12 @@ test_history_model(TestServer *server, TestServer *reader, uint32_t seed, unsign
         unsigned at = (unsigned)g_rand_int_range(random, 0, (int)steps);
         int64_t revision = g_array_index(revisions, int64_t, at);
         for (unsigned query = 0; query < QUERY_COUNT; query++) {
-            g_autofree char *then = ask(client, query, &places, revision, 1 + (unsigned)g_rand_int_range(random, 0, 40));
+            g_autofree char *then =
+                ask(client, query, &places, revision, 1 + (unsigned)g_rand_int_range(random, 0, 40));
             const char *live = g_ptr_array_index(answers, at * QUERY_COUNT + query);
             if (strcmp(then, live) != 0)
-                g_error("seed %u, revision %" G_GINT64_FORMAT ", query %u:\nthen %s\nlive %s", seed, revision, query, then,
-                        live);
+                g_error("seed %u, revision %" G_GINT64_FORMAT ", query %u:\nthen %s\nlive %s", seed, revision,
+                        query, then, live);
         }
         test_history_step(writer, random);
     }

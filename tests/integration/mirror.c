@@ -41,8 +41,8 @@ set_object(Mirror *mirror, JsonNode *node)
     JsonObject *object = json_node_get_object(node);
     char *key = key_of(object);
     JsonNode *known = g_hash_table_lookup(mirror->objects, key);
-    if (known != NULL
-        && json_object_get_int_member(json_node_get_object(known), "revision") > json_object_get_int_member(object, "revision")) {
+    if (known != NULL && json_object_get_int_member(json_node_get_object(known), "revision") >
+                             json_object_get_int_member(object, "revision")) {
         g_free(key);
         return;
     }
@@ -93,7 +93,8 @@ mirror_compare(Mirror *mirror, TestClient *client, const char *when)
     g_autofree char *cursor = NULL;
     unsigned count = 0;
     do {
-        g_autofree char *params = cursor != NULL ? g_strdup_printf("{'cursor':'%s'}", cursor) : g_strdup("{}");
+        g_autofree char *params =
+            cursor != NULL ? g_strdup_printf("{'cursor':'%s'}", cursor) : g_strdup("{}");
         JsonObject *page = test_call(client, "object.list", "%s", params);
         g_free(cursor);
         cursor = g_strdup(json_object_get_string_member_with_default(page, "cursor", NULL));
@@ -114,7 +115,8 @@ mirror_compare(Mirror *mirror, TestClient *client, const char *when)
         g_autoptr(GList) keys = g_hash_table_get_keys(mirror->objects);
         for (GList *link = keys; link != NULL; link = link->next)
             g_printerr("mirror has %s\n", (char *)link->data);
-        g_error("%s: the mirror has %u objects, the server shows %u", when, g_hash_table_size(mirror->objects), count);
+        g_error("%s: the mirror has %u objects, the server shows %u", when,
+                g_hash_table_size(mirror->objects), count);
     }
 }
 
@@ -175,7 +177,9 @@ remove_members(JsonObject *target, JsonObject *lists)
     g_autoptr(GList) members = json_object_get_members(lists);
     for (GList *link = members; link != NULL; link = link->next) {
         JsonArray *gone = json_object_get_array_member(lists, link->data);
-        JsonArray *present = json_object_has_member(target, link->data) ? json_object_get_array_member(target, link->data) : NULL;
+        JsonArray *present = json_object_has_member(target, link->data)
+                                 ? json_object_get_array_member(target, link->data)
+                                 : NULL;
         for (unsigned i = 0; present != NULL && i < json_array_get_length(gone); i++) {
             for (unsigned k = json_array_get_length(present); k > 0; k--) {
                 if (same_item(json_array_get_element(present, k - 1), json_array_get_element(gone, i)))
@@ -194,7 +198,9 @@ add_members(JsonObject *target, JsonObject *lists)
     for (GList *link = members; link != NULL; link = link->next) {
         JsonArray *given = json_object_get_array_member(lists, link->data);
         JsonArray *whole = json_array_new();
-        JsonArray *present = json_object_has_member(target, link->data) ? json_object_get_array_member(target, link->data) : NULL;
+        JsonArray *present = json_object_has_member(target, link->data)
+                                 ? json_object_get_array_member(target, link->data)
+                                 : NULL;
         g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
         for (unsigned k = 0; present != NULL && k < json_array_get_length(present); k++) {
             JsonNode *kept = json_array_get_element(present, k);
@@ -226,7 +232,8 @@ same_item(JsonNode *a, JsonNode *b)
             JsonObject *item = json_node_get_object(a);
             if (!json_object_has_member(item, keys[i]))
                 continue;
-            JsonNode *other = JSON_NODE_HOLDS_OBJECT(b) ? json_object_get_member(json_node_get_object(b), keys[i]) : b;
+            JsonNode *other =
+                JSON_NODE_HOLDS_OBJECT(b) ? json_object_get_member(json_node_get_object(b), keys[i]) : b;
             return other != NULL && json_node_equal(json_object_get_member(item, keys[i]), other);
         }
     }

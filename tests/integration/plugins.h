@@ -10,7 +10,8 @@
 static inline char *
 test_plugin_options(const char *plugins, const char *more)
 {
-    return g_strdup_printf("plugins = %s\nplugin-path = %s\n%s", plugins, TEST_PLUGIN_FOLDER, more != NULL ? more : "");
+    return g_strdup_printf("plugins = %s\nplugin-path = %s\n%s", plugins, TEST_PLUGIN_FOLDER,
+                           more != NULL ? more : "");
 }
 
 static inline TestServer *

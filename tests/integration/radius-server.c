@@ -86,13 +86,15 @@ void
 radius_server_start(RadiusServer *server)
 {
     g_assert_cmpint(server->pid, ==, 0);
-    g_autofree char *config = g_strdup_printf(CONFIG, server->folder, server->port, server->secret, server->signed_ ? SIGNING : "");
+    g_autofree char *config =
+        g_strdup_printf(CONFIG, server->folder, server->port, server->secret, server->signed_ ? SIGNING : "");
     write_text(server->folder, "radiusd.conf", config);
     write_text(server->folder, "users", USERS);
     g_autofree char *log = g_build_filename(server->folder, "log", NULL);
     const char *argv[] = {"freeradius", "-f", "-d", server->folder, "-n", "radiusd", "-l", log, NULL};
     g_autoptr(GError) error = NULL;
-    g_spawn_async(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL,
+    g_spawn_async(NULL, (char **)argv, NULL,
+                  G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL,
                   die_with_parent, NULL, &server->pid, &error);
     g_assert_no_error(error);
     int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
@@ -159,14 +161,16 @@ answers(const RadiusServer *server)
 {
     const RadiusQuestion question = {.user = "nobody", .password = "x", .nas_identifier = "test"};
     const uint8_t authenticator[RADIUS_AUTHENTICATOR_SIZE] = {1, 2, 3};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(server->port)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(server->port)};
     struct timeval wait = {.tv_usec = 100 * 1000};
     uint8_t answer[RADIUS_SIZE_MAX];
     RadiusRequest request = {0};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     g_assert_true(radius_request_build(&request, &question, 1, authenticator, server->secret));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    bool sent = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && send(fd, request.bytes, request.size, 0) > 0;
+    bool sent = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                send(fd, request.bytes, request.size, 0) > 0;
     bool came = sent && recv(fd, answer, sizeof answer, 0) > 0;
     if (!came)
         g_usleep(20 * 1000);

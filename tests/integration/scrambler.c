@@ -37,8 +37,12 @@ TestScrambler *
 test_scrambler_new(uint16_t server_port, const char *name, unsigned layers, unsigned piece)
 {
     TestScrambler *scrambler = g_new0(TestScrambler, 1);
-    *scrambler = (TestScrambler){
-        .server_port = server_port, .name = g_strdup(name), .layer_count = layers, .piece = piece, .client = -1, .server = -1};
+    *scrambler = (TestScrambler){.server_port = server_port,
+                                 .name = g_strdup(name),
+                                 .layer_count = layers,
+                                 .piece = piece,
+                                 .client = -1,
+                                 .server = -1};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     scrambler->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -160,8 +164,9 @@ take_wire(TestScrambler *scrambler, unsigned index, const void *data, unsigned s
 static void
 begin(TestScrambler *scrambler)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(scrambler->server_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(scrambler->server_port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     scrambler->client = accept(scrambler->listener, NULL, NULL);
     scrambler->server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

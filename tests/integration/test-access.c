@@ -51,21 +51,25 @@ test_writes_in_order(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t persons[PERSONS], ids[PERSONS + HOSTS], last = 0;
     for (unsigned i = 0; i < PERSONS; i++) {
-        JsonObject *created = test_call(admin, "object.create", "{'object':{'type':'person','name':'p%u'}}", i);
+        JsonObject *created =
+            test_call(admin, "object.create", "{'object':{'type':'person','name':'p%u'}}", i);
         persons[i] = json_object_get_int_member(created, "dbid");
     }
     for (unsigned i = 0; i < PERSONS; i++)
-        ids[i] = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw%u'}", persons[i], i);
+        ids[i] =
+            test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw%u'}", persons[i], i);
     int64_t refused = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':''}", persons[0]);
     for (unsigned i = PERSONS; i < PERSONS + HOSTS; i++) {
         if (i % 50 == 0)
-            ids[i] = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'x'}", persons[i % PERSONS]);
+            ids[i] = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'x'}",
+                               persons[i % PERSONS]);
         else
             ids[i] = test_send(admin, "object.create", "{'object':{'type':'host','name':'h%u'}}", i);
     }
     /* It needs no waiting. */
     JsonObject *response = test_wait_response(admin, refused);
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==, -32602);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==,
+                    -32602);
     for (unsigned i = 0; i < PERSONS + HOSTS; i++) {
         int64_t revision = answered_revision(admin, ids[i]);
         g_assert_cmpint(revision, >, last);

@@ -8,8 +8,10 @@ test_write_read_notify(void)
     g_autoptr(TestClient) writer = test_client_new(server);
     g_autoptr(TestClient) reader = test_client_new(server);
     test_call(reader, "subscription.open", "{'types':['host']}");
-    JsonObject *created = test_call(writer, "object.create", "{'object':{'type':'host','name':'srv1','address':'10.0.0.1'}}");
-    int64_t dbid = json_object_get_int_member(created, "dbid"), revision = json_object_get_int_member(created, "revision");
+    JsonObject *created =
+        test_call(writer, "object.create", "{'object':{'type':'host','name':'srv1','address':'10.0.0.1'}}");
+    int64_t dbid = json_object_get_int_member(created, "dbid"),
+            revision = json_object_get_int_member(created, "revision");
     JsonObject *changes = test_wait_notification(reader, "changes");
     g_assert_cmpint(json_object_get_int_member(changes, "revision"), ==, revision);
     JsonObject *change = json_array_get_object_element(json_object_get_array_member(changes, "changes"), 0);
@@ -28,7 +30,8 @@ test_kill_and_restart(void)
     g_autoptr(TestClient) writer = test_client_new(server);
     int64_t revision = 0;
     for (unsigned i = 0; i < 50; i++)
-        revision = json_object_get_int_member(test_call(writer, "object.create", "{'object':{'type':'host','name':'h%u'}}", i), "revision");
+        revision = json_object_get_int_member(
+            test_call(writer, "object.create", "{'object':{'type':'host','name':'h%u'}}", i), "revision");
     test_server_signal(server, SIGKILL);
     int64_t began = g_get_monotonic_time();
     test_server_start(server);
@@ -40,7 +43,8 @@ test_kill_and_restart(void)
     /* Whoever holds a recent revision goes on from it. */
     test_call(reader, "subscription.open", "{'since':%" G_GINT64_FORMAT "}", revision - 10);
     for (int64_t expected = revision - 9; expected <= revision; expected++)
-        g_assert_cmpint(json_object_get_int_member(test_wait_notification(reader, "changes"), "revision"), ==, expected);
+        g_assert_cmpint(json_object_get_int_member(test_wait_notification(reader, "changes"), "revision"), ==,
+                        expected);
 }
 
 int

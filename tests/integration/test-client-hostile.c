@@ -15,12 +15,18 @@ test_liars(void)
         int status;
         const char *said;
     } cases[] = {
-        {LIAR_ENDLESS_LINE, 3, "a line of more than"},  {LIAR_BYTES, 3, "not valid UTF-8"},
-        {LIAR_DEEP, 3, "nested deeper than"},           {LIAR_MANY_VALUES, 3, "values"},
-        {LIAR_WRONG_IDS, 3, "in time"}, {LIAR_HALF_LINE, 3, "closed the connection"},
-        {LIAR_SILENCE, 3, "in time"},   {LIAR_CHALLENGES, 1, "?"},
-        {LIAR_FLOOD, 3, "in time"},     {LIAR_POLLS, 3, ""},
-        {LIAR_EMPTY_PAGES, 3, "does not go on"},        {LIAR_SAME_CURSOR, 3, "does not go on"},
+        {LIAR_ENDLESS_LINE, 3, "a line of more than"},
+        {LIAR_BYTES, 3, "not valid UTF-8"},
+        {LIAR_DEEP, 3, "nested deeper than"},
+        {LIAR_MANY_VALUES, 3, "values"},
+        {LIAR_WRONG_IDS, 3, "in time"},
+        {LIAR_HALF_LINE, 3, "closed the connection"},
+        {LIAR_SILENCE, 3, "in time"},
+        {LIAR_CHALLENGES, 1, "?"},
+        {LIAR_FLOOD, 3, "in time"},
+        {LIAR_POLLS, 3, ""},
+        {LIAR_EMPTY_PAGES, 3, "does not go on"},
+        {LIAR_SAME_CURSOR, 3, "does not go on"},
     };
     g_auto(Run) run;
     run_init(&run);

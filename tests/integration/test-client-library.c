@@ -353,8 +353,8 @@ client_of(Fixture *fixture, TestServer *server, guint timeout)
 {
     g_autofree char *address = g_strdup_printf("127.0.0.1:%u", test_server_get_port(server));
     ConfcClient *client = confc_client_new(address);
-    g_object_set(client, "user", "default", "password", TEST_PASSWORD, "application", "confctl", "addp-timeout",
-                 timeout, NULL);
+    g_object_set(client, "user", "default", "password", TEST_PASSWORD, "application", "confctl",
+                 "addp-timeout", timeout, NULL);
     g_signal_connect(client, "connected", G_CALLBACK(note_connected), fixture);
     return client;
 }
@@ -373,10 +373,11 @@ check_keep_alive(guint timeout, bool is_told)
     if (is_told) {
         JsonObject *read = test_call(admin, "object.read", "{'path':'/Environment/Applications/confserv'}");
         gint64 dbid = json_object_get_int_member(json_object_get_object_member(read, "object"), "dbid");
-        test_call(admin, "object.update",
-                  "{'path':'/Environment/Applications/confctl','add':{'connections':[{'server':%" G_GINT64_FORMAT
-                  ",'protocol':'addp','localTimeout':1,'remoteTimeout':2}]}}",
-                  dbid);
+        test_call(
+            admin, "object.update",
+            "{'path':'/Environment/Applications/confctl','add':{'connections':[{'server':%" G_GINT64_FORMAT
+            ",'protocol':'addp','localTimeout':1,'remoteTimeout':2}]}}",
+            dbid);
         test_wait_statistic(admin, "addp.active", 1);
         /* Answered after the client has been told. */
         g_autoptr(JsonNode) info = request(&fixture, "server.info", "{}");

@@ -22,8 +22,10 @@ test_kill_in_writes(void)
     for (unsigned round = 0; round < 5; round++) {
         g_autoptr(TestClient) client = test_client_new(server);
         for (unsigned i = 0; i < 40; i++)
-            test_send(client, "transaction", "{'operations':[{'op':'create','object':{'type':'host','name':'a%u-%u'}},"
-                      "{'op':'create','object':{'type':'host','name':'b%u-%u'}}]}", round, i, round, i);
+            test_send(client, "transaction",
+                      "{'operations':[{'op':'create','object':{'type':'host','name':'a%u-%u'}},"
+                      "{'op':'create','object':{'type':'host','name':'b%u-%u'}}]}",
+                      round, i, round, i);
         for (unsigned i = 0; i < 10 + round; i++) {
             JsonObject *response = test_wait_response(client, 2 + (int64_t)i);
             last = revision_of(json_object_get_object_member(response, "result"));
@@ -34,8 +36,10 @@ test_kill_in_writes(void)
         g_autoptr(TestClient) reader = test_client_new(server);
         for (unsigned i = 0; i < 10 + round; i++)
             test_call(reader, "object.read", "{'type':'host','name':'a%u-%u'}", round, i);
-        int64_t a = json_object_get_int_member(test_call(reader, "object.count", "{'type':'host','filter':{'name':{'like':'a*'}}}"), "count");
-        int64_t b = json_object_get_int_member(test_call(reader, "object.count", "{'type':'host','filter':{'name':{'like':'b*'}}}"), "count");
+        int64_t a = json_object_get_int_member(
+            test_call(reader, "object.count", "{'type':'host','filter':{'name':{'like':'a*'}}}"), "count");
+        int64_t b = json_object_get_int_member(
+            test_call(reader, "object.count", "{'type':'host','filter':{'name':{'like':'b*'}}}"), "count");
         g_assert_cmpint(a, ==, b);
         int64_t revision = revision_of(test_call(reader, "object.count", "{'type':'host'}"));
         g_assert_cmpint(revision, >=, last);
@@ -73,21 +77,27 @@ test_frozen_primary(void)
     test_server_spawn(second);
     test_server_wait_log(second, " 8001 ");
     g_autoptr(TestClient) fresh = test_client_connect(rescue);
-    test_call(fresh, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}");
+    test_call(fresh, "session.open",
+              "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}");
     int64_t after = revision_of(test_call(fresh, "object.create", "{'object':{'type':'host','name':'two'}}"));
     g_assert_cmpint(after, ==, before + 1);
     /* It wakes up with a write in its socket: that one must not happen, and its clients must go. */
     int64_t id = test_send(old, "object.create", "{'object':{'type':'host','name':'never'}}");
     test_server_signal(first, SIGCONT);
     JsonObject *response = test_wait_response(old, id);
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==, -32014);
-    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(old, "session.ending"), "reason"), ==, "role");
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==,
+                    -32014);
+    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(old, "session.ending"), "reason"),
+                    ==, "role");
     g_assert_cmpint(test_server_wait_exit(first), ==, 1);
-    g_assert_cmpint(json_object_get_int_member(test_call(fresh, "object.count", "{'type':'host'}"), "count"), ==, 2);
+    g_assert_cmpint(json_object_get_int_member(test_call(fresh, "object.count", "{'type':'host'}"), "count"),
+                    ==, 2);
     /* The port that the first held is opened as soon as it is free. */
     test_server_wait_ready(second);
     g_autoptr(TestClient) again = test_client_new(second);
-    g_assert_cmpint(revision_of(test_call(again, "object.create", "{'object':{'type':'host','name':'three'}}")), ==, after + 1);
+    g_assert_cmpint(
+        revision_of(test_call(again, "object.create", "{'object':{'type':'host','name':'three'}}")), ==,
+        after + 1);
 }
 
 /* A read with maxAge after waking must not be answered from before the sleep. */
@@ -105,7 +115,8 @@ test_frozen_read(void)
     int64_t id = test_send(old, "object.count", "{'type':'host','maxAge':1}");
     test_server_signal(first, SIGCONT);
     JsonObject *response = test_wait_response(old, id);
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==, -32013);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==,
+                    -32013);
     g_assert_cmpint(test_server_wait_exit(first), ==, 1);
 }
 
@@ -129,7 +140,8 @@ test_disk_full(void)
     g_autofree char *text = NULL;
     g_assert_true(g_file_get_contents(conf, &text, NULL, NULL));
     g_auto(GStrv) parts = g_strsplit(text, "dbname = confserv.db", 2);
-    g_autofree char *moved = g_strconcat(parts[0], "dbname = small/confserv.db\nreconnect-timeout = 1", parts[1], NULL);
+    g_autofree char *moved =
+        g_strconcat(parts[0], "dbname = small/confserv.db\nreconnect-timeout = 1", parts[1], NULL);
     g_assert_true(g_file_set_contents(conf, moved, -1, NULL));
     g_assert_cmpint(test_run_confserv(folder, "-init -admin-password-file password", NULL), ==, 0);
     test_server_start(server);
@@ -137,7 +149,9 @@ test_disk_full(void)
     g_autofree char *filler = g_strnfill(200000, 'x');
     int64_t revision = 1, refused = 0;
     for (unsigned i = 0; i < 60 && refused == 0; i++) {
-        int64_t id = test_send(client, "object.create", "{'object':{'type':'host','name':'big%u','annex':{'a':{'k':'%s'}}}}", i, filler);
+        int64_t id =
+            test_send(client, "object.create",
+                      "{'object':{'type':'host','name':'big%u','annex':{'a':{'k':'%s'}}}}", i, filler);
         JsonObject *response = test_wait_response(client, id);
         if (json_object_has_member(response, "error")) {
             JsonObject *error = json_object_get_object_member(response, "error");
@@ -148,11 +162,13 @@ test_disk_full(void)
         }
     }
     g_assert_cmpint(refused, >, 0);
-    g_assert_cmpint(json_object_get_int_member(test_call(client, "object.count", "{'type':'host'}"), "count"), ==, refused);
+    g_assert_cmpint(json_object_get_int_member(test_call(client, "object.count", "{'type':'host'}"), "count"),
+                    ==, refused);
     g_assert_cmpint(mount("tmpfs", small, "tmpfs", MS_REMOUNT, "size=64m"), ==, 0);
     int64_t deadline = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
     for (;;) {
-        int64_t id = test_send(client, "object.create", "{'object':{'type':'host','name':'after','annex':{'a':{'k':'%s'}}}}", filler);
+        int64_t id = test_send(client, "object.create",
+                               "{'object':{'type':'host','name':'after','annex':{'a':{'k':'%s'}}}}", filler);
         JsonObject *response = test_wait_response(client, id);
         if (json_object_has_member(response, "result")) {
             g_assert_cmpint(revision_of(json_object_get_object_member(response, "result")), ==, revision + 1);
@@ -164,7 +180,8 @@ test_disk_full(void)
     test_server_signal(server, SIGTERM);
     test_server_start(server);
     g_autoptr(TestClient) reader = test_client_new(server);
-    g_assert_cmpint(json_object_get_int_member(test_call(reader, "object.count", "{'type':'host'}"), "count"), ==, refused + 1);
+    g_assert_cmpint(json_object_get_int_member(test_call(reader, "object.count", "{'type':'host'}"), "count"),
+                    ==, refused + 1);
     test_server_signal(server, SIGTERM);
     umount2(small, MNT_DETACH);
 }
@@ -176,7 +193,8 @@ test_restored_database(void)
     g_autoptr(TestServer) server = test_primary_new(NULL);
     const char *folder = test_server_get_folder(server);
     g_autofree char *shell = g_strdup_printf("cd '%s' && cp confserv.db saved.db", folder);
-    g_autofree char *back = g_strdup_printf("cd '%s' && rm -f confserv.db-wal confserv.db-shm && cp saved.db confserv.db", folder);
+    g_autofree char *back = g_strdup_printf(
+        "cd '%s' && rm -f confserv.db-wal confserv.db-shm && cp saved.db confserv.db", folder);
     test_server_signal(server, SIGTERM);
     g_assert_cmpint(system(shell), ==, 0);
     test_server_start(server);

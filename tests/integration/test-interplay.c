@@ -10,7 +10,8 @@ make_large_hosts(TestClient *client, unsigned count)
 {
     g_autofree char *text = g_strnfill(60000, 'x');
     for (unsigned i = 0; i < count; i++)
-        test_call(client, "object.create", "{'object':{'type':'host','name':'large%u','annex':{'section':{'key':'%s'}}}}", i, text);
+        test_call(client, "object.create",
+                  "{'object':{'type':'host','name':'large%u','annex':{'section':{'key':'%s'}}}}", i, text);
 }
 
 static char *
@@ -76,14 +77,16 @@ test_resume_replica_session(void)
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) other = test_client_new(server);
     make_large_hosts(other, 20);
-    test_call(other, "object.create", "{'object':{'type':'application','name':'proxy1','applicationType':'configurationServer'}}");
+    test_call(other, "object.create",
+              "{'object':{'type':'application','name':'proxy1','applicationType':'configurationServer'}}");
     TestClient *replica = test_client_new(server);
     g_autofree char *token = token_of(replica), *environment = environment_of(replica);
     test_call(replica, "replica.open", "{'application':'proxy1','role':'proxy','release':'0'}");
     test_client_free(replica);
     test_wait_statistic(other, "sessionsBroken", 1);
     g_autoptr(TestClient) resumed = test_client_connect(test_server_get_port(server));
-    test_call(resumed, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
+    test_call(resumed, "session.resume",
+              "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
               revision_now(other));
     JsonObject *page = test_call(resumed, "object.list", "{'type':'host'}");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "objects")), >, 10);
@@ -100,9 +103,10 @@ test_open_behind_resume(void)
     g_autofree char *token = break_session(server, other, &environment);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     g_autofree char *batch = g_strdup_printf(
-        "[{'jsonrpc':'2.0','id':1,'method':'session.resume','params':{'session':'%s','environment':'%s','revision':%"
-        G_GINT64_FORMAT "}},{'jsonrpc':'2.0','id':2,'method':'session.open','params':{'user':'default','password':'%s',"
-        "'application':'confctl'}}]", token, environment, revision_now(other) + 1, TEST_PASSWORD);
+        "[{'jsonrpc':'2.0','id':1,'method':'session.resume','params':{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT
+        "}},{'jsonrpc':'2.0','id':2,'method':'session.open','params':{'user':'default','password':'%s',"
+        "'application':'confctl'}}]",
+        token, environment, revision_now(other) + 1, TEST_PASSWORD);
     g_autoptr(GString) line = g_string_new(batch);
     g_string_replace(line, "'", "\"", 0);
     g_string_append_c(line, '\n');
@@ -125,8 +129,10 @@ test_close_behind_since(void)
     g_autoptr(TestClient) client = test_client_new(server);
     test_call(client, "object.create", "{'object':{'type':'host','name':'h'}}");
     int codes[2];
-    run_batch(client, "[{'jsonrpc':'2.0','id':1,'method':'subscription.open','params':{'since':1}},"
-                      "{'jsonrpc':'2.0','id':2,'method':'subscription.close','params':{'subscription':1}}]", codes);
+    run_batch(client,
+              "[{'jsonrpc':'2.0','id':1,'method':'subscription.open','params':{'since':1}},"
+              "{'jsonrpc':'2.0','id':2,'method':'subscription.close','params':{'subscription':1}}]",
+              codes);
     g_assert_cmpint(codes[0], ==, 0);
     g_assert_cmpint(codes[1], ==, 0);
     test_sync(client);
@@ -143,9 +149,10 @@ test_stop_while_waiting(void)
     g_autofree char *token = break_session(server, other, &environment);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     int64_t ahead = revision_now(other) + 100;
-    test_send(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
-              ahead);
-    test_send(other, "object.read", "{'type':'tenant','dbid':1,'minRevision':%" G_GINT64_FORMAT ",'timeout':60}", ahead);
+    test_send(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}",
+              token, environment, ahead);
+    test_send(other, "object.read",
+              "{'type':'tenant','dbid':1,'minRevision':%" G_GINT64_FORMAT ",'timeout':60}", ahead);
     test_call(other, "object.count", "{'type':'host'}");
     test_server_signal(server, SIGTERM);
     g_assert_cmpint(test_server_wait_exit(server), ==, 0);
@@ -157,14 +164,16 @@ test_resume_displaced_application(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) other = test_client_new(server);
-    test_call(other, "object.create", "{'object':{'type':'application','name':'msg','applicationType':'messageServer'}}");
+    test_call(other, "object.create",
+              "{'object':{'type':'application','name':'msg','applicationType':'messageServer'}}");
     TestClient *first = test_client_new_as(server, "default", TEST_PASSWORD, "msg");
     g_autofree char *token = token_of(first), *environment = environment_of(first);
     test_client_free(first);
     test_wait_statistic(other, "sessionsBroken", 1);
     g_autoptr(TestClient) second = test_client_new_as(server, "default", TEST_PASSWORD, "msg");
     g_autoptr(TestClient) back = test_client_connect(test_server_get_port(server));
-    test_call_error(back, -32003, "session.resume", "{'session':'%s','environment':'%s','revision':1}", token, environment);
+    test_call_error(back, -32003, "session.resume", "{'session':'%s','environment':'%s','revision':1}", token,
+                    environment);
     test_sync(second);
 }
 
@@ -175,7 +184,8 @@ test_stream_with_large_queue(void)
     g_autoptr(TestServer) server = test_primary_new("max-client-output-queue-size = 64000000\n");
     g_autoptr(TestClient) other = test_client_new(server);
     make_large_hosts(other, 400);
-    test_call(other, "object.create", "{'object':{'type':'application','name':'proxy1','applicationType':'configurationServer'}}");
+    test_call(other, "object.create",
+              "{'object':{'type':'application','name':'proxy1','applicationType':'configurationServer'}}");
     g_autoptr(TestClient) replica = test_client_new(server);
     test_send(replica, "replica.open", "{'application':'proxy1','role':'proxy','release':'0'}");
     test_wait_statistic(other, "queueBytes", 1000000);
@@ -201,27 +211,42 @@ test_group_and_list_at_once(void)
     int64_t users_dbid = json_object_get_int_member(json_object_get_object_member(users, "object"), "dbid");
     JsonObject *root = test_call(admin, "object.read", "{'path':'/Environment/Hosts'}");
     int64_t hosts = json_object_get_int_member(json_object_get_object_member(root, "object"), "dbid");
-    int64_t person = json_object_get_int_member(test_call(admin, "object.create", "{'object':{'type':'person','name':'anna'}}"), "dbid");
-    test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'secret of anna'}", person);
-    test_call(admin, "object.update", "{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'add':{'members':[%" G_GINT64_FORMAT "]}}",
+    int64_t person = json_object_get_int_member(
+        test_call(admin, "object.create", "{'object':{'type':'person','name':'anna'}}"), "dbid");
+    test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'secret of anna'}",
+              person);
+    test_call(admin, "object.update",
+              "{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'add':{'members':[%" G_GINT64_FORMAT "]}}",
               users_dbid, person);
     int64_t group = json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'accessGroup','name':'night shift','members':[%" G_GINT64_FORMAT "]}}",
-                  person), "dbid");
+        test_call(admin, "object.create",
+                  "{'object':{'type':'accessGroup','name':'night shift','members':[%" G_GINT64_FORMAT "]}}",
+                  person),
+        "dbid");
     int64_t folder = json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'folder','name':'vault','folder':%" G_GINT64_FORMAT "}}", hosts), "dbid");
-    JsonObject *super = test_call(admin, "object.read", "{'type':'accessGroup','name':'Super Administrators'}");
+        test_call(admin, "object.create",
+                  "{'object':{'type':'folder','name':'vault','folder':%" G_GINT64_FORMAT "}}", hosts),
+        "dbid");
+    JsonObject *super =
+        test_call(admin, "object.read", "{'type':'accessGroup','name':'Super Administrators'}");
     int64_t super_dbid = json_object_get_int_member(json_object_get_object_member(super, "object"), "dbid");
-    g_autofree char *own = g_strdup_printf("{'account':{'type':'accessGroup','dbid':%" G_GINT64_FORMAT "},'rights':['read','create',"
-                                           "'change','execute','delete','readPermissions','changePermissions']}", super_dbid);
-    test_call(admin, "permission.update", "{'type':'folder','dbid':%" G_GINT64_FORMAT ",'entries':[%s]}", folder, own);
-    test_call(admin, "object.create", "{'object':{'type':'host','name':'hidden-treasure','folder':%" G_GINT64_FORMAT "}}", folder);
+    g_autofree char *own = g_strdup_printf(
+        "{'account':{'type':'accessGroup','dbid':%" G_GINT64_FORMAT "},'rights':['read','create',"
+        "'change','execute','delete','readPermissions','changePermissions']}",
+        super_dbid);
+    test_call(admin, "permission.update", "{'type':'folder','dbid':%" G_GINT64_FORMAT ",'entries':[%s]}",
+              folder, own);
+    test_call(admin, "object.create",
+              "{'object':{'type':'host','name':'hidden-treasure','folder':%" G_GINT64_FORMAT "}}", folder);
     g_autoptr(TestClient) anna = test_client_new_as(server, "anna", "secret of anna", "confctl");
     test_call(anna, "subscription.open", "{}");
     test_call(admin, "transaction",
-              "{'operations':[{'op':'permission','type':'folder','dbid':%" G_GINT64_FORMAT ",'entries':[%s,{'account':{'type':"
-              "'accessGroup','dbid':%" G_GINT64_FORMAT "},'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':%"
-              G_GINT64_FORMAT ",'remove':{'members':[%" G_GINT64_FORMAT "]}}]}", folder, own, group, group, person);
+              "{'operations':[{'op':'permission','type':'folder','dbid':%" G_GINT64_FORMAT
+              ",'entries':[%s,{'account':{'type':"
+              "'accessGroup','dbid':%" G_GINT64_FORMAT
+              "},'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':%" G_GINT64_FORMAT
+              ",'remove':{'members':[%" G_GINT64_FORMAT "]}}]}",
+              folder, own, group, group, person);
     test_sync(anna);
     g_assert_false(test_client_has_seen(anna, "hidden-treasure"));
     g_assert_false(test_client_has_seen(anna, "vault"));

@@ -57,7 +57,8 @@ attempt(World *world, const char *method, const char *params)
 static int64_t
 create(World *world, const char *type, const char *object)
 {
-    JsonObject *result = test_call(world->admin, "object.create", "{'object':{'type':'%s',%s}}", type, object);
+    JsonObject *result =
+        test_call(world->admin, "object.create", "{'object':{'type':'%s',%s}}", type, object);
     world->revision = json_object_get_int_member(result, "revision");
     return json_object_get_int_member(result, "dbid");
 }
@@ -68,7 +69,8 @@ prepare(World *world)
     for (unsigned i = 0; i < PERSONS; i++) {
         g_autofree char *text = g_strdup_printf("'name':'watcher%u'", i);
         world->persons[i] = create(world, "person", text);
-        test_call(world->admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw'}", world->persons[i]);
+        test_call(world->admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw'}",
+                  world->persons[i]);
     }
     for (unsigned i = 0; i < GROUPS; i++) {
         g_autofree char *text = g_strdup_printf("'name':'team%u','kind':'custom'", i);
@@ -76,11 +78,14 @@ prepare(World *world)
     }
     /* Everybody may run confctl, and read what is his. */
     JsonObject *confctl = test_call(world->admin, "object.read", "{'type':'application','name':'confctl'}");
-    int64_t application = json_object_get_int_member(json_object_get_object_member(confctl, "object"), "dbid");
+    int64_t application =
+        json_object_get_int_member(json_object_get_object_member(confctl, "object"), "dbid");
     for (unsigned i = 0; i < PERSONS; i++)
         test_call(world->admin, "permission.update",
-                  "{'type':'application','dbid':%" G_GINT64_FORMAT ",'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
-                  "},'rights':['read','execute']}]}", application, world->persons[i]);
+                  "{'type':'application','dbid':%" G_GINT64_FORMAT
+                  ",'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+                  "},'rights':['read','execute']}]}",
+                  application, world->persons[i]);
     JsonObject *root = test_call(world->admin, "object.read", "{'path':'/Environment/Hosts'}");
     int64_t folder = json_object_get_int_member(json_object_get_object_member(root, "object"), "dbid");
     g_array_append_val(world->folders, folder);
@@ -93,28 +98,33 @@ host_operation(World *world)
     g_autofree char *params = NULL;
     int choice = g_test_rand_int_range(0, 6);
     if (world->hosts->len < 5 || choice == 0) {
-        g_autofree char *text = g_strdup_printf("'name':'%s','folder':%" G_GINT64_FORMAT ",'annex':{'a':{'k':'%s'}}", name,
-                                                any(world->folders), name);
+        g_autofree char *text =
+            g_strdup_printf("'name':'%s','folder':%" G_GINT64_FORMAT ",'annex':{'a':{'k':'%s'}}", name,
+                            any(world->folders), name);
         int64_t dbid = create(world, "host", text);
         g_array_append_val(world->hosts, dbid);
         return;
     }
     int64_t dbid = any(world->hosts);
     if (choice == 1)
-        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'%s'}}", dbid, name);
+        params =
+            g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'%s'}}", dbid, name);
     else if (choice == 2)
-        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'folder':%" G_GINT64_FORMAT "}}", dbid,
-                                 any(world->folders));
+        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT
+                                 ",'patch':{'folder':%" G_GINT64_FORMAT "}}",
+                                 dbid, any(world->folders));
     else if (choice == 3)
-        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'annex':{'a':{'x%d':'%s'},'b':null}}}", dbid,
-                                 g_test_rand_int_range(0, 5), name);
+        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT
+                                 ",'patch':{'annex':{'a':{'x%d':'%s'},'b':null}}}",
+                                 dbid, g_test_rand_int_range(0, 5), name);
     else if (choice == 4)
         params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}", dbid,
                                  g_test_rand_bit() ? "enabled" : "disabled");
     if (params != NULL)
         attempt(world, "object.update", params);
     else
-        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT "}", dbid), attempt(world, "object.delete", params);
+        params = g_strdup_printf("{'type':'host','dbid':%" G_GINT64_FORMAT "}", dbid),
+        attempt(world, "object.delete", params);
 }
 
 static void
@@ -124,20 +134,23 @@ folder_operation(World *world)
     g_autofree char *params = NULL;
     int choice = g_test_rand_int_range(0, 5);
     if (world->folders->len < 4 || choice == 0) {
-        g_autofree char *text = g_strdup_printf("'name':'%s','folder':%" G_GINT64_FORMAT, name, any(world->folders));
+        g_autofree char *text =
+            g_strdup_printf("'name':'%s','folder':%" G_GINT64_FORMAT, name, any(world->folders));
         int64_t dbid = create(world, "folder", text);
         g_array_append_val(world->folders, dbid);
         return;
     }
     int64_t dbid = any(world->folders);
     if (choice == 1)
-        params = g_strdup_printf("{'type':'folder','dbid':%" G_GINT64_FORMAT ",'patch':{'folder':%" G_GINT64_FORMAT "}}", dbid,
-                                 any(world->folders));
+        params = g_strdup_printf("{'type':'folder','dbid':%" G_GINT64_FORMAT
+                                 ",'patch':{'folder':%" G_GINT64_FORMAT "}}",
+                                 dbid, any(world->folders));
     else if (choice == 2)
         params = g_strdup_printf("{'type':'folder','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}", dbid,
                                  g_test_rand_bit() ? "enabled" : "disabled");
     else
-        params = g_strdup_printf("{'type':'folder','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'%s'}}", dbid, name);
+        params = g_strdup_printf("{'type':'folder','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'%s'}}", dbid,
+                                 name);
     attempt(world, "object.update", params);
 }
 
@@ -149,34 +162,42 @@ right_operation(World *world)
         return;
     int64_t dbid = folder ? any(world->folders) : any(world->hosts);
     bool person = g_test_rand_int_range(0, 3) == 0;
-    int64_t account = person ? world->persons[g_test_rand_int_range(0, PERSONS)] : world->groups[g_test_rand_int_range(0, GROUPS)];
+    int64_t account = person ? world->persons[g_test_rand_int_range(0, PERSONS)]
+                             : world->groups[g_test_rand_int_range(0, GROUPS)];
     static const char *const verbs[] = {"grant", "revoke", "grant", "inherit"};
     const char *verb = verbs[g_test_rand_int_range(0, 4)];
     g_autofree char *what = strcmp(verb, "inherit") == 0
-        ? g_strdup("'inherit':true")
-        : g_strdup_printf("'%s':[{'account':{'type':'%s','dbid':%" G_GINT64_FORMAT "},'rights':['read']}]", verb,
-                          person ? "person" : "accessGroup", account);
-    g_autofree char *params = g_strdup_printf("{'type':'%s','dbid':%" G_GINT64_FORMAT ",%s%s}", folder ? "folder" : "host", dbid, what,
-                                              folder && g_test_rand_int_range(0, 5) == 0 ? ",'propagate':true" : "");
+                                ? g_strdup("'inherit':true")
+                                : g_strdup_printf("'%s':[{'account':{'type':'%s','dbid':%" G_GINT64_FORMAT
+                                                  "},'rights':['read']}]",
+                                                  verb, person ? "person" : "accessGroup", account);
+    g_autofree char *params =
+        g_strdup_printf("{'type':'%s','dbid':%" G_GINT64_FORMAT ",%s%s}", folder ? "folder" : "host", dbid,
+                        what, folder && g_test_rand_int_range(0, 5) == 0 ? ",'propagate':true" : "");
     attempt(world, "permission.update", params);
 }
 
 static void
 account_operation(World *world)
 {
-    int64_t person = world->persons[g_test_rand_int_range(0, PERSONS)], group = world->groups[g_test_rand_int_range(0, GROUPS)];
+    int64_t person = world->persons[g_test_rand_int_range(0, PERSONS)],
+            group = world->groups[g_test_rand_int_range(0, GROUPS)];
     g_autofree char *params = NULL;
     int choice = g_test_rand_int_range(0, 8);
     if (choice < 3)
-        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'add':{'members':[%" G_GINT64_FORMAT "]}}", group, person);
+        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT
+                                 ",'add':{'members':[%" G_GINT64_FORMAT "]}}",
+                                 group, person);
     else if (choice < 5)
-        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'remove':{'members':[%" G_GINT64_FORMAT "]}}", group, person);
+        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT
+                                 ",'remove':{'members':[%" G_GINT64_FORMAT "]}}",
+                                 group, person);
     else if (choice < 7)
-        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}", group,
-                                 g_test_rand_bit() ? "enabled" : "disabled");
+        params = g_strdup_printf("{'type':'accessGroup','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}",
+                                 group, g_test_rand_bit() ? "enabled" : "disabled");
     else
-        params = g_strdup_printf("{'type':'person','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}", person,
-                                 g_test_rand_bit() ? "enabled" : "disabled");
+        params = g_strdup_printf("{'type':'person','dbid':%" G_GINT64_FORMAT ",'patch':{'state':'%s'}}",
+                                 person, g_test_rand_bit() ? "enabled" : "disabled");
     attempt(world, "object.update", params);
 }
 
@@ -187,11 +208,15 @@ transaction_operation(World *world)
     for (int i = g_test_rand_int_range(2, 7); i > 0; i--) {
         g_autofree char *name = new_name(world);
         if (g_test_rand_bit() || world->hosts->len == 0)
-            g_string_append_printf(operations, "{'op':'create','object':{'type':'host','name':'%s','folder':%" G_GINT64_FORMAT "}}", name,
-                                   any(world->folders));
+            g_string_append_printf(
+                operations,
+                "{'op':'create','object':{'type':'host','name':'%s','folder':%" G_GINT64_FORMAT "}}", name,
+                any(world->folders));
         else
-            g_string_append_printf(operations, "{'op':'update','type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'address':'%s','folder':%"
-                                   G_GINT64_FORMAT "}}", any(world->hosts), name, any(world->folders));
+            g_string_append_printf(operations,
+                                   "{'op':'update','type':'host','dbid':%" G_GINT64_FORMAT
+                                   ",'patch':{'address':'%s','folder':%" G_GINT64_FORMAT "}}",
+                                   any(world->hosts), name, any(world->folders));
         g_string_append(operations, i > 1 ? "," : "]}");
     }
     attempt(world, "transaction", operations->str);
@@ -202,8 +227,10 @@ transaction_operation(World *world)
 static bool
 is_enabled(World *world, const char *user)
 {
-    JsonObject *read = test_call(world->admin, "object.read", "{'type':'person','name':'%s','fields':['state']}", user);
-    return strcmp(json_object_get_string_member(json_object_get_object_member(read, "object"), "state"), "enabled") == 0;
+    JsonObject *read =
+        test_call(world->admin, "object.read", "{'type':'person','name':'%s','fields':['state']}", user);
+    return strcmp(json_object_get_string_member(json_object_get_object_member(read, "object"), "state"),
+                  "enabled") == 0;
 }
 
 static void
@@ -214,7 +241,8 @@ watcher_log_in(World *world, Watcher *watcher)
     if (watcher->server == world->proxy)
         test_wait_revision(world->proxy_admin, world->revision);
     TestClient *client = test_client_connect(test_server_get_port(watcher->server));
-    int64_t id = test_send(client, "session.open", "{'user':'%s','password':'pw','application':'confctl'}", watcher->user);
+    int64_t id = test_send(client, "session.open", "{'user':'%s','password':'pw','application':'confctl'}",
+                           watcher->user);
     if (json_object_has_member(test_wait_response(client, id), "error")) {
         test_client_free(client);
         return;
@@ -241,7 +269,8 @@ search_wire(World *world, Watcher *watcher)
 static bool
 has_ended(Watcher *watcher)
 {
-    int64_t id = test_send(watcher->client, "object.read", "{'type':'application','name':'confctl','fields':['name']}");
+    int64_t id = test_send(watcher->client, "object.read",
+                           "{'type':'application','name':'confctl','fields':['name']}");
     for (;;) {
         const char *line = test_client_read_line(watcher->client);
         if (line == NULL)
@@ -325,7 +354,8 @@ test_random_operations(void)
             account_operation(&world);
         else
             transaction_operation(&world);
-        g_autofree char *when = g_strdup_printf("after operation %u (revision %" G_GINT64_FORMAT ")", i, world.revision);
+        g_autofree char *when =
+            g_strdup_printf("after operation %u (revision %" G_GINT64_FORMAT ")", i, world.revision);
         for (unsigned k = 0; k < world.watchers->len; k++) {
             Watcher *watcher = g_ptr_array_index(world.watchers, k);
             g_autofree char *who = g_strdup_printf("%s, %s on the %s", when, watcher->user,

@@ -54,7 +54,8 @@ test_client(const void *data)
 static void
 test_two_layers(void)
 {
-    g_autoptr(TestServer) server = test_primary_with("t-connection, t-filter, t-request", "[t-filter]\nt-filter = twice\n");
+    g_autoptr(TestServer) server =
+        test_primary_with("t-connection, t-filter, t-request", "[t-filter]\nt-filter = twice\n");
     g_autoptr(TestScrambler) scrambler = test_scrambler_new(test_server_get_port(server), "anna", 2, 3);
     g_autoptr(TestClient) client = test_client_connect(test_scrambler_get_port(scrambler));
     test_call(client, "session.open", LOGIN);
@@ -76,8 +77,10 @@ test_failures(void)
     g_autoptr(TestClient) client = test_client_new(server);
     static const char *const modes[] = {"fail", "refuse", "stall", "xor"};
     for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
-        test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
-                  "'transport':'t-filter=%s'}]}}", test_server_get_port(server), modes[i]);
+        test_call(client, "object.update",
+                  "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
+                  "'transport':'t-filter=%s'}]}}",
+                  test_server_get_port(server), modes[i]);
         g_autoptr(TestClient) other = test_client_connect(test_server_get_port(server));
         static const char greeting[] = "XOR\004anna";
         test_client_write(other, greeting, sizeof greeting - 1);
@@ -146,20 +149,27 @@ test_peer_ended(void)
 static void
 test_identity(void)
 {
-    g_autoptr(TestServer) server = test_primary_with("t-connection, t-filter, t-login", "plain-login = refuse\n" FILTERED);
+    g_autoptr(TestServer) server =
+        test_primary_with("t-connection, t-filter, t-login", "plain-login = refuse\n" FILTERED);
     g_autoptr(TestScrambler) annas = test_scrambler_new(test_server_get_port(server), "anna", 1, 0);
     g_autoptr(TestScrambler) bertas = test_scrambler_new(test_server_get_port(server), "berta", 1, 0);
     g_autoptr(TestClient) admin = test_client_connect(test_scrambler_get_port(bertas));
     test_call(admin, "session.open", LOGIN);
     int64_t dbid = json_object_get_int_member(
         test_call(admin, "object.create", "{'object':{'type':'person','name':'anna'}}"), "dbid");
-    test_call(admin, "permission.update", "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%"
-              G_GINT64_FORMAT "},'rights':['execute']}]}", dbid);
+    test_call(
+        admin, "permission.update",
+        "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+        "},'rights':['execute']}]}",
+        dbid);
     g_autoptr(TestClient) anna = test_client_connect(test_scrambler_get_port(annas));
-    test_call_error(anna, -32001, "session.open", "{'user':'default','mechanism':'certificate','application':'confctl'}");
+    test_call_error(anna, -32001, "session.open",
+                    "{'user':'default','mechanism':'certificate','application':'confctl'}");
     test_call(anna, "session.open", "{'user':'anna','mechanism':'certificate','application':'confctl'}");
-    test_call(admin, "object.update", "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
-              "'transport':'t-filter=off'}]}}", test_server_get_port(server));
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
+              "'transport':'t-filter=off'}]}}",
+              test_server_get_port(server));
     g_autoptr(TestClient) plain = test_client_connect(test_server_get_port(server));
     test_call_error(plain, -32018, "session.open", LOGIN);
 }
@@ -185,22 +195,29 @@ test_link(void)
     g_autoptr(TestClient) admin = test_client_new(master);
     g_autofree char *large = g_strnfill(300 * 1000, 'z');
     for (unsigned i = 0; i < 20; i++)
-        test_call(admin, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}", i, large);
+        test_call(admin, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}",
+                  i, large);
     /* From now on nobody talks to the master in plain, and the proxy scrambles its link, not its own port. */
     test_server_signal(proxy, SIGTERM);
-    test_call(admin, "object.update", "{'type':'application','name':'p1','patch':{'ports':[{'id':'default','port':%u,"
-              "'transport':'t-filter=off'}]}}", test_server_get_port(proxy));
-    test_call(admin, "object.update", "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
-              "'transport':'t-filter=xor'}]}}", test_server_get_port(master));
+    test_call(admin, "object.update",
+              "{'type':'application','name':'p1','patch':{'ports':[{'id':'default','port':%u,"
+              "'transport':'t-filter=off'}]}}",
+              test_server_get_port(proxy));
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u,"
+              "'transport':'t-filter=xor'}]}}",
+              test_server_get_port(master));
     write_proxy_file(proxy, plugins, "[t-filter]\nt-filter = xor\nname = p1\n");
     test_server_start(proxy);
     g_autoptr(TestClient) reader = test_client_new(proxy);
-    g_assert_cmpint(json_object_get_int_member(test_call(reader, "object.count", "{'type':'host'}"), "count"), ==, 20);
+    g_assert_cmpint(json_object_get_int_member(test_call(reader, "object.count", "{'type':'host'}"), "count"),
+                    ==, 20);
     assert_seen(reader, "master", "CN=master");
     assert_seen(admin, "replica", "CN=p1");
     test_call(reader, "subscription.open", "{'types':['host']}");
     for (unsigned i = 0; i < 20; i++)
-        test_call(admin, "object.update", "{'type':'host','name':'h%u','patch':{'annex':{'a':{'b':'%s%u'}}}}", i, large, i);
+        test_call(admin, "object.update", "{'type':'host','name':'h%u','patch':{'annex':{'a':{'b':'%s%u'}}}}",
+                  i, large, i);
     for (unsigned i = 0; i < 20; i++)
         test_wait_notification(reader, "changes");
     /* The master goes and comes. */
@@ -228,10 +245,13 @@ test_secured_port(void)
 {
     uint16_t number = test_free_port();
     for (unsigned i = 0; i < 2; i++) {
-        g_autoptr(TestServer) server = test_primary_with(i == 0 ? "t-request" : "t-connection, t-filter", NULL);
+        g_autoptr(TestServer) server =
+            test_primary_with(i == 0 ? "t-request" : "t-connection, t-filter", NULL);
         g_autoptr(TestClient) client = test_client_new(server);
-        test_call(client, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'secure','port':%u,"
-                  "'listening':'secured'}]}}", number);
+        test_call(client, "object.update",
+                  "{'type':'application','name':'confserv','add':{'ports':[{'id':'secure','port':%u,"
+                  "'listening':'secured'}]}}",
+                  number);
         if (i == 0) {
             test_server_wait_log(server, "its listening mode needs a plugin that secures connections");
             continue;
@@ -240,8 +260,10 @@ test_secured_port(void)
         test_server_wait_log(server, opened);
         g_autoptr(TestClient) refused = test_client_connect(number);
         test_client_wait_closed(refused);
-        test_call(client, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'secure','port':%u,"
-                  "'listening':'secured','transport':'t-filter=xor'}]}}", number);
+        test_call(client, "object.update",
+                  "{'type':'application','name':'confserv','add':{'ports':[{'id':'secure','port':%u,"
+                  "'listening':'secured','transport':'t-filter=xor'}]}}",
+                  number);
         g_autoptr(TestScrambler) scrambler = test_scrambler_new(number, "anna", 1, 0);
         g_autoptr(TestClient) secured = test_client_connect(test_scrambler_get_port(scrambler));
         test_call(secured, "session.open", LOGIN);

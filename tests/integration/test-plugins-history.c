@@ -5,7 +5,8 @@
 static int64_t
 create(TestClient *client, const char *type, const char *name, const char *more)
 {
-    JsonObject *created = test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
+    JsonObject *created =
+        test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
     return json_object_get_int_member(created, "dbid");
 }
 
@@ -13,7 +14,8 @@ static void
 grant(TestClient *admin, const char *place, int64_t person, const char *rights)
 {
     test_call(admin, "permission.update",
-              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place, person, rights);
+              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place,
+              person, rights);
 }
 
 static int64_t
@@ -48,31 +50,38 @@ test_params(void)
     create(client, "host", "h0", "");
     int64_t host = create(client, "host", "h1", ""), first = test_history_revision(client);
     /* Nothing before the first commit is held. */
-    JsonObject *error = test_call_error(client, -32011, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", first - 2);
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "oldest"), ==, first - 1);
-    test_call_error(client, -32011, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}", first - 2);
+    JsonObject *error =
+        test_call_error(client, -32011, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", first - 2);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "oldest"), ==,
+                    first - 1);
+    test_call_error(client, -32011, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}",
+                    first - 2);
     static const char *const wrong[] = {"0", "-1", "1.5", "'1'", "null", "true", "[]", "9007199254740991"};
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
         test_call_error(client, -32602, "object.list", "{'asOf':%s}", wrong[i]);
         test_call_error(client, -32602, "object.read", "{'type':'tenant','dbid':1,'asOf':%s}", wrong[i]);
     }
     test_call_error(client, -32602, "object.count", "{'asOf':%" G_GINT64_FORMAT "}", first);
-    test_call_error(client, -32602, "object.read", "{'type':'nonsense','dbid':1,'asOf':%" G_GINT64_FORMAT "}", first);
-    test_call_error(client, -32602, "object.read", "{'asOf':%" G_GINT64_FORMAT "}", first);
-    test_call_error(client, -32602, "object.read", "{'type':'host','name':'h1','fields':['no'],'asOf':%" G_GINT64_FORMAT "}",
+    test_call_error(client, -32602, "object.read", "{'type':'nonsense','dbid':1,'asOf':%" G_GINT64_FORMAT "}",
                     first);
-    test_call_error(client, -32004, "object.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'asOf':%" G_GINT64_FORMAT "}",
-                    host, first - 1);
+    test_call_error(client, -32602, "object.read", "{'asOf':%" G_GINT64_FORMAT "}", first);
+    test_call_error(client, -32602, "object.read",
+                    "{'type':'host','name':'h1','fields':['no'],'asOf':%" G_GINT64_FORMAT "}", first);
+    test_call_error(client, -32004, "object.read",
+                    "{'type':'host','dbid':%" G_GINT64_FORMAT ",'asOf':%" G_GINT64_FORMAT "}", host,
+                    first - 1);
     /* A cursor is of one revision. */
     create(client, "host", "h2", "");
     JsonObject *page = test_call(client, "object.list", "{'limit':1,'asOf':%" G_GINT64_FORMAT "}", first);
     g_assert_false(json_object_has_member(page, "chain"));
     g_autofree char *cursor = g_strdup(json_object_get_string_member(page, "cursor"));
-    test_call_error(client, -32602, "object.list", "{'cursor':'%s','asOf':%" G_GINT64_FORMAT "}", cursor, first - 1);
+    test_call_error(client, -32602, "object.list", "{'cursor':'%s','asOf':%" G_GINT64_FORMAT "}", cursor,
+                    first - 1);
     test_call(client, "object.list", "{'cursor':'%s','asOf':%" G_GINT64_FORMAT "}", cursor, first);
     /* The present is a past, too. */
     test_call(client, "object.read", "{'type':'host','name':'h2','asOf':%" G_GINT64_FORMAT "}", first + 1);
-    test_call(client, "object.list", "{'asOf':%" G_GINT64_FORMAT ",'minRevision':%" G_GINT64_FORMAT "}", first + 1, first + 1);
+    test_call(client, "object.list", "{'asOf':%" G_GINT64_FORMAT ",'minRevision':%" G_GINT64_FORMAT "}",
+              first + 1, first + 1);
 }
 
 /* Rights of now decide; of what is gone, the last ones. */
@@ -114,14 +123,16 @@ test_rights(void)
             if (may)
                 test_call(client, "object.read", "{%s,'asOf':%" G_GINT64_FORMAT "}", by[k], then);
             else
-                test_call_error(client, -32004, "object.read", "{%s,'asOf':%" G_GINT64_FORMAT "}", by[k], then);
+                test_call_error(client, -32004, "object.read", "{%s,'asOf':%" G_GINT64_FORMAT "}", by[k],
+                                then);
         }
     }
     static const char *const hidden[] = {"\"secret0\"", "\"secret2\"", "\"dark4\"", "\"now0\""};
     for (unsigned i = 0; i < G_N_ELEMENTS(hidden); i++)
         g_assert_false(test_client_has_seen(client, hidden[i]));
     /* What a plugin hides is hidden in the past: by what it is now, or was at last. */
-    test_call(admin, "object.update", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'dark'}}", host[0]);
+    test_call(admin, "object.update", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'dark'}}",
+              host[0]);
     g_autoptr(TestClient) bob = test_client_new_as(server, "blind-bob", "pw", "confctl");
     g_autofree char *seen = test_history_list(bob, "'type':'host','fields':['name']", then, 100);
     g_assert_null(strstr(seen, "\"secret0\""));
@@ -145,9 +156,11 @@ test_breaks(void)
     create(client, "host", "h2", "");
     test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'1'}}");
     for (unsigned i = 0; i < 3; i++) {
-        static const char *const asked[] = {"'path':'/Environment/Hosts/h1'", "'type':'host','dbid':101", "'type':'host'"};
+        static const char *const asked[] = {"'path':'/Environment/Hosts/h1'", "'type':'host','dbid':101",
+                                            "'type':'host'"};
         TestClient *going = test_client_new(server);
-        test_send(going, i < 2 ? "object.read" : "object.list", "{%s,'asOf':%" G_GINT64_FORMAT "}", asked[i], then);
+        test_send(going, i < 2 ? "object.read" : "object.list", "{%s,'asOf':%" G_GINT64_FORMAT "}", asked[i],
+                  then);
         test_client_abort(going);
         test_client_free(going);
     }
@@ -166,7 +179,8 @@ test_breaks(void)
     then = test_history_revision(other);
     create(other, "host", "h2", "");
     test_call_error(other, -32013, "object.list", "{'asOf':%" G_GINT64_FORMAT "}", then);
-    test_call_error(other, -32013, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}", then);
+    test_call_error(other, -32013, "object.read", "{'type':'host','name':'h1','asOf':%" G_GINT64_FORMAT "}",
+                    then);
     test_call(other, "object.read", "{'type':'host','name':'h1'}");
 }
 

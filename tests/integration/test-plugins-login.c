@@ -9,9 +9,11 @@ add_person(TestClient *admin, const char *name)
 {
     int64_t dbid = json_object_get_int_member(
         test_call(admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name), "dbid");
-    test_call(admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
-              "},'rights':['execute']}]}", dbid);
+    test_call(
+        admin, "permission.update",
+        "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+        "},'rights':['execute']}]}",
+        dbid);
     return dbid;
 }
 
@@ -58,17 +60,20 @@ assert_refused(Fixture *fixture, int code, const char *user, const char *passwor
     g_autoptr(TestClient) client = connect_to(fixture);
     JsonObject *error = test_call_error(client, code, "session.open", OPEN, user, password);
     if (code == -32001)
-        g_assert_true(g_str_has_prefix(test_error_message(error), "The user, the password or the application is wrong"));
+        g_assert_true(g_str_has_prefix(test_error_message(error),
+                                       "The user, the password or the application is wrong"));
 }
 
 static void
 test_verdicts(Fixture *fixture, const void *data)
 {
     assert_opens(fixture, "ext-ann", "yes");
-    test_assert_events(fixture->admin, "t-login.events", "ext-ann as confctl by password from 127.0.0.1: ext-ann");
+    test_assert_events(fixture->admin, "t-login.events",
+                       "ext-ann as confctl by password from 127.0.0.1: ext-ann");
     test_assert_events(fixture->admin, "t-login-second.events", "");
     assert_refused(fixture, -32001, "ext-ann", "no");
-    test_assert_events(fixture->admin, "t-login.events", "ext-ann as confctl by password from 127.0.0.1: ext-ann; "
+    test_assert_events(fixture->admin, "t-login.events",
+                       "ext-ann as confctl by password from 127.0.0.1: ext-ann; "
                        "refused ext-ann of confctl: a wrong password");
     /* A refusal ends the chain; what is not its own goes to the next, and at last to the internal password. */
     test_assert_events(fixture->admin, "t-login-second.events", "");
@@ -80,8 +85,10 @@ test_verdicts(Fixture *fixture, const void *data)
     /* Whoever said yes: person, application and rights stay the server's to know. */
     assert_refused(fixture, -32001, "ext-unknown", "yes");
     g_autoptr(TestClient) client = connect_to(fixture);
-    test_call_error(client, -32001, "session.open", "{'user':'ext-ann','password':'yes','application':'confserv'}");
-    test_call(fixture->admin, "object.update", "{'type':'person','name':'ext-both','patch':{'state':'disabled'}}");
+    test_call_error(client, -32001, "session.open",
+                    "{'user':'ext-ann','password':'yes','application':'confserv'}");
+    test_call(fixture->admin, "object.update",
+              "{'type':'person','name':'ext-both','patch':{'state':'disabled'}}");
     assert_refused(fixture, -32001, "ext-both", "yes");
     /* Codes and texts of the directory's own. */
     JsonObject *error = test_call_error(client, -32015, "session.open", OPEN, "ext-ann", "coded");
@@ -174,29 +181,36 @@ static void
 test_challenge(Fixture *fixture, const void *data)
 {
     g_autoptr(TestClient) client = connect_to(fixture);
-    g_autofree char *first = challenge_of(test_call_error(client, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
+    g_autofree char *first =
+        challenge_of(test_call_error(client, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
     test_call_error(client, -32602, "session.continue", "{'challenge':'00','response':'first'}");
     test_call_error(client, -32000, "object.count", "{}");
     g_autofree char *second = challenge_of(
-        test_call_error(client, -32002, "session.continue", "{'challenge':'%s','response':'first'}", first), "And now?");
+        test_call_error(client, -32002, "session.continue", "{'challenge':'%s','response':'first'}", first),
+        "And now?");
     g_assert_cmpstr(first, !=, second);
     test_call_error(client, -32602, "session.continue", "{'challenge':'%s','response':'second'}", first);
-    JsonObject *opened = test_call(client, "session.continue", "{'challenge':'%s','response':'second'}", second);
+    JsonObject *opened =
+        test_call(client, "session.continue", "{'challenge':'%s','response':'second'}", second);
     g_assert_true(json_object_has_member(opened, "session"));
     test_call(client, "object.count", "{}");
-    test_assert_events(fixture->admin, "t-login.events", "ext-ann as confctl by password from 127.0.0.1: ext-ann; "
+    test_assert_events(fixture->admin, "t-login.events",
+                       "ext-ann as confctl by password from 127.0.0.1: ext-ann; "
                        "round 1: first, password challenge; round 2: second, password challenge");
     /* A wrong response is a refusal like any other. */
     g_autoptr(TestClient) other = connect_to(fixture);
-    g_autofree char *third = challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
+    g_autofree char *third =
+        challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
     test_call_error(other, -32001, "session.continue", "{'challenge':'%s','response':'wrong'}", third);
     test_call_error(other, -32602, "session.continue", "{'challenge':'%s','response':'first'}", third);
     /* Not its own after all: what it has put off is nothing to the next directory. */
-    g_autofree char *fourth = challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
+    g_autofree char *fourth =
+        challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
     test_call_error(other, -32001, "session.continue", "{'challenge':'%s','response':'unsure'}", fourth);
     test_assert_events(fixture->admin, "t-login-second.events", "asked for ext-ann");
     /* Another log-in begins anew, and a client that goes leaves nothing behind. */
-    g_autofree char *fifth = challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
+    g_autofree char *fifth =
+        challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
     test_call(other, "session.open", OPEN, "ext-ann", "yes");
     test_call_error(other, -32602, "session.continue", "{'challenge':'%s','response':'first'}", fifth);
     g_autoptr(TestClient) leaving = connect_to(fixture);
@@ -207,18 +221,23 @@ static void
 test_mechanisms(Fixture *fixture, const void *data)
 {
     g_autoptr(TestClient) client = connect_to(fixture);
-    test_call_error(client, -32001, "session.open", "{'user':'ext-ann','mechanism':'kerberos','token':'no','application':'confctl'}");
-    test_call_error(client, -32602, "session.open", "{'user':'default','mechanism':'kerberos','token':'yes','application':'confctl'}");
-    test_call(client, "session.open", "{'user':'ext-ann','mechanism':'kerberos','token':'yes','application':'confctl'}");
+    test_call_error(client, -32001, "session.open",
+                    "{'user':'ext-ann','mechanism':'kerberos','token':'no','application':'confctl'}");
+    test_call_error(client, -32602, "session.open",
+                    "{'user':'default','mechanism':'kerberos','token':'yes','application':'confctl'}");
+    test_call(client, "session.open",
+              "{'user':'ext-ann','mechanism':'kerberos','token':'yes','application':'confctl'}");
     g_autofree char *events = test_events(fixture->admin, "t-login.events");
     g_assert_nonnull(strstr(events, "ext-ann as confctl by kerberos from 127.0.0.1: ext-ann"));
     /* Nobody who was let in by a directory must change a password that was not asked for. */
     int64_t dbid = add_person(fixture->admin, "ext-new");
-    test_call(fixture->admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'next','mustChange':true}", dbid);
+    test_call(fixture->admin, "account.setPassword",
+              "{'dbid':%" G_GINT64_FORMAT ",'password':'next','mustChange':true}", dbid);
     assert_opens(fixture, "ext-new", "yes");
     g_autoptr(TestClient) internal = connect_to(fixture);
     JsonObject *opened = test_call(internal, "session.open", OPEN, "ext-new", "next");
-    g_assert_true(json_object_get_boolean_member(json_object_get_object_member(opened, "account"), "mustChangePassword"));
+    g_assert_true(json_object_get_boolean_member(json_object_get_object_member(opened, "account"),
+                                                 "mustChangePassword"));
     test_call_error(internal, -32015, "object.count", "{}");
 }
 
@@ -233,8 +252,10 @@ static void
 grant(TestClient *admin, const char *verb, int64_t host, int64_t group)
 {
     test_call(admin, "permission.update",
-              "{'type':'host','dbid':%" G_GINT64_FORMAT ",'%s':[{'account':{'type':'accessGroup','dbid':%" G_GINT64_FORMAT
-              "},'rights':['read','change']}]}", host, verb, group);
+              "{'type':'host','dbid':%" G_GINT64_FORMAT
+              ",'%s':[{'account':{'type':'accessGroup','dbid':%" G_GINT64_FORMAT
+              "},'rights':['read','change']}]}",
+              host, verb, group);
 }
 
 static const char *
@@ -259,13 +280,16 @@ test_groups(Fixture *fixture, const void *data)
     test_server_wait_log(fixture->server, "nobody-knows");
     test_call_error(plain, -32004, "object.read", "{'type':'host','name':'h1'}");
     test_call(member, "object.read", "{'type':'host','name':'h1'}");
-    g_assert_cmpint(json_object_get_int_member(test_call(plain, "object.count", "{'type':'host'}"), "count"), ==, 0);
-    g_assert_cmpint(json_object_get_int_member(test_call(member, "object.count", "{'type':'host'}"), "count"), ==, 1);
+    g_assert_cmpint(json_object_get_int_member(test_call(plain, "object.count", "{'type':'host'}"), "count"),
+                    ==, 0);
+    g_assert_cmpint(json_object_get_int_member(test_call(member, "object.count", "{'type':'host'}"), "count"),
+                    ==, 1);
     test_call(plain, "subscription.open", "{'types':['host']}");
     test_call(member, "subscription.open", "{'types':['host'],'initial':true}");
     test_wait_notification(member, "subscription.loaded");
     g_assert_true(test_client_has_seen(member, "\"h1\""));
-    test_call_error(plain, -32004, "object.update", "{'type':'host','name':'h1','patch':{'address':'10.0.0.1'}}");
+    test_call_error(plain, -32004, "object.update",
+                    "{'type':'host','name':'h1','patch':{'address':'10.0.0.1'}}");
     test_call(member, "object.update", "{'type':'host','name':'h1','patch':{'address':'10.0.0.2'}}");
     const char *reason;
     g_assert_cmpstr(op_of(test_wait_notification(member, "changes"), &reason), ==, "update");
@@ -279,7 +303,8 @@ test_groups(Fixture *fixture, const void *data)
     g_assert_cmpstr(op_of(test_wait_notification(member, "changes"), &reason), ==, "create");
     test_call(admin, "object.update", "{'type':'accessGroup','name':'team','patch':{'state':'disabled'}}");
     g_assert_cmpstr(op_of(test_wait_notification(member, "changes"), &reason), ==, "delete");
-    test_call_error(member, -32004, "object.update", "{'type':'host','name':'h1','patch':{'address':'10.0.0.3'}}");
+    test_call_error(member, -32004, "object.update",
+                    "{'type':'host','name':'h1','patch':{'address':'10.0.0.3'}}");
     g_assert_false(test_has_notification(plain, "changes"));
 }
 
@@ -289,7 +314,8 @@ main(int argc, char **argv)
     static const char few_attempts[] = "login-attempts = 2\nlogin-pause = 60";
     g_test_init(&argc, &argv, NULL);
     g_test_add("/integration/plugins/login/verdicts", Fixture, NULL, set_up, test_verdicts, tear_down);
-    g_test_add("/integration/plugins/login/counting", Fixture, few_attempts, set_up, test_counting, tear_down);
+    g_test_add("/integration/plugins/login/counting", Fixture, few_attempts, set_up, test_counting,
+               tear_down);
     g_test_add("/integration/plugins/login/later", Fixture, NULL, set_up, test_later, tear_down);
     g_test_add("/integration/plugins/login/gone", Fixture, NULL, set_up, test_gone, tear_down);
     g_test_add("/integration/plugins/login/challenge", Fixture, NULL, set_up, test_challenge, tear_down);

@@ -9,7 +9,8 @@ static int64_t
 create_host(TestClient *client, const char *name, unsigned number)
 {
     return json_object_get_int_member(
-        test_call(client, "object.create", "{'object':{'type':'host','name':'%s%u'}}", name, number), "revision");
+        test_call(client, "object.create", "{'object':{'type':'host','name':'%s%u'}}", name, number),
+        "revision");
 }
 
 /* Of all kinds, one commit each; the last revision. */
@@ -25,14 +26,16 @@ change_much(TestClient *client, const char *name, unsigned number)
     for (unsigned i = 0; i < number; i++) {
         create_host(client, name, i);
         revision = json_object_get_int_member(
-            test_call(client, "object.update", "{'type':'host','name':'%s%u','patch':{'annex':{'a':{'k':'%s'}}}}", name, i,
-                      filling),
+            test_call(client, "object.update",
+                      "{'type':'host','name':'%s%u','patch':{'annex':{'a':{'k':'%s'}}}}", name, i, filling),
             "revision");
     }
     test_call(client, "permission.update",
-              "{'type':'host','name':'%s0','grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['read']}]}", name,
-              person);
-    revision = json_object_get_int_member(test_call(client, "object.delete", "{'type':'host','name':'%s1'}", name), "revision");
+              "{'type':'host','name':'%s0','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read']}]}",
+              name, person);
+    revision = json_object_get_int_member(
+        test_call(client, "object.delete", "{'type':'host','name':'%s1'}", name), "revision");
     return revision;
 }
 
@@ -119,9 +122,10 @@ test_while_loading(void)
     for (unsigned i = 0; i < 20; i++) {
         g_autoptr(GString) operations = g_string_new(NULL);
         for (unsigned j = 0; j < 500; j++)
-            g_string_append_printf(operations,
-                                   "%s{'op':'create','object':{'type':'host','name':'h%u-%u','annex':{'a':{'k':'%s'}}}}",
-                                   j > 0 ? "," : "", i, j, filling);
+            g_string_append_printf(
+                operations,
+                "%s{'op':'create','object':{'type':'host','name':'h%u-%u','annex':{'a':{'k':'%s'}}}}",
+                j > 0 ? "," : "", i, j, filling);
         test_call(writer, "transaction", "{'operations':[%s]}", operations->str);
     }
     assert_whole(proxy, create_host(writer, "live", 0), false);
@@ -132,8 +136,9 @@ test_while_loading(void)
     unsigned walking = 0;
     for (unsigned i = 0; i < 1200; i++) {
         last = json_object_get_int_member(
-            test_call(writer, "object.update", "{'type':'host','name':'h%u-%u','patch':{'annex':{'a':{'k':'%u'}}}}", i % 20,
-                      i % 500, i),
+            test_call(writer, "object.update",
+                      "{'type':'host','name':'h%u-%u','patch':{'annex':{'a':{'k':'%u'}}}}", i % 20, i % 500,
+                      i),
             "revision");
         if (i % 100 == 0)
             walking += test_statistic(writer, "replicaSnapshots") == 2;
@@ -142,9 +147,11 @@ test_while_loading(void)
     g_assert_cmpuint(walking, >, 0);
     assert_whole(proxy, last, true);
     g_autoptr(TestClient) reader = test_client_new(proxy);
-    g_autofree char *digest = g_strdup(json_object_get_string_member(test_call(writer, "server.info", "{}"), "digest"));
+    g_autofree char *digest =
+        g_strdup(json_object_get_string_member(test_call(writer, "server.info", "{}"), "digest"));
     test_wait_revision(reader, last);
-    g_assert_cmpstr(json_object_get_string_member(test_call(reader, "server.info", "{}"), "digest"), ==, digest);
+    g_assert_cmpstr(json_object_get_string_member(test_call(reader, "server.info", "{}"), "digest"), ==,
+                    digest);
 }
 
 /* A proxy of a proxy gets its records from there. */

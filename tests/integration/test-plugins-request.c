@@ -23,7 +23,8 @@ test_verdicts(void)
     g_assert_cmpint(json_object_get_int_member(call(client, "answer-twice"), "hook"), ==, 1);
     JsonObject *error = call_error(client, -32009, "answer-error");
     g_assert_cmpstr(test_error_message(error), ==, "Said by the hook");
-    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(error, "data"), "why"), ==, "so");
+    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(error, "data"), "why"), ==,
+                    "so");
     call_error(client, -32603, "answer-nonsense");
     call_error(client, -32603, "done-mutely");
     g_assert_cmpstr(test_error_message(call_error(client, -32005, "refuse")), ==, "refused by a plugin");
@@ -34,9 +35,10 @@ test_verdicts(void)
     call_error(client, -32603, "method-mutely");
     /* A hook behind one that answered is not asked; what it let pass comes to it. */
     g_autofree char *events = test_events(client, "t-request.events");
-    g_assert_true(g_str_has_prefix(events, "answered session.open 0 without a session; second hook; method; answered t-request.call 0; "
-                                           "answered t-request.call 0; answered t-request.call 0; "
-                                           "answered t-request.call -32009; "));
+    g_assert_true(g_str_has_prefix(
+        events, "answered session.open 0 without a session; second hook; method; answered t-request.call 0; "
+                "answered t-request.call 0; answered t-request.call 0; "
+                "answered t-request.call -32009; "));
     test_server_wait_log(server, "gave a text that is no JSON");
     test_server_wait_log(server, "A hook answered CONF_LATER without taking a ConfLater");
 }
@@ -78,8 +80,9 @@ test_answered(void)
     test_call_error(client, -32004, "object.read", "{'type':'host','dbid':77}");
     test_call(client, "object.create", "{'object':{'type':'host','name':'h'}}");
     call(client, "later-timer");
-    test_assert_events(client, "t-request.events",
-                       "answered  -32601; answered object.read -32004; answered object.create 0; answered t-request.call 0");
+    test_assert_events(
+        client, "t-request.events",
+        "answered  -32601; answered object.read -32004; answered object.create 0; answered t-request.call 0");
     g_autoptr(TestClient) dropped = test_client_connect(test_server_get_port(server));
     test_send(dropped, "t-request.fatal", "{}");
     test_client_wait_closed(dropped);
@@ -181,7 +184,8 @@ static void
 test_many(void)
 {
     g_autoptr(TestServer) server = test_primary_with("t-request", NULL);
-    static const char *const ways[] = {"later-work", "later-timer", "later-next", "answer", "refuse", "later-refuse"};
+    static const char *const ways[] = {"later-work", "later-timer", "later-next",
+                                       "answer",     "refuse",      "later-refuse"};
     TestClient *clients[20];
     for (unsigned i = 0; i < G_N_ELEMENTS(clients); i++) {
         clients[i] = test_client_new(server);
@@ -204,16 +208,19 @@ test_params(void)
 {
     g_autoptr(TestServer) server = test_primary_with("t-request", NULL);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-    test_call_error(client, -32602, "session.open", "{'user':'default','password':'" TEST_PASSWORD
-                    "','application':'confctl','t-other':1}");
+    test_call_error(client, -32602, "session.open",
+                    "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','t-other':1}");
     /* What is added to an answer does not come with an error. */
-    JsonObject *error = test_call_error(client, -32001, "session.open", "{'user':'default','password':'no',"
+    JsonObject *error = test_call_error(client, -32001, "session.open",
+                                        "{'user':'default','password':'no',"
                                         "'application':'confctl','t-extra':3}");
     g_assert_false(json_object_has_member(error, "t-extra"));
-    JsonObject *opened = test_call(client, "session.open", "{'user':'default','password':'" TEST_PASSWORD
-                                   "','application':'confctl','t-extra':4}");
+    JsonObject *opened =
+        test_call(client, "session.open",
+                  "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','t-extra':4}");
     g_assert_true(json_object_has_member(opened, "session"));
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(opened, "t-extra"), "doubled"), ==, 8);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(opened, "t-extra"), "doubled"),
+                    ==, 8);
     test_call_error(client, -32602, "object.read", "{'type':'tenant','dbid':1,'t-extra':4}");
     g_autofree char *events = test_events(client, "t-request.events");
     g_assert_nonnull(strstr(events, "session.open with 3; answered session.open -32001 without a session; "
@@ -221,8 +228,8 @@ test_params(void)
     /* Without the plugin nobody understands them. */
     g_autoptr(TestServer) plain = test_primary_new(NULL);
     g_autoptr(TestClient) other = test_client_connect(test_server_get_port(plain));
-    test_call_error(other, -32602, "session.open", "{'user':'default','password':'" TEST_PASSWORD
-                    "','application':'confctl','t-extra':4}");
+    test_call_error(other, -32602, "session.open",
+                    "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','t-extra':4}");
 }
 
 /* The same on the link to the master, where this server is the one that asks. */
@@ -237,7 +244,8 @@ test_params_upstream(void)
     g_assert_nonnull(strstr(asked, "session.open with 21;"));
     g_assert_nonnull(strstr(asked, "replica.open with 4;"));
     g_autofree char *answered = test_events(on_proxy, "t-request.events");
-    g_assert_nonnull(strstr(answered, "answered upstream: {\"doubled\":42}; answered upstream: {\"doubled\":8};"));
+    g_assert_nonnull(
+        strstr(answered, "answered upstream: {\"doubled\":42}; answered upstream: {\"doubled\":8};"));
     test_server_wait_log(proxy, "It added a member of params that is none, or there already");
     /* After a loss of the link the next one asks anew. */
     test_server_signal(master, SIGKILL);

@@ -4,7 +4,8 @@
 static int64_t
 create(TestClient *client, const char *type, const char *name, const char *more)
 {
-    JsonObject *created = test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
+    JsonObject *created =
+        test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
     return json_object_get_int_member(created, "dbid");
 }
 
@@ -14,10 +15,12 @@ add_person(TestClient *admin, const char *name, const char *rights)
 {
     int64_t dbid = create(admin, "person", name, "");
     test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw'}", dbid);
-    static const char *const places[] = {"'type':'application','name':'confctl'", "'path':'/Environment/Hosts'"};
+    static const char *const places[] = {"'type':'application','name':'confctl'",
+                                         "'path':'/Environment/Hosts'"};
     for (unsigned i = 0; i < G_N_ELEMENTS(places); i++)
-        test_call(admin, "permission.update", "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
-                  "},'rights':[%s]}]}", places[i], dbid, i == 0 ? "'read','execute'" : rights);
+        test_call(admin, "permission.update",
+                  "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}",
+                  places[i], dbid, i == 0 ? "'read','execute'" : rights);
     return dbid;
 }
 
@@ -39,7 +42,8 @@ test_life(void)
     int64_t number = json_object_get_int_member(one, "number");
     g_assert_true(json_object_get_boolean_member(one, "peer"));
     g_assert_cmpint(json_object_get_int_member(one, "application"), >, 0);
-    g_assert_cmpint(json_object_get_int_member(test_call(ann, "t-session.number", "{}"), "number"), !=, number);
+    g_assert_cmpint(json_object_get_int_member(test_call(ann, "t-session.number", "{}"), "number"), !=,
+                    number);
     /* A break is no end: the session is there, and is resumed as the same. */
     JsonObject *opened = test_client_get_session(ann);
     JsonObject *place = json_object_get_object_member(opened, "server");
@@ -51,9 +55,10 @@ test_life(void)
     test_client_free(ann);
     test_wait_statistic(admin, "sessionsBroken", 1);
     g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
-    test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
-              revision);
-    g_assert_cmpint(json_object_get_int_member(test_call(again, "t-session.number", "{}"), "number"), ==, number);
+    test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}",
+              token, environment, revision);
+    g_assert_cmpint(json_object_get_int_member(test_call(again, "t-session.number", "{}"), "number"), ==,
+                    number);
     g_autofree char *resumed = test_events(manager, "t-session.events");
     g_assert_true(g_str_has_prefix(resumed, "resumed ann "));
     /* Its end, with the reason; what the hook then writes as it is written. */
@@ -80,9 +85,11 @@ test_end(void)
 {
     g_autoptr(TestServer) server = test_primary_with("t-session", NULL);
     g_autoptr(TestClient) client = test_client_new(server);
-    g_assert_true(json_object_get_boolean_member(test_call(client, "t-session.word", "{'text':'{\\'a\\':1}'}"), "sent"));
+    g_assert_true(json_object_get_boolean_member(
+        test_call(client, "t-session.word", "{'text':'{\\'a\\':1}'}"), "sent"));
     g_assert_cmpint(json_object_get_int_member(test_wait_notification(client, "t-session.word"), "a"), ==, 1);
-    g_assert_false(json_object_get_boolean_member(test_call(client, "t-session.word", "{'text':'nonsense'}"), "sent"));
+    g_assert_false(
+        json_object_get_boolean_member(test_call(client, "t-session.word", "{'text':'nonsense'}"), "sent"));
     /* The answer comes first; what stands behind is not heard any more. */
     int64_t id = test_send(client, "t-session.end", "{'reason':'a \\'reason\\' \\u00e9'}");
     test_send(client, "object.create", "{'object':{'type':'host','name':'behind'}}");
@@ -116,11 +123,15 @@ test_read(void)
     int64_t host = create(admin, "host", "h1", "");
     g_autoptr(TestClient) ann = test_client_new_as(server, "ann", "pw", "confctl");
     JsonObject *read = test_call(ann, "t-session.read", "{'type':'host','name':'h1','right':'change'}");
-    g_assert_true(json_object_get_boolean_member(read, "may") && json_object_get_boolean_member(read, "whole"));
-    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(read, "object"), "dbid"), ==, host);
-    read = test_call(ann, "t-session.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'right':'delete'}", host);
+    g_assert_true(json_object_get_boolean_member(read, "may") &&
+                  json_object_get_boolean_member(read, "whole"));
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(read, "object"), "dbid"), ==,
+                    host);
+    read = test_call(ann, "t-session.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'right':'delete'}",
+                     host);
     g_assert_false(json_object_get_boolean_member(read, "may"));
-    read = test_call(ann, "t-session.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'right':'nonsense'}", host);
+    read = test_call(ann, "t-session.read", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'right':'nonsense'}",
+                     host);
     g_assert_false(json_object_get_boolean_member(read, "may"));
     test_call_error(ann, -32004, "t-session.read", "{'type':'person','name':'default'}");
     test_call_error(ann, -32004, "t-session.read", "{'type':'host','dbid':7777}");
@@ -164,8 +175,11 @@ test_submit(void)
     g_assert_true(json_object_has_member(json_object_get_object_member(changes, "by"), "user"));
     /* With its rights, all or nothing, and any text at all. */
     g_assert_cmpint(code_of(submit(ann, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h3\"}},"
-                                        "{\"op\":\"delete\",\"type\":\"host\",\"name\":\"h1\"}]")), ==, -32005);
-    g_assert_cmpint(code_of(submit(ann, "[{\"op\":\"update\",\"type\":\"host\",\"name\":\"h9\",\"patch\":{}}]")), ==, -32004);
+                                        "{\"op\":\"delete\",\"type\":\"host\",\"name\":\"h1\"}]")),
+                    ==, -32005);
+    g_assert_cmpint(
+        code_of(submit(ann, "[{\"op\":\"update\",\"type\":\"host\",\"name\":\"h9\",\"patch\":{}}]")), ==,
+        -32004);
     static const char *const nonsense[] = {"", "[", "{}", "7", "[[]]", "[{\"op\":\"nonsense\"}]", "[] []"};
     for (unsigned i = 0; i < G_N_ELEMENTS(nonsense); i++) {
         int64_t code = code_of(submit(ann, nonsense[i]));
@@ -173,17 +187,23 @@ test_submit(void)
     }
     test_call_error(admin, -32004, "object.read", "{'type':'host','name':'h3'}");
     /* A dbid is the server's to give. */
-    g_assert_cmpint(code_of(submit(ann, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h4\",\"dbid\":1}}]")), ==,
-                    -32602);
+    g_assert_cmpint(
+        code_of(
+            submit(ann, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h4\",\"dbid\":1}}]")),
+        ==, -32602);
     g_assert_cmpint(test_statistic(admin, "t-session.done"), ==, 11);
     /* A read-only proxy refuses as it refuses its clients. */
     g_autoptr(TestServer) proxy = test_proxy_with(server, "p1", "t-session", NULL);
     g_autoptr(TestClient) client = test_client_new(proxy);
-    g_assert_cmpint(code_of(submit(client, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h5\"}}]")), ==, -32007);
+    g_assert_cmpint(
+        code_of(submit(client, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h5\"}}]")), ==,
+        -32007);
     /* done() follows, also when the server stops with writes under way. */
     for (unsigned i = 0; i < 50; i++)
-        test_send(admin, "t-session.submit", "{'text':'[{\\\"op\\\":\\\"create\\\",\\\"object\\\":{\\\"type\\\":\\\"host\\\","
-                  "\\\"name\\\":\\\"s%u\\\"}}]'}", i);
+        test_send(admin, "t-session.submit",
+                  "{'text':'[{\\\"op\\\":\\\"create\\\",\\\"object\\\":{\\\"type\\\":\\\"host\\\","
+                  "\\\"name\\\":\\\"s%u\\\"}}]'}",
+                  i);
     test_server_signal(server, SIGTERM);
     test_client_wait_closed(admin);
 }
@@ -202,30 +222,46 @@ test_transaction(void)
     g_autoptr(TestServer) server = test_primary_with("t-session", NULL);
     g_autoptr(TestClient) client = test_client_new(server);
     JsonObject *result = json_object_get_object_member(
-        transaction(client, "{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h1\"}}]}"), "result");
+        transaction(client,
+                    "{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"h1\"}}]}"),
+        "result");
     int64_t revision = json_object_get_int_member(result, "revision");
     JsonArray *results = json_object_get_array_member(result, "results");
     int64_t dbid = json_object_get_int_member(json_array_get_object_element(results, 0), "dbid");
-    g_assert_cmpint(json_object_get_int_member(test_call(client, "object.count", "{'type':'host'}"), "revision"), ==, revision);
+    g_assert_cmpint(
+        json_object_get_int_member(test_call(client, "object.count", "{'type':'host'}"), "revision"), ==,
+        revision);
     result = json_object_get_object_member(
-        transaction(client, "{\"dryRun\":true,\"operations\":[{\"op\":\"delete\",\"type\":\"host\",\"name\":\"h1\"}]}"), "result");
+        transaction(
+            client,
+            "{\"dryRun\":true,\"operations\":[{\"op\":\"delete\",\"type\":\"host\",\"name\":\"h1\"}]}"),
+        "result");
     g_assert_true(json_object_get_boolean_member(result, "dryRun"));
     JsonObject *change = json_array_get_object_element(json_object_get_array_member(result, "changes"), 0);
     g_assert_cmpstr(json_object_get_string_member(change, "op"), ==, "delete");
-    static const char *const nonsense[] = {"", "[]", "{\"operations\":{}}", "{\"operations\":[],\"more\":1}", "{\"operations\":[]",
-                                           "{\"operations\":[],\"dryRun\":1}", "{\"operations\":[]} 7"};
+    static const char *const nonsense[] = {"",
+                                           "[]",
+                                           "{\"operations\":{}}",
+                                           "{\"operations\":[],\"more\":1}",
+                                           "{\"operations\":[]",
+                                           "{\"operations\":[],\"dryRun\":1}",
+                                           "{\"operations\":[]} 7"};
     for (unsigned i = 0; i < G_N_ELEMENTS(nonsense); i++)
         g_assert_cmpint(code_of(transaction(client, nonsense[i])), ==, -32602);
     /* One that stands there, one that was never given: neither comes back. */
     for (unsigned i = 0; i < 2; i++) {
-        g_autofree char *params = g_strdup_printf("{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"back\","
-                                                  "\"dbid\":%" G_GINT64_FORMAT "}}]}", dbid + 1000 * i);
+        g_autofree char *params = g_strdup_printf(
+            "{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"back\","
+            "\"dbid\":%" G_GINT64_FORMAT "}}]}",
+            dbid + 1000 * i);
         g_assert_cmpint(code_of(transaction(client, params)), ==, -32602);
     }
     test_call(client, "object.delete", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", dbid);
-    g_autofree char *params = g_strdup_printf("{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"back\","
-                                              "\"dbid\":%" G_GINT64_FORMAT "}},{\"op\":\"create\",\"object\":{\"type\":\"host\","
-                                              "\"name\":\"new\"}}]}", dbid);
+    g_autofree char *params =
+        g_strdup_printf("{\"operations\":[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"back\","
+                        "\"dbid\":%" G_GINT64_FORMAT "}},{\"op\":\"create\",\"object\":{\"type\":\"host\","
+                        "\"name\":\"new\"}}]}",
+                        dbid);
     JsonObject *answer = transaction(client, params);
     g_assert_true(json_object_get_null_member(answer, "error"));
     result = json_object_get_object_member(answer, "result");
@@ -237,7 +273,8 @@ test_transaction(void)
     test_server_start(server);
     g_autoptr(TestClient) again = test_client_new(server);
     JsonObject *read = test_call(again, "object.read", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", dbid);
-    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(read, "object"), "name"), ==, "back");
+    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(read, "object"), "name"), ==,
+                    "back");
 }
 
 static JsonObject *
@@ -253,7 +290,8 @@ change_of(JsonArray *commits, unsigned index)
     JsonObject *commit = json_array_get_object_element(commits, index);
     g_assert_cmpint(json_object_get_int_member(commit, "length"), ==, 1);
     g_assert_true(json_object_get_boolean_member(commit, "ends"));
-    g_assert_cmpint(json_object_get_int_member(commit, "store"), ==, json_object_get_int_member(commit, "revision"));
+    g_assert_cmpint(json_object_get_int_member(commit, "store"), ==,
+                    json_object_get_int_member(commit, "revision"));
     return json_array_get_object_element(json_object_get_array_member(commit, "changes"), 0);
 }
 
@@ -262,22 +300,26 @@ test_committed(void)
 {
     g_autoptr(TestServer) server = test_primary_with("t-commit", NULL);
     g_autoptr(TestClient) client = test_client_new(server);
-    int64_t person = create(client, "person", "ann", ""), host = create(client, "host", "h1", ",'address':'10.0.0.1'");
+    int64_t person = create(client, "person", "ann", ""),
+            host = create(client, "host", "h1", ",'address':'10.0.0.1'");
     test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'10.0.0.2'}}");
-    test_call(client, "permission.update", "{'type':'host','name':'h1','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
-              "},'rights':['read']}]}", person);
+    test_call(client, "permission.update",
+              "{'type':'host','name':'h1','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+              "},'rights':['read']}]}",
+              person);
     test_call(client, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'one'}", person);
     test_call(client, "object.delete", "{'type':'host','name':'h1'}");
     int64_t application = create(client, "application", "app", ",'applicationType':'genericServer'");
     for (unsigned i = 0; i < 2; i++)
-        test_call(client, "account.setPassword", "{'type':'application','dbid':%" G_GINT64_FORMAT ",'secret':'s%u'}", application, i);
+        test_call(client, "account.setPassword",
+                  "{'type':'application','dbid':%" G_GINT64_FORMAT ",'secret':'s%u'}", application, i);
     int64_t before = g_get_real_time() / 1000;
     JsonObject *taken = test_call(client, "t-commit.taken", "{}");
     g_assert_cmpint(json_object_get_int_member(taken, "broken"), ==, 0);
     JsonArray *commits = json_object_get_array_member(taken, "commits");
     /* That there is a secret shows in the body, that it is another one does not. */
-    static const char *const kinds[] = {"create", "create", "update", "permission", "update", "delete", "create", "update",
-                                        "secret"};
+    static const char *const kinds[] = {"create", "create", "update", "permission", "update",
+                                        "delete", "create", "update", "secret"};
     g_assert_cmpuint(json_array_get_length(commits), ==, G_N_ELEMENTS(kinds));
     for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
         JsonObject *commit = json_array_get_object_element(commits, i), *change = change_of(commits, i);
@@ -298,8 +340,10 @@ test_committed(void)
         g_assert_true(json_array_get_length(json_object_get_array_member(change, "rights")) > 0);
     }
     JsonObject *update = change_of(commits, 2);
-    g_assert_cmpstr(json_object_get_string_member(member(member(update, "before"), "body"), "address"), ==, "10.0.0.1");
-    g_assert_cmpstr(json_object_get_string_member(member(member(update, "after"), "body"), "address"), ==, "10.0.0.2");
+    g_assert_cmpstr(json_object_get_string_member(member(member(update, "before"), "body"), "address"), ==,
+                    "10.0.0.1");
+    g_assert_cmpstr(json_object_get_string_member(member(member(update, "after"), "body"), "address"), ==,
+                    "10.0.0.2");
     g_assert_cmpstr(json_object_get_string_member(member(update, "after"), "type"), ==, "host");
     g_assert_cmpstr(json_object_get_string_member(member(update, "after"), "name"), ==, "h1");
     g_assert_cmpint(json_object_get_int_member(member(update, "after"), "dbid"), ==, host);
@@ -312,7 +356,8 @@ test_committed(void)
     JsonObject *info = test_call(client, "server.info", "{}");
     g_assert_cmpstr(json_object_get_string_member(info, "chain"), ==, chain);
     /* Several changes are one commit. */
-    test_call(client, "transaction", "{'operations':[{'op':'create','object':{'type':'host','name':'a'}},"
+    test_call(client, "transaction",
+              "{'operations':[{'op':'create','object':{'type':'host','name':'a'}},"
               "{'op':'create','object':{'type':'host','name':'b'}}]}");
     commits = json_object_get_array_member(test_call(client, "t-commit.taken", "{}"), "commits");
     g_assert_cmpuint(json_array_get_length(commits), ==, 1);
@@ -347,7 +392,8 @@ test_committed_on_proxy(void)
     g_autoptr(TestClient) again = test_client_new(master);
     g_autofree char *large = g_strnfill(200 * 1000, 'x');
     for (unsigned i = 0; i < 20; i++)
-        test_call(again, "object.update", "{'type':'host','name':'b','patch':{'annex':{'a':{'b':'%s%u'}}}}", large, i);
+        test_call(again, "object.update", "{'type':'host','name':'b','patch':{'annex':{'a':{'b':'%s%u'}}}}",
+                  large, i);
     kill(test_server_get_pid(proxy), SIGCONT);
     test_wait_revision(client, revision + 20);
     taken = test_call(client, "t-commit.taken", "{}");
@@ -376,10 +422,15 @@ test_rights_of_the_past(void)
         TestClient *client;
         const char *right;
         bool may;
-    } cases[] = {{ann, "read", true}, {ann, "delete", false}, {bob, "read", false}, {bob, "create", true}, {admin, "delete", true}};
+    } cases[] = {{ann, "read", true},
+                 {ann, "delete", false},
+                 {bob, "read", false},
+                 {bob, "create", true},
+                 {admin, "delete", true}};
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        JsonObject *answer = test_call(cases[i].client, "t-commit.may", "{'object':'host %" G_GINT64_FORMAT "','right':'%s'}", host,
-                                       cases[i].right);
+        JsonObject *answer =
+            test_call(cases[i].client, "t-commit.may", "{'object':'host %" G_GINT64_FORMAT "','right':'%s'}",
+                      host, cases[i].right);
         g_assert_true(json_object_get_boolean_member(answer, "known"));
         g_assert_false(json_object_get_boolean_member(answer, "misled"));
         g_assert_cmpint(json_object_get_boolean_member(answer, "may"), ==, cases[i].may);
@@ -389,7 +440,8 @@ test_rights_of_the_past(void)
 static int64_t
 count(TestClient *client, const char *filter)
 {
-    return json_object_get_int_member(test_call(client, "object.count", "{'type':'host','filter':%s}", filter), "count");
+    return json_object_get_int_member(
+        test_call(client, "object.count", "{'type':'host','filter':%s}", filter), "count");
 }
 
 /* Absent from reads, lists, counts and what refers, and from what may be written. */
@@ -401,12 +453,16 @@ test_hidden(void)
     add_person(admin, "blind-ann", "'read','create','change','delete'");
     int64_t light = create(admin, "host", "light", ""), dark = create(admin, "host", "dark", "");
     int64_t application = create(admin, "application", "dark-app", ",'applicationType':'genericServer'");
-    g_autofree char *reference = g_strdup_printf(",'applicationType':'genericServer','host':%" G_GINT64_FORMAT, light);
+    g_autofree char *reference =
+        g_strdup_printf(",'applicationType':'genericServer','host':%" G_GINT64_FORMAT, light);
     int64_t referrer = create(admin, "application", "dark-referrer", reference);
-    test_call(admin, "permission.update", "{'path':'/Environment/Applications','grant':[{'account':{'type':'person','dbid':%"
-              G_GINT64_FORMAT "},'rights':['read','change']}]}",
-              json_object_get_int_member(member(test_call(admin, "object.read", "{'type':'person','name':'blind-ann'}"), "object"),
-                                         "dbid"));
+    test_call(
+        admin, "permission.update",
+        "{'path':'/Environment/Applications','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+        "},'rights':['read','change']}]}",
+        json_object_get_int_member(
+            member(test_call(admin, "object.read", "{'type':'person','name':'blind-ann'}"), "object"),
+            "dbid"));
     g_autoptr(TestClient) blind = test_client_new_as(server, "blind-ann", "pw", "confctl");
     g_assert_cmpint(count(admin, "{}"), ==, 2);
     g_assert_cmpint(count(blind, "{}"), ==, 1);
@@ -424,17 +480,24 @@ test_hidden(void)
     }
     test_call_error(blind, -32004, "object.read", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", dark);
     test_call_error(blind, -32004, "t-session.read", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", dark);
-    JsonArray *list = json_object_get_array_member(test_call(blind, "object.list", "{'type':'host','order':'name'}"), "objects");
+    JsonArray *list = json_object_get_array_member(
+        test_call(blind, "object.list", "{'type':'host','order':'name'}"), "objects");
     g_assert_cmpuint(json_array_get_length(list), ==, 1);
     /* What it refers to, and what refers to it, it does not lead to. */
-    list = json_object_get_array_member(test_call(blind, "object.list", "{'filter':{'refersTo':{'type':'host','dbid':%" G_GINT64_FORMAT
-                                                  "}}}", light), "objects");
+    list = json_object_get_array_member(
+        test_call(blind, "object.list", "{'filter':{'refersTo':{'type':'host','dbid':%" G_GINT64_FORMAT "}}}",
+                  light),
+        "objects");
     g_assert_cmpuint(json_array_get_length(list), ==, 0);
-    list = json_object_get_array_member(test_call(admin, "object.list", "{'filter':{'refersTo':{'type':'host','dbid':%" G_GINT64_FORMAT
-                                                  "}}}", light), "objects");
+    list = json_object_get_array_member(
+        test_call(admin, "object.list", "{'filter':{'refersTo':{'type':'host','dbid':%" G_GINT64_FORMAT "}}}",
+                  light),
+        "objects");
     g_assert_cmpuint(json_array_get_length(list), ==, 1);
-    test_call_error(blind, -32004, "object.update", "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT
-                    "}}", application, dark);
+    test_call_error(blind, -32004, "object.update",
+                    "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT
+                    "}}",
+                    application, dark);
     JsonObject *error = test_call_error(blind, -32008, "object.delete", "{'type':'host','name':'light'}");
     JsonObject *data = member(error, "data");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(data, "referrers")), ==, 0);
@@ -442,9 +505,12 @@ test_hidden(void)
     g_assert_cmpint(referrer, >, 0);
     /* A reference to what is hidden is one to what is missing. */
     int64_t own = create(admin, "application", "app", ",'applicationType':'genericServer'");
-    test_call_error(blind, -32602, "object.update", "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT
-                    "}}", own, dark);
-    test_call(blind, "object.update", "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT "}}", own,
+    test_call_error(blind, -32602, "object.update",
+                    "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT
+                    "}}",
+                    own, dark);
+    test_call(blind, "object.update",
+              "{'type':'application','dbid':%" G_GINT64_FORMAT ",'patch':{'host':%" G_GINT64_FORMAT "}}", own,
               light);
     JsonObject *refused = submit(blind, "[{\"op\":\"delete\",\"type\":\"host\",\"name\":\"dark\"}]");
     g_assert_cmpint(code_of(refused), ==, -32004);
@@ -455,7 +521,8 @@ static const char *
 next_op(TestClient *client)
 {
     JsonObject *changes = test_wait_notification(client, "changes");
-    return json_object_get_string_member(json_array_get_object_element(json_object_get_array_member(changes, "changes"), 0), "op");
+    return json_object_get_string_member(
+        json_array_get_object_element(json_object_get_array_member(changes, "changes"), 0), "op");
 }
 
 /* Not in notifications either: not at first, not live, not after a break; it comes and goes with what it is. */
@@ -488,7 +555,8 @@ test_hidden_from_notifications(void)
     /* Missed while it was away: the same. */
     JsonObject *opened = test_client_get_session(blind);
     g_autofree char *token = g_strdup(json_object_get_string_member(opened, "session"));
-    g_autofree char *environment = g_strdup(json_object_get_string_member(member(opened, "server"), "environment"));
+    g_autofree char *environment =
+        g_strdup(json_object_get_string_member(member(opened, "server"), "environment"));
     test_client_abort(blind);
     test_client_free(blind);
     test_wait_statistic(admin, "sessionsBroken", 1);
@@ -496,8 +564,9 @@ test_hidden_from_notifications(void)
     test_call(admin, "object.update", "{'type':'host','name':'light','patch':{'address':'2'}}");
     g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
     int64_t revision = json_object_get_int_member(test_call(admin, "server.info", "{}"), "revision");
-    JsonObject *resumed = test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token,
-                                    environment, revision - 2);
+    JsonObject *resumed = test_call(again, "session.resume",
+                                    "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}",
+                                    token, environment, revision - 2);
     g_assert_cmpint(json_object_get_int_member(resumed, "missed"), ==, 1);
     g_assert_cmpstr(next_op(again), ==, "update");
     g_assert_false(test_has_notification(again, "changes"));

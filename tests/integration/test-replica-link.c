@@ -21,14 +21,17 @@ static int64_t
 put(TestClient *writer, const char *name, unsigned k, const char *filling)
 {
     return revision_of(test_call(writer, "object.update",
-                                 "{'type':'host','name':'%s','patch':{'annex':{'a':{'k':'%u%s'}}}}", name, k, filling));
+                                 "{'type':'host','name':'%s','patch':{'annex':{'a':{'k':'%u%s'}}}}", name, k,
+                                 filling));
 }
 
 static void
 assert_same_data(TestClient *at_master, TestClient *at_proxy)
 {
-    g_autofree char *digest = g_strdup(json_object_get_string_member(test_call(at_master, "server.info", "{}"), "digest"));
-    g_assert_cmpstr(json_object_get_string_member(test_call(at_proxy, "server.info", "{}"), "digest"), ==, digest);
+    g_autofree char *digest =
+        g_strdup(json_object_get_string_member(test_call(at_master, "server.info", "{}"), "digest"));
+    g_assert_cmpstr(json_object_get_string_member(test_call(at_proxy, "server.info", "{}"), "digest"), ==,
+                    digest);
 }
 
 /* ---- a relay in a thread: passes bytes on, and does harm at a given place ---- */
@@ -38,7 +41,7 @@ typedef struct {
     GThread *thread;
     /* Of the bytes that come from the master on the next connections: atomic.  0: no harm. */
     int cut_at, corrupt_at;
-    int harmed; /* so many times */
+    int harmed;  /* so many times */
     int holding; /* takes nothing from the master */
     int stop;
 } Relay;
@@ -46,7 +49,8 @@ typedef struct {
 static int
 dial(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), small = 65536;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
@@ -173,8 +177,9 @@ fill(TestClient *writer, unsigned hosts)
     g_autofree char *filling = g_strnfill(500, 'f');
     g_autoptr(GString) operations = g_string_new(NULL);
     for (unsigned i = 0; i < hosts; i++)
-        g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'f':'%s'}}}}",
-                               i > 0 ? "," : "", i, filling);
+        g_string_append_printf(
+            operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'f':'%s'}}}}",
+            i > 0 ? "," : "", i, filling);
     test_call(writer, "transaction", "{'operations':[%s]}", operations->str);
 }
 
@@ -330,13 +335,15 @@ test_missed_passwords(void)
     g_atomic_int_set(&relay->cut_at, 1);
     wait_harm(relay, 1);
     test_call(writer, "account.setPassword", "{'dbid':%" INT ",'password':'between'}", person);
-    int64_t revision = revision_of(test_call(writer, "account.setPassword", "{'dbid':%" INT ",'password':'last'}", person));
+    int64_t revision =
+        revision_of(test_call(writer, "account.setPassword", "{'dbid':%" INT ",'password':'last'}", person));
     test_client_free(writer);
     test_server_signal(master, SIGKILL);
     test_server_start(master);
     g_atomic_int_set(&relay->cut_at, 0);
     test_wait_revision(reader, revision);
-    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(worker, "session.ending"), "reason"), ==, "account");
+    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(worker, "session.ending"), "reason"),
+                    ==, "account");
     g_autoptr(TestClient) again = test_client_new_as(proxy, "worker", "last", "confctl");
     writer = test_client_new(master);
     assert_same_data(writer, reader);
@@ -363,7 +370,8 @@ test_two_addresses(void)
     test_server_signal(master, SIGKILL);
     test_server_start(master);
     g_autoptr(TestClient) writer = test_client_new(master);
-    test_wait_revision(reader, revision_of(test_call(writer, "object.create", "{'object':{'type':'host','name':'x'}}")));
+    test_wait_revision(
+        reader, revision_of(test_call(writer, "object.create", "{'object':{'type':'host','name':'x'}}")));
     g_assert_cmpint(test_statistic(reader, "masterSnapshots"), ==, 1);
 }
 

@@ -29,7 +29,8 @@ world_open(World *world, const char *more)
     g_autofree char *options = g_strconcat(OPTIONS, more, NULL);
     *world = (World){.server = test_primary_new(options)};
     reconnect(world);
-    world->host = json_object_get_int_member(test_call(world->admin, "object.create", "{'object':{'type':'host','name':'h'}}"), "dbid");
+    world->host = json_object_get_int_member(
+        test_call(world->admin, "object.create", "{'object':{'type':'host','name':'h'}}"), "dbid");
 }
 
 static void
@@ -68,8 +69,9 @@ write_much(World *world, unsigned count)
     g_autofree char *filling = g_strnfill(2000, 'x');
     int64_t last = 0, id = 0;
     for (unsigned i = 0; i < count; i++) {
-        id = test_send(world->admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'k':'%u%s'}}}}",
-                       world->host, i, filling);
+        id = test_send(world->admin, "object.update",
+                       "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'k':'%u%s'}}}}", world->host, i,
+                       filling);
         if (i % 50 == 49 || i == count - 1)
             last = revision_of(json_object_get_object_member(test_wait_response(world->admin, id), "result"));
     }
@@ -79,8 +81,8 @@ write_much(World *world, unsigned count)
 static JsonObject *
 resume(World *world, TestClient *client, const char *token, int64_t revision, const char *more)
 {
-    return test_call(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "%s}", token,
-                     world->environment, revision, more);
+    return test_call(client, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "%s}",
+                     token, world->environment, revision, more);
 }
 
 static void
@@ -108,8 +110,8 @@ test_beyond_the_ring(void)
     /* A chain of another history is told. */
     g_autoptr(TestClient) wrong = test_client_connect(test_server_get_port(world.server));
     test_call_error(wrong, -32011, "session.resume",
-                    "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'0123456789abcdef'}", token,
-                    world.environment, revision);
+                    "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'0123456789abcdef'}",
+                    token, world.environment, revision);
     g_autofree char *more = g_strdup_printf(",'chain':'%s'", chain);
     g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
     JsonObject *result = resume(&world, second, token, revision, more);
@@ -137,15 +139,19 @@ test_rights_of_then(void)
         test_call(world.admin, "object.create", "{'object':{'type':'person','name':'reader'}}"), "dbid");
     test_call(world.admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
     test_call(world.admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['execute']}]}",
+              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['execute']}]}",
               person);
     int64_t since = revision_of(test_call(world.admin, "object.count", "{}"));
-    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'secret-of-then'}}", world.host);
-    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'open'}}", world.host);
-    int64_t granted = revision_of(
-        test_call(world.admin, "permission.update",
-                  "{'type':'host','dbid':%" INT ",'grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['read']}]}",
-                  world.host, person));
+    test_call(world.admin, "object.update",
+              "{'type':'host','dbid':%" INT ",'patch':{'address':'secret-of-then'}}", world.host);
+    test_call(world.admin, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'address':'open'}}",
+              world.host);
+    int64_t granted =
+        revision_of(test_call(world.admin, "permission.update",
+                              "{'type':'host','dbid':%" INT
+                              ",'grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['read']}]}",
+                              world.host, person));
     int64_t last = write_much(&world, 1200);
     g_autoptr(TestClient) reader = test_client_new_as(world.server, "reader", "pw", "confctl");
     test_call(reader, "subscription.open", "{'since':%" INT "}", since);
@@ -164,9 +170,10 @@ test_over_a_kill(void)
     world_open(&world, "");
     g_autoptr(TestClient) first = test_client_connect(test_server_get_port(world.server));
     g_autofree char *token = g_strdup(json_object_get_string_member(
-        test_call(first, "session.open",
-                  "{'user':'default','password':'%s','application':'confctl','client':{'name':'desk','version':'1'}}",
-                  TEST_PASSWORD),
+        test_call(
+            first, "session.open",
+            "{'user':'default','password':'%s','application':'confctl','client':{'name':'desk','version':'1'}}",
+            TEST_PASSWORD),
         "session"));
     Mirror *mirror = mirror_new();
     mirror->revision = revision_of(test_call(first, "subscription.open", "{'initial':true}"));
@@ -185,7 +192,8 @@ test_over_a_kill(void)
     mirror_compare(mirror, second, "after a kill");
     JsonArray *list = json_object_get_array_member(test_call(world.admin, "session.list", "{}"), "sessions");
     JsonObject *last = json_array_get_object_element(list, json_array_get_length(list) - 1);
-    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(last, "client"), "name"), ==, "desk");
+    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(last, "client"), "name"), ==,
+                    "desk");
     /* Twice in a row; then it is closed, and gone for good. */
     test_call(world.admin, "history.list", "{'limit':1}");
     kill_and_start(&world);
@@ -197,8 +205,9 @@ test_over_a_kill(void)
     test_call(world.admin, "history.list", "{'limit':1}");
     kill_and_start(&world);
     g_autoptr(TestClient) fourth = test_client_connect(test_server_get_port(world.server));
-    test_call_error(fourth, -32003, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
-                    world.environment, mirror->revision);
+    test_call_error(fourth, -32003, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT "}", token, world.environment,
+                    mirror->revision);
     mirror_free(mirror);
     world_close(&world);
 }
@@ -209,8 +218,9 @@ try_resume(World *world, const char *token, int code)
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(world->server));
     int64_t revision = revision_of(test_call(world->admin, "object.count", "{}"));
     if (code != 0)
-        test_call_error(client, code, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
-                        world->environment, revision);
+        test_call_error(client, code, "session.resume",
+                        "{'session':'%s','environment':'%s','revision':%" INT "}", token, world->environment,
+                        revision);
     else
         resume(world, client, token, revision, "");
     test_client_abort(client);
@@ -229,7 +239,8 @@ test_no_longer_allowed(void)
     for (unsigned i = 0; i < PERSONS; i++) {
         g_autofree char *name = g_strdup_printf("p%u", i);
         persons[i] = json_object_get_int_member(
-            test_call(world.admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name), "dbid");
+            test_call(world.admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name),
+            "dbid");
         test_call(world.admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", persons[i]);
         test_call(world.admin, "permission.update",
                   "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
@@ -247,18 +258,21 @@ test_no_longer_allowed(void)
               "{'type':'application','name':'confctl','revoke':[{'account':{'type':'person','dbid':%" INT
               "},'rights':['execute']}]}",
               persons[2]);
-    test_call(world.admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'state':'disabled'}}", persons[3]);
+    test_call(world.admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'state':'disabled'}}",
+              persons[3]);
     try_resume(&world, tokens[0], 0);
     for (unsigned i = 1; i < 4; i++)
         try_resume(&world, tokens[i], -32003);
     /* No log-in that was refused brings it back, and no text that is no token. */
-    test_call(world.admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'state':'enabled'}}", persons[3]);
+    test_call(world.admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'state':'enabled'}}",
+              persons[3]);
     try_resume(&world, tokens[3], -32003);
     try_resume(&world, "alive", -32003);
     try_resume(&world, "00000000000000000000000000000000", -32003);
     /* The time runs over a kill. */
-    test_call(world.admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'session-resume-timeout':'1'}}}}");
+    test_call(
+        world.admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'session-resume-timeout':'1'}}}}");
     g_usleep(1200000);
     try_resume(&world, tokens[4], -32003);
     for (unsigned i = 0; i < PERSONS; i++) {

@@ -256,8 +256,9 @@ test_cut_walk(void)
     g_autofree char *filling = g_strnfill(SIZE, 'x');
     g_autoptr(GString) operations = g_string_new(NULL);
     for (unsigned i = 0; i < HOSTS; i++)
-        g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
-                               i > 0 ? "," : "", i, filling);
+        g_string_append_printf(
+            operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
+            i > 0 ? "," : "", i, filling);
     test_call(world.admin, "transaction", "{'operations':[%s]}", operations->str);
     /* How much the client took before the cut; whether it names its subscriptions anew. */
     static const struct {
@@ -265,7 +266,9 @@ test_cut_walk(void)
         const char *more;
         bool whole;
     } cases[] = {
-        {0, "", false},  {3, "", false}, {3, ",'subscriptions':[{'initial':true}]", false},
+        {0, "", false},
+        {3, "", false},
+        {3, ",'subscriptions':[{'initial':true}]", false},
         {1, ",'subscriptions':[{'types':['host','folder','person'],'initial':true}]", true},
     };
     for (unsigned round = 0; round < G_N_ELEMENTS(cases); round++) {
@@ -276,18 +279,21 @@ test_cut_walk(void)
                                        cases[round].whole ? "'types':['skill']" : "'initial':true");
         mirror->revision = json_object_get_int_member(opened, "revision");
         for (unsigned i = 0; i < cases[round].lines && !cases[round].whole; i++)
-            mirror_take(mirror, "subscription.objects", test_wait_notification(first, "subscription.objects"));
+            mirror_take(mirror, "subscription.objects",
+                        test_wait_notification(first, "subscription.objects"));
         test_client_abort(first);
         test_wait_statistic(world.admin, "sessionsBroken", 1);
         /* The first ones are in the mirror already, the last ones not yet. */
         test_call(world.admin, "object.delete", "{'type':'host','name':'h%u'}", round);
         test_call(world.admin, "object.delete", "{'type':'host','name':'h%u'}", HOSTS - 1 - round);
-        test_call(world.admin, "object.update", "{'type':'host','name':'h%u','patch':{'address':'a%u'}}", 10u, round);
+        test_call(world.admin, "object.update", "{'type':'host','name':'h%u','patch':{'address':'a%u'}}", 10u,
+                  round);
         g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
         JsonObject *result = resume(&world, second, token, mirror->revision, cases[round].more);
         g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, 3);
         create_host(&world, round % 2 == 0 ? "even" : "odd"); /* Live beside the walk. */
-        test_call(world.admin, "object.delete", "{'type':'host','name':'%s'}", round % 2 == 0 ? "even" : "odd");
+        test_call(world.admin, "object.delete", "{'type':'host','name':'%s'}",
+                  round % 2 == 0 ? "even" : "odd");
         mirror_follow(mirror, second);
         if (!cases[round].whole)
             mirror_compare(mirror, second, "after a cut walk");
@@ -308,8 +314,8 @@ test_cut_behind_walk(void)
     world_open(&world, NULL);
     g_autoptr(TestClient) first = test_client_new(world.server);
     g_autofree char *token = token_of(first);
-    int64_t revision = json_object_get_int_member(test_call(first, "subscription.open", "{'types':['host'],'initial':true}"),
-                                                  "revision");
+    int64_t revision = json_object_get_int_member(
+        test_call(first, "subscription.open", "{'types':['host'],'initial':true}"), "revision");
     test_sync(world.admin);
     test_sync(world.admin);
     test_client_abort(first);

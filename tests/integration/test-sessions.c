@@ -22,7 +22,8 @@ static void
 grant(TestClient *admin, const char *application, int64_t person, const char *rights)
 {
     test_call(admin, "permission.update",
-              "{'type':'application','name':'%s','grant':[{'account':{'type':'person','dbid':%" INT "},'rights':[%s]}]}",
+              "{'type':'application','name':'%s','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':[%s]}]}",
               application, person, rights);
 }
 
@@ -43,9 +44,11 @@ static int
 try_login(TestServer *server, const char *user, const char *password, const char *application)
 {
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-    int64_t id = test_send(client, "session.open", "{'user':'%s','password':'%s','application':'%s'}", user, password, application);
+    int64_t id = test_send(client, "session.open", "{'user':'%s','password':'%s','application':'%s'}", user,
+                           password, application);
     JsonObject *response = test_wait_response(client, id);
-    JsonObject *error = json_object_has_member(response, "error") ? json_object_get_object_member(response, "error") : NULL;
+    JsonObject *error =
+        json_object_has_member(response, "error") ? json_object_get_object_member(response, "error") : NULL;
     return error != NULL ? (int)json_object_get_int_member(error, "code") : 0;
 }
 
@@ -58,20 +61,22 @@ test_refusals_cost_the_same(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t person = new_person(admin, "worker");
     grant(admin, "confctl", person, "'execute'");
-    test_call(admin, "object.create", "{'object':{'type':'application','name':'closed','applicationType':'genericClient'}}");
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'closed','applicationType':'genericClient'}}");
     g_assert_cmpint(try_login(server, "worker", "pw", "confctl"), ==, 0);
     static const struct {
         const char *user, *password, *application;
         int code, hashes;
     } cases[] = {
-        {"worker", "pw", "confctl", 0, 0},           {"worker", "pw", "closed", -32001, 1},
-        {"worker", "pw", "no-such", -32001, 1},      {"worker", "wrong", "closed", -32001, 1},
-        {"worker", "wrong", "confctl", -32001, 1},   {"nobody", "pw", "confctl", -32001, 1},
+        {"worker", "pw", "confctl", 0, 0},         {"worker", "pw", "closed", -32001, 1},
+        {"worker", "pw", "no-such", -32001, 1},    {"worker", "wrong", "closed", -32001, 1},
+        {"worker", "wrong", "confctl", -32001, 1}, {"nobody", "pw", "confctl", -32001, 1},
         {"nobody", "pw", "no-such", -32001, 1},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         int64_t before = test_statistic(admin, "passwordHashes");
-        g_assert_cmpint(try_login(server, cases[i].user, cases[i].password, cases[i].application), ==, cases[i].code);
+        g_assert_cmpint(try_login(server, cases[i].user, cases[i].password, cases[i].application), ==,
+                        cases[i].code);
         g_assert_cmpint(test_statistic(admin, "passwordHashes") - before, ==, cases[i].hashes);
     }
 }
@@ -94,16 +99,19 @@ test_password_race(void)
         /* The queue of commits is busy until both are hashed. */
         g_autoptr(GString) operations = g_string_new(NULL);
         for (unsigned i = 0; i < OPERATIONS; i++)
-            g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u-%u'}}", i > 0 ? "," : "",
-                                   round, i);
-        int64_t set = test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'admin%u'}", person, round);
+            g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u-%u'}}",
+                                   i > 0 ? "," : "", round, i);
+        int64_t set =
+            test_send(admin, "account.setPassword", "{'dbid':%" INT ",'password':'admin%u'}", person, round);
         if (round % 2 == 1)
             g_usleep(2000 * round);
         test_send(own, "session.changePassword", "{'old':'%s','new':'own%u'}", first, round);
         int64_t big = test_send(other, "transaction", "{'operations':[%s]}", operations->str);
         g_assert_true(json_object_has_member(test_wait_response(admin, set), "result"));
         test_client_wait_closed(own);
-        g_assert_cmpstr(json_object_get_string_member(test_wait_notification(own, "session.ending"), "reason"), ==, "account");
+        g_assert_cmpstr(
+            json_object_get_string_member(test_wait_notification(own, "session.ending"), "reason"), ==,
+            "account");
         g_assert_true(json_object_has_member(test_wait_response(other, big), "result"));
         g_autofree char *theirs = g_strdup_printf("admin%u", round), *mine = g_strdup_printf("own%u", round);
         g_assert_cmpint(try_login(server, "worker", theirs, "confctl"), ==, 0);
@@ -115,7 +123,8 @@ test_password_race(void)
 static TestClient *
 connect_when_open(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int64_t deadline = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
     bool open = false;
     while (!open) {
@@ -135,7 +144,8 @@ test_resume_at_ui_port(void)
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
     uint16_t port = test_free_port();
-    test_call(admin, "object.create", "{'object':{'type':'application','name':'urs','applicationType':'genericServer'}}");
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'urs','applicationType':'genericServer'}}");
     test_call(admin, "object.update",
               "{'type':'application','name':'confserv','patch':{'ports':[{'id':'default','port':%u},"
               "{'id':'second','port':%u,'clients':'ui'}]}}",
@@ -146,15 +156,17 @@ test_resume_at_ui_port(void)
     test_wait_statistic(admin, "sessionsBroken", 1);
     int64_t revision = json_object_get_int_member(test_call(admin, "object.count", "{}"), "revision");
     g_autoptr(TestClient) at_ui = connect_when_open(port);
-    test_call_error(at_ui, -32001, "session.open", "{'user':'default','password':'%s','application':'urs'}", TEST_PASSWORD);
-    test_call_error(at_ui, -32001, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
-                    environment, revision);
+    test_call_error(at_ui, -32001, "session.open", "{'user':'default','password':'%s','application':'urs'}",
+                    TEST_PASSWORD);
+    test_call_error(at_ui, -32001, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT "}", token, environment, revision);
     /* The session has not ended by it, and a user interface's is taken up. */
     g_autoptr(TestClient) at_default = test_client_connect(test_server_get_port(server));
-    test_call(at_default, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token, environment,
-              revision);
+    test_call(at_default, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
+              environment, revision);
     g_autofree char *own = token_of(admin);
-    test_call(at_ui, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", own, environment, revision);
+    test_call(at_ui, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", own,
+              environment, revision);
 }
 
 /* Reads "[answers]" whatever comes before it. */
@@ -214,11 +226,13 @@ test_list_shows_clients(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) named = test_client_connect(test_server_get_port(server));
-    test_call(named, "session.open",
-              "{'user':'default','password':'%s','application':'confctl','client':{'name':'desk','version':'7.1'}}",
-              TEST_PASSWORD);
+    test_call(
+        named, "session.open",
+        "{'user':'default','password':'%s','application':'confctl','client':{'name':'desk','version':'7.1'}}",
+        TEST_PASSWORD);
     g_autoptr(TestClient) nameless = test_client_connect(test_server_get_port(server));
-    test_call(nameless, "session.open", "{'user':'default','password':'%s','application':'confctl'}", TEST_PASSWORD);
+    test_call(nameless, "session.open", "{'user':'default','password':'%s','application':'confctl'}",
+              TEST_PASSWORD);
     JsonArray *list = json_object_get_array_member(test_call(named, "session.list", "{}"), "sessions");
     g_assert_cmpuint(json_array_get_length(list), ==, 2);
     JsonObject *client = json_object_get_object_member(json_array_get_object_element(list, 0), "client");
@@ -261,8 +275,9 @@ test_plain_login_at_management_port(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'plain-login':'refuse'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'plain-login':'refuse'}}}}");
     g_assert_cmpint(try_login(server, "default", TEST_PASSWORD, "confctl"), ==, -32018);
     uint16_t rescue = test_free_port();
     g_autofree char *arguments = g_strdup_printf("-rescue-port %u", rescue);
@@ -270,11 +285,14 @@ test_plain_login_at_management_port(void)
     test_server_set_arguments(server, arguments);
     test_server_start(server);
     g_autoptr(TestClient) at_management = test_client_connect(test_server_get_management_port(server));
-    test_call(at_management, "session.open", "{'user':'default','password':'%s','application':'confctl'}", TEST_PASSWORD);
+    test_call(at_management, "session.open", "{'user':'default','password':'%s','application':'confctl'}",
+              TEST_PASSWORD);
     g_autoptr(TestClient) at_rescue = test_client_connect(rescue);
-    test_call(at_rescue, "session.open", "{'user':'default','password':'%s','application':'confctl'}", TEST_PASSWORD);
+    test_call(at_rescue, "session.open", "{'user':'default','password':'%s','application':'confctl'}",
+              TEST_PASSWORD);
     g_assert_cmpint(try_login(server, "default", TEST_PASSWORD, "confctl"), ==, -32018);
-    test_call(at_rescue, "object.update", "{'type':'application','name':'confserv','patch':{'options':null}}");
+    test_call(at_rescue, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':null}}");
     g_assert_cmpint(try_login(server, "default", TEST_PASSWORD, "confctl"), ==, 0);
 }
 
@@ -288,6 +306,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/sessions/batch-in-order", test_batch_in_order);
     g_test_add_func("/integration/sessions/list-shows-clients", test_list_shows_clients);
     g_test_add_func("/integration/sessions/proxy-without-passwords", test_proxy_without_passwords);
-    g_test_add_func("/integration/sessions/plain-login-at-management-port", test_plain_login_at_management_port);
+    g_test_add_func("/integration/sessions/plain-login-at-management-port",
+                    test_plain_login_at_management_port);
     return g_test_run();
 }

@@ -39,7 +39,8 @@ test_half_open(void)
 {
     enum { COUNT = 1000 };
     g_autoptr(TestPki) pki = test_pki_new();
-    g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = auto-detect\nmax-unauthenticated = 5000", "handshake-timeout = 2 s");
+    g_autoptr(TestServer) server = test_tls_primary(
+        pki, "listening-mode = auto-detect\nmax-unauthenticated = 5000", "handshake-timeout = 2 s");
     g_autoptr(TestClient) witness = test_client_new(server);
     g_autoptr(GByteArray) hello = half_hello();
     GPtrArray *clients = g_ptr_array_new_with_free_func((GDestroyNotify)test_client_free);
@@ -64,7 +65,8 @@ static void
 test_limits(void)
 {
     g_autoptr(TestPki) pki = test_pki_new();
-    g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = auto-detect", "max-handshakes = 10");
+    g_autoptr(TestServer) server =
+        test_tls_primary(pki, "listening-mode = auto-detect", "max-handshakes = 10");
     g_autoptr(TestClient) witness = test_client_new(server);
     g_autoptr(GByteArray) hello = half_hello();
     TestClient *clients[12];
@@ -108,13 +110,16 @@ test_garbage(void)
     g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured", NULL);
     g_autoptr(TestClient) manager = test_tls_manager(server);
     g_autoptr(GByteArray) hello = half_hello();
-    static const char http[] = "GET / HTTP/1.0\r\n\r\n", old[] = "\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", none[] = "\x16\x03\x01\x00\x00",
-                      huge[] = "\x16\x03\x01\xff\xff\x01\x00\xff\xff", data[] = "\x17\x03\x03\x00\x05hello", done[] = "\x16\x03\x03\x00\x04\x14\x00\x00\x00",
+    static const char http[] = "GET / HTTP/1.0\r\n\r\n",
+                      old[] = "\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", none[] = "\x16\x03\x01\x00\x00",
+                      huge[] = "\x16\x03\x01\xff\xff\x01\x00\xff\xff", data[] = "\x17\x03\x03\x00\x05hello",
+                      done[] = "\x16\x03\x03\x00\x04\x14\x00\x00\x00",
                       alert[] = "\x15\x03\x01\x00\x02\x02\x28";
     const struct {
         const char *bytes;
         size_t size;
-    } cases[] = {{http, sizeof http - 1}, {old, sizeof old - 1}, {huge, sizeof huge - 1}, {data, sizeof data - 1}, {done, sizeof done - 1}, {alert, sizeof alert - 1}};
+    } cases[] = {{http, sizeof http - 1}, {old, sizeof old - 1},   {huge, sizeof huge - 1},
+                 {data, sizeof data - 1}, {done, sizeof done - 1}, {alert, sizeof alert - 1}};
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
         test_client_write(client, cases[i].bytes, cases[i].size);
@@ -149,7 +154,8 @@ test_streams(const void *data)
     /* A record that was not made by the client. */
     g_autoptr(TestTls) spoilt = test_tls_connect(test_server_get_port(server), &options);
     g_assert_nonnull(test_tls_call(spoilt, TEST_LOGIN_LINE));
-    static const char record[] = "\x17\x03\x03\x00\x20" "01234567890123456789012345678901";
+    static const char record[] = "\x17\x03\x03\x00\x20"
+                                 "01234567890123456789012345678901";
     test_tls_write_raw(spoilt, record, sizeof record - 1);
     test_tls_wait_closed(spoilt);
     g_assert_cmpint(test_tls_get_alert(spoilt), ==, GNUTLS_A_BAD_RECORD_MAC);
@@ -234,7 +240,8 @@ test_bytes(void)
     TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem")};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    Relay relay = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .server_port = test_server_get_port(server)};
+    Relay relay = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                   .server_port = test_server_get_port(server)};
     g_assert_cmpint(bind(relay.listener, (struct sockaddr *)&address, sizeof address), ==, 0);
     g_assert_cmpint(listen(relay.listener, 1), ==, 0);
     g_assert_cmpint(getsockname(relay.listener, (struct sockaddr *)&address, &size), ==, 0);
@@ -255,8 +262,10 @@ main(int argc, char **argv)
     g_test_add_func("/integration/tls-faults/half-open", test_half_open);
     g_test_add_func("/integration/tls-faults/limits", test_limits);
     g_test_add_func("/integration/tls-faults/garbage", test_garbage);
-    g_test_add_data_func("/integration/tls-faults/streams-1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.2", test_streams);
-    g_test_add_data_func("/integration/tls-faults/streams-1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.3", test_streams);
+    g_test_add_data_func("/integration/tls-faults/streams-1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.2",
+                         test_streams);
+    g_test_add_data_func("/integration/tls-faults/streams-1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+                         test_streams);
     g_test_add_func("/integration/tls-faults/bytes", test_bytes);
     return g_test_run();
 }

@@ -9,7 +9,8 @@ test_client(const void *data)
 {
     g_autoptr(TestPki) pki = test_pki_new();
     TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem"), .priority = data};
-    g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured\nplain-login = refuse", NULL);
+    g_autoptr(TestServer) server =
+        test_tls_primary(pki, "listening-mode = secured\nplain-login = refuse", NULL);
     g_autoptr(TestTunnel) tunnel = test_tunnel_new(test_server_get_port(server), &options);
     g_autoptr(TestClient) client = test_client_connect(test_tunnel_get_port(tunnel));
     test_call(client, "session.open", TEST_LOGIN);
@@ -17,7 +18,8 @@ test_client(const void *data)
     test_wait_notification(client, "subscription.loaded");
     g_autofree char *large = g_strnfill(300 * 1000, 'x');
     for (unsigned i = 0; i < 20; i++)
-        test_call(client, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}", i, large);
+        test_call(client, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}",
+                  i, large);
     for (unsigned i = 0; i < 20; i++)
         test_wait_notification(client, "changes");
     /* Answers that the client does not take stop, and go on: 6 MB. */
@@ -43,7 +45,8 @@ test_modes(void)
     uint16_t by_transport = test_tls_add_port(server, admin, "transport", "'transport':'tls=1;tls-mutual=1'");
     uint16_t mutual = test_tls_add_port(server, admin, "mutual", "'listening':'secured','mutual':true");
     uint16_t either = test_tls_add_port(server, admin, "either", "'listening':'auto-detect'");
-    uint16_t either_mutual = test_tls_add_port(server, admin, "both", "'listening':'auto-detect','mutual':true");
+    uint16_t either_mutual =
+        test_tls_add_port(server, admin, "both", "'listening':'auto-detect','mutual':true");
     g_assert_cmpint(test_tls_try(secured, &none), ==, 0);
     g_assert_cmpint(test_tls_try(either, &none), ==, 0);
     const uint16_t asking[] = {by_transport, mutual, either_mutual};
@@ -53,7 +56,8 @@ test_modes(void)
     }
     /* Plain: taken where the first byte decides, refused where TLS is asked for. */
     static const char *const starts[] = {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\"}\n",
-                                         "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\"}]\n", "\r\n \t{}\n"};
+                                         "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\"}]\n",
+                                         "\r\n \t{}\n"};
     for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
         g_autoptr(TestClient) plain = test_client_connect(either);
         test_client_write(plain, starts[i], strlen(starts[i]));
@@ -79,13 +83,16 @@ test_plain_login(void)
     g_autoptr(TestPki) pki = test_pki_new();
     g_autoptr(TestServer) server = test_tls_primary(pki, NULL, NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    uint16_t refusing = test_tls_add_port(server, admin, "r", "'listening':'auto-detect','transport':'plain-login=refuse'");
-    uint16_t loopback = test_tls_add_port(server, admin, "l", "'listening':'auto-detect','transport':'plain-login=loopback'");
+    uint16_t refusing =
+        test_tls_add_port(server, admin, "r", "'listening':'auto-detect','transport':'plain-login=refuse'");
+    uint16_t loopback =
+        test_tls_add_port(server, admin, "l", "'listening':'auto-detect','transport':'plain-login=loopback'");
     g_autoptr(TestClient) local = test_client_connect(loopback);
     test_call(local, "session.open", TEST_LOGIN);
     g_autoptr(TestClient) refused = test_client_connect(refusing);
     test_call_error(refused, -32018, "session.open", TEST_LOGIN);
-    test_call_error(refused, -32018, "session.resume", "{'session':'0123456789abcdef0123456789abcdef','environment':'x','revision':1}");
+    test_call_error(refused, -32018, "session.resume",
+                    "{'session':'0123456789abcdef0123456789abcdef','environment':'x','revision':1}");
     TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem")};
     g_autoptr(TestTunnel) tunnel = test_tunnel_new(refusing, &options);
     g_autoptr(TestClient) secured = test_client_connect(test_tunnel_get_port(tunnel));
@@ -129,23 +136,29 @@ test_agreement(void)
     };
     uint16_t port = test_tls_add_port(server, admin, "p", "'listening':'secured'");
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        test_call(admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
-                  "'transport':'%s'}]}}", port, cases[i].transport);
+        test_call(
+            admin, "object.update",
+            "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
+            "'transport':'%s'}]}}",
+            port, cases[i].transport);
         TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem"), .priority = cases[i].priority};
         g_test_message("%s against %s", cases[i].transport, cases[i].priority);
         g_assert_cmpint(test_tls_try(port, &options) == 0, ==, cases[i].good);
     }
     g_assert_cmpint(test_statistic(admin, "tls.failedSetup"), ==, 2);
-    g_assert_cmpint(test_statistic(admin, "tls.failedAgreement") + test_statistic(admin, "tls.failedProtocol"), ==, 9);
+    g_assert_cmpint(
+        test_statistic(admin, "tls.failedAgreement") + test_statistic(admin, "tls.failedProtocol"), ==, 9);
 }
 
 static void
 test_peer_certificates(void)
 {
     g_autoptr(TestPki) pki = test_pki_new();
-    g_autofree char *more = g_strdup_printf("tls-mutual = true\ntls-crl = %s\n", test_pki_path(pki, "crl.pem"));
+    g_autofree char *more =
+        g_strdup_printf("tls-mutual = true\ntls-crl = %s\n", test_pki_path(pki, "crl.pem"));
     g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured", more);
-    TestCertificate expired = {.client = true, .first_day = -5, .last_day = -1}, stranger = {.client = true, .issuer = "other-ca"};
+    TestCertificate expired = {.client = true, .first_day = -5, .last_day = -1},
+                    stranger = {.client = true, .issuer = "other-ca"};
     test_pki_make(pki, "late", &expired);
     test_pki_make(pki, "foreign", &stranger);
     test_pki_make(pki, "any", &(TestCertificate){0});
@@ -166,9 +179,11 @@ test_peer_certificates(void)
     g_autoptr(TestClient) manager = test_tls_manager(server);
     for (unsigned v = 0; v < 2; v++) {
         for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-            g_autofree char *certificate = g_strconcat(test_pki_get_folder(pki), "/", cases[i].file, ".pem", NULL);
+            g_autofree char *certificate =
+                g_strconcat(test_pki_get_folder(pki), "/", cases[i].file, ".pem", NULL);
             g_autofree char *key = g_strconcat(test_pki_get_folder(pki), "/", cases[i].file, ".key", NULL);
-            TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem"), .certificate = certificate, .key = key};
+            TestTlsOptions options = {
+                .ca = test_pki_path(pki, "ca.pem"), .certificate = certificate, .key = key};
             options.priority = v == 0 ? "NORMAL:-VERS-ALL:+VERS-TLS1.2" : "NORMAL";
             int64_t before = test_statistic(manager, cases[i].statistic);
             g_test_message("%s by %s", cases[i].file, options.priority);
@@ -186,20 +201,25 @@ test_names(void)
 {
     g_autoptr(TestPki) pki = test_pki_new();
     test_pki_make(pki, "middle", &(TestCertificate){.authority = true});
-    test_pki_make(pki, "one", &(TestCertificate){.dns_names = "one.test", .server = true, .issuer = "middle"});
+    test_pki_make(pki, "one",
+                  &(TestCertificate){.dns_names = "one.test", .server = true, .issuer = "middle"});
     test_pki_make(pki, "wild", &(TestCertificate){.dns_names = "*.wild.test", .server = true});
-    test_pki_make(pki, "one-rsa", &(TestCertificate){.dns_names = "one.test", .server = true, .rsa_bits = 2048});
+    test_pki_make(pki, "one-rsa",
+                  &(TestCertificate){.dns_names = "one.test", .server = true, .rsa_bits = 2048});
     const char *f = test_pki_get_folder(pki);
     g_autofree char *options = g_strdup_printf(
         "plugins = tls\nlistening-mode = secured\n[tls]\ncertificate = %s/server.pem, %s/one.pem,%s/middle.pem , %s/wild.pem,%s/one-rsa.pem\n"
-        "certificate-key = %s/wild.key,%s/one.key,%s/server.key,%s/one-rsa.key\n", f, f, f, f, f, f, f, f, f);
+        "certificate-key = %s/wild.key,%s/one.key,%s/server.key,%s/one-rsa.key\n",
+        f, f, f, f, f, f, f, f, f);
     g_autoptr(TestServer) server = test_primary_new(options);
     static const struct {
         const char *name, *shown, *priority;
         bool checked;
     } cases[] = {
-        {"localhost", "server", NULL, true},         {"one.test", "one", NULL, true},
-        {"a.wild.test", "wild", NULL, true},         {"unknown.test", "server", NULL, false},
+        {"localhost", "server", NULL, true},
+        {"one.test", "one", NULL, true},
+        {"a.wild.test", "wild", NULL, true},
+        {"unknown.test", "server", NULL, false},
         {"one.test", "one-rsa", "NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256", false},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -220,7 +240,8 @@ static void
 test_resumption(const void *data)
 {
     g_autoptr(TestPki) pki = test_pki_new();
-    g_autofree char *more = g_strdup_printf("tls-mutual = true\ntls-crl = %s\n", test_pki_path(pki, "crl.pem"));
+    g_autofree char *more =
+        g_strdup_printf("tls-mutual = true\ntls-crl = %s\n", test_pki_path(pki, "crl.pem"));
     g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured", more);
     g_autoptr(TestClient) manager = test_tls_manager(server);
     TestTlsOptions options = {.ca = test_pki_path(pki, "ca.pem"), .priority = data};
@@ -246,8 +267,7 @@ test_resumption(const void *data)
 }
 
 /* ---- programs that others wrote ---- */
-static char *
-run_program(const char *input, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static char *run_program(const char *input, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static char *
 run_program(const char *input, const char *format, ...)
@@ -283,34 +303,51 @@ test_openssl(void)
     g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = auto-detect", more);
     g_autoptr(TestClient) admin = test_client_new(server);
     const char *f = test_pki_get_folder(pki);
-    uint16_t port = test_server_get_port(server), mutual = test_tls_add_port(server, admin, "m", "'listening':'secured','mutual':true");
-    g_autofree char *base = g_strdup_printf("openssl s_client -quiet -CAfile %s/ca.pem -verify_return_error", f);
-    static const char ask[] = TEST_LOGIN_LINE "\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"session.close\",\"params\":{}}\n";
+    uint16_t port = test_server_get_port(server),
+             mutual = test_tls_add_port(server, admin, "m", "'listening':'secured','mutual':true");
+    g_autofree char *base =
+        g_strdup_printf("openssl s_client -quiet -CAfile %s/ca.pem -verify_return_error", f);
+    static const char ask[] =
+        TEST_LOGIN_LINE "\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"session.close\",\"params\":{}}\n";
     static const char *const versions[] = {"-tls1_2", "-tls1_3"};
     for (unsigned i = 0; i < 2; i++) {
-        g_autofree char *good = run_program(ask, "%s %s -connect 127.0.0.1:%u -servername localhost -verify_hostname localhost -alpn confserv/1",
-                                            base, versions[i], port);
+        g_autofree char *good = run_program(
+            ask,
+            "%s %s -connect 127.0.0.1:%u -servername localhost -verify_hostname localhost -alpn confserv/1",
+            base, versions[i], port);
         assert_holds(good, "\"session\":");
         assert_holds(good, "\"id\":3,\"result\":{}");
-        g_autofree char *known = run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/client.pem -key %s/client.key", base, versions[i], mutual, f, f);
+        g_autofree char *known =
+            run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/client.pem -key %s/client.key", base,
+                        versions[i], mutual, f, f);
         assert_holds(known, "\"session\":");
-        g_autofree char *revoked = run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/revoked.pem -key %s/revoked.key", base, versions[i], mutual, f, f);
+        g_autofree char *revoked =
+            run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/revoked.pem -key %s/revoked.key", base,
+                        versions[i], mutual, f, f);
         assert_holds(revoked, "certificate revoked");
-        g_autofree char *foreign = run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/stranger.pem -key %s/stranger.key", base, versions[i], mutual, f, f);
+        g_autofree char *foreign =
+            run_program(ask, "%s %s -connect 127.0.0.1:%u -cert %s/stranger.pem -key %s/stranger.key", base,
+                        versions[i], mutual, f, f);
         assert_holds(foreign, "unknown ca");
         g_autofree char *nobody = run_program(ask, "%s %s -connect 127.0.0.1:%u", base, versions[i], mutual);
         assert_holds(nobody, "alert");
         g_assert_null(strstr(nobody, "\"session\""));
     }
-    g_autofree char *old = run_program(ask, "%s -tls1_1 -cipher DEFAULT@SECLEVEL=0 -connect 127.0.0.1:%u", base, port);
+    g_autofree char *old =
+        run_program(ask, "%s -tls1_1 -cipher DEFAULT@SECLEVEL=0 -connect 127.0.0.1:%u", base, port);
     assert_holds(old, "protocol version");
     /* A session taken up; then a client that wants to renegotiate is sent away, alone. */
-    g_autofree char *out = run_program("", "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -sess_out %s/session -ign_eof -tls1_2 </dev/null & sleep 1; kill $!",
-                                       f, port, f);
+    g_autofree char *out = run_program(
+        "",
+        "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -sess_out %s/session -ign_eof -tls1_2 </dev/null & sleep 1; kill $!",
+        f, port, f);
     assert_holds(out, "New, TLSv1.2");
-    g_autofree char *again = run_program("", "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -sess_in %s/session -tls1_2 </dev/null", f, port, f);
+    g_autofree char *again = run_program(
+        "", "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -sess_in %s/session -tls1_2 </dev/null",
+        f, port, f);
     assert_holds(again, "Reused, TLSv1.2");
-    g_autofree char *renegotiation = run_program("R\n", "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -tls1_2", f, port);
+    g_autofree char *renegotiation =
+        run_program("R\n", "openssl s_client -CAfile %s/ca.pem -connect 127.0.0.1:%u -tls1_2", f, port);
     assert_holds(renegotiation, "RENEGOTIATING");
     test_wait_statistic(admin, "tls.streamsBroken", 1);
     test_sync(admin);
@@ -322,13 +359,18 @@ test_gnutls_cli(void)
     g_autoptr(TestPki) pki = test_pki_new();
     g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured", NULL);
     const char *f = test_pki_get_folder(pki);
-    static const char ask[] = TEST_LOGIN_LINE "\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"session.close\",\"params\":{}}\n";
-    g_autofree char *good = run_program(ask, "gnutls-cli --x509cafile %s/ca.pem --alpn=confserv/1 -p %u localhost", f, test_server_get_port(server));
+    static const char ask[] =
+        TEST_LOGIN_LINE "\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"session.close\",\"params\":{}}\n";
+    g_autofree char *good =
+        run_program(ask, "gnutls-cli --x509cafile %s/ca.pem --alpn=confserv/1 -p %u localhost", f,
+                    test_server_get_port(server));
     assert_holds(good, "The certificate is trusted");
     assert_holds(good, "\"session\":");
-    g_autofree char *again = run_program(ask, "gnutls-cli -r --x509cafile %s/ca.pem -p %u localhost", f, test_server_get_port(server));
+    g_autofree char *again = run_program(ask, "gnutls-cli -r --x509cafile %s/ca.pem -p %u localhost", f,
+                                         test_server_get_port(server));
     assert_holds(again, "This is a resumed session");
-    g_autofree char *wrong = run_program(ask, "gnutls-cli --x509cafile %s/other-ca.pem -p %u localhost", f, test_server_get_port(server));
+    g_autofree char *wrong = run_program(ask, "gnutls-cli --x509cafile %s/other-ca.pem -p %u localhost", f,
+                                         test_server_get_port(server));
     assert_holds(wrong, "NOT trusted");
     g_autoptr(TestClient) manager = test_tls_manager(server);
     test_wait_statistic(manager, "tls.handshakesFailed", 1);

@@ -15,9 +15,10 @@
 static inline char *
 test_tls_file(TestPki *pki, const char *own, const char *more)
 {
-    return g_strdup_printf("plugins = tls\n%s\n[tls]\ncertificate = %s\ncertificate-key = %s\ntrusted-ca = %s\n%s\n",
-                           own != NULL ? own : "", test_pki_path(pki, "server.pem"), test_pki_path(pki, "server.key"),
-                           test_pki_path(pki, "ca.pem"), more != NULL ? more : "");
+    return g_strdup_printf(
+        "plugins = tls\n%s\n[tls]\ncertificate = %s\ncertificate-key = %s\ntrusted-ca = %s\n%s\n",
+        own != NULL ? own : "", test_pki_path(pki, "server.pem"), test_pki_path(pki, "server.key"),
+        test_pki_path(pki, "ca.pem"), more != NULL ? more : "");
 }
 
 static inline TestServer *
@@ -33,7 +34,8 @@ test_tls_add_port(TestServer *server, TestClient *admin, const char *id, const c
 {
     uint16_t port = test_free_port();
     test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','add':{'ports':[{'id':'%s','port':%u,%s}]}}", id, port, members);
+              "{'type':'application','name':'confserv','add':{'ports':[{'id':'%s','port':%u,%s}]}}", id, port,
+              members);
     g_autofree char *opened = g_strdup_printf("port=%u", port);
     test_server_wait_log(server, opened);
     return port;

@@ -7,8 +7,7 @@
 #include "plugin/confserv-plugin.h"
 
 /* One line an event; a test takes them all at once. */
-static inline void G_GNUC_PRINTF(2, 3)
-test_note(GPtrArray *events, const char *format, ...)
+static inline void G_GNUC_PRINTF(2, 3) test_note(GPtrArray *events, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

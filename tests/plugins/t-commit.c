@@ -3,10 +3,10 @@
 
 typedef struct {
     ConfPlugin *plugin;
-    GPtrArray *records;   /* one JSON a commit */
-    char chain[17];       /* of the last commit */
-    unsigned broken;      /* commits whose chain did not follow from the last and the record */
-    GHashTable *rights;   /* "host 101" → the list that was in force when it went */
+    GPtrArray *records; /* one JSON a commit */
+    char chain[17];     /* of the last commit */
+    unsigned broken;    /* commits whose chain did not follow from the last and the record */
+    GHashTable *rights; /* "host 101" → the list that was in force when it went */
 } Self;
 
 /* The start of SHA-256(previous chain, change record). */
@@ -56,13 +56,15 @@ write_change(Self *self, ConfJsonWriterHandle *w, const ConfCommit *commit, unsi
     conf_writer_key(w, "rights");
     conf_writer_json(w, rights != NULL ? rights : "null");
     /* The store is there already, with what the commit made of it. */
-    const ConfObject *present = conf_plugin_lookup(self->plugin, conf_object_get_type(object), conf_object_get_dbid(object));
+    const ConfObject *present =
+        conf_plugin_lookup(self->plugin, conf_object_get_type(object), conf_object_get_dbid(object));
     conf_writer_key(w, "present");
     conf_writer_boolean(w, present == after);
     conf_writer_end_object(w);
     if (after == NULL)
-        g_hash_table_insert(self->rights, g_strdup_printf("%s %" G_GINT64_FORMAT, conf_object_get_type(before),
-                                                          conf_object_get_dbid(before)),
+        g_hash_table_insert(self->rights,
+                            g_strdup_printf("%s %" G_GINT64_FORMAT, conf_object_get_type(before),
+                                            conf_object_get_dbid(before)),
                             g_steal_pointer(&rights));
 }
 
@@ -77,9 +79,12 @@ committed(void *data, const ConfCommit *commit)
         const char *key;
         int64_t value;
     } numbers[] = {
-        {"revision", conf_commit_get_revision(commit)}, {"from", conf_commit_get_from(commit)},
-        {"time", conf_commit_get_time(commit)},         {"user", conf_commit_get_user(commit)},
-        {"application", conf_commit_get_application(commit)}, {"length", conf_commit_get_length(commit)},
+        {"revision", conf_commit_get_revision(commit)},
+        {"from", conf_commit_get_from(commit)},
+        {"time", conf_commit_get_time(commit)},
+        {"user", conf_commit_get_user(commit)},
+        {"application", conf_commit_get_application(commit)},
+        {"length", conf_commit_get_length(commit)},
         {"store", conf_plugin_get_revision(self->plugin)},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
@@ -95,8 +100,9 @@ committed(void *data, const ConfCommit *commit)
     for (unsigned i = 0; i < conf_commit_get_length(commit); i++)
         write_change(self, w, commit, i);
     conf_writer_end_array(w);
-    bool is_past_the_end = conf_commit_get_change(commit, conf_commit_get_length(commit), NULL, NULL) == NULL &&
-                           conf_commit_get_rights(commit, conf_commit_get_length(commit)) == NULL;
+    bool is_past_the_end =
+        conf_commit_get_change(commit, conf_commit_get_length(commit), NULL, NULL) == NULL &&
+        conf_commit_get_rights(commit, conf_commit_get_length(commit)) == NULL;
     conf_writer_key(w, "ends");
     conf_writer_boolean(w, is_past_the_end);
     conf_writer_end_object(w);
@@ -135,8 +141,9 @@ method_lookup(void *data, ConfRequest *r)
 {
     Self *self = data;
     const char *type = test_param(r, "type"), *name = test_param(r, "name");
-    const ConfObject *object = name != NULL ? conf_plugin_lookup_name(self->plugin, type, name)
-                                            : conf_plugin_lookup(self->plugin, type, test_param_integer(r, "dbid", 0));
+    const ConfObject *object = name != NULL
+                                   ? conf_plugin_lookup_name(self->plugin, type, name)
+                                   : conf_plugin_lookup(self->plugin, type, test_param_integer(r, "dbid", 0));
     if (object == NULL)
         conf_request_answer_error(r, -32004, "There is no such object", NULL);
     else
@@ -149,11 +156,13 @@ method_may(void *data, ConfRequest *r)
 {
     Self *self = data;
     const char *rights = g_hash_table_lookup(self->rights, test_param(r, "object"));
-    bool may = rights != NULL && conf_session_may_by(conf_request_get_owner(r), rights, test_param(r, "right"));
+    bool may =
+        rights != NULL && conf_session_may_by(conf_request_get_owner(r), rights, test_param(r, "right"));
     bool misled = conf_session_may_by(conf_request_get_owner(r), "{nonsense", "read") ||
                   conf_session_may_by(conf_request_get_owner(r), "[]", "read");
-    g_autofree char *json = g_strdup_printf("{\"known\":%s,\"may\":%s,\"misled\":%s}", rights != NULL ? "true" : "false",
-                                            may ? "true" : "false", misled ? "true" : "false");
+    g_autofree char *json =
+        g_strdup_printf("{\"known\":%s,\"may\":%s,\"misled\":%s}", rights != NULL ? "true" : "false",
+                        may ? "true" : "false", misled ? "true" : "false");
     conf_request_answer_json(r, json);
 }
 

@@ -23,13 +23,15 @@ typedef struct {
     Self *self;
     char *mode;
     GByteArray *input;
-    bool greeted; /* the peer's greeting is here */
+    bool greeted;    /* the peer's greeting is here */
     uint8_t in, out; /* the key of the next byte */
 } Filter;
 
 static const ConfOption OPTIONS[] = {
-    CONF_OPTION_STRING(Settings, mode, NULL, "t-filter", "off", NULL, CONF_ON_CONNECT, "What is done to a connection."),
-    CONF_OPTION_STRING(Settings, name, NULL, "name", "nobody", NULL, CONF_ON_CONNECT, "The name in the greeting."),
+    CONF_OPTION_STRING(Settings, mode, NULL, "t-filter", "off", NULL, CONF_ON_CONNECT,
+                       "What is done to a connection."),
+    CONF_OPTION_STRING(Settings, name, NULL, "name", "nobody", NULL, CONF_ON_CONNECT,
+                       "The name in the greeting."),
     CONF_OPTION_END,
 };
 

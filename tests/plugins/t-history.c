@@ -15,7 +15,8 @@ typedef struct {
 
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_BOOL(Settings, late, NULL, "late", "no", NULL, CONF_AT_ONCE, "Answers later."),
-    CONF_OPTION_BOOL(Settings, broken, NULL, "broken", "no", NULL, CONF_AT_ONCE, "Fails in the middle of a list."),
+    CONF_OPTION_BOOL(Settings, broken, NULL, "broken", "no", NULL, CONF_AT_ONCE,
+                     "Fails in the middle of a list."),
     CONF_OPTION_END,
 };
 
@@ -90,12 +91,14 @@ get_oldest(void *self)
 
 /* The first change of it above the revision; NULL: none.  *last: the last one up to `upto`. */
 static const Change *
-find(const History *history, const char *type, int64_t dbid, int64_t revision, int64_t upto, const Change **last)
+find(const History *history, const char *type, int64_t dbid, int64_t revision, int64_t upto,
+     const Change **last)
 {
     const Change *first = NULL;
     for (unsigned i = 0; i < history->changes->len; i++) {
         const Change *change = history->changes->pdata[i];
-        if (change->revision <= revision || change->revision > upto || change->dbid != dbid || !test_is(change->type, type))
+        if (change->revision <= revision || change->revision > upto || change->dbid != dbid ||
+            !test_is(change->type, type))
             continue;
         if (first == NULL)
             first = change;
@@ -118,9 +121,9 @@ answer_read(History *history, Question *question)
 static void
 answer_list(History *history, Question *question)
 {
-    g_autoptr(GError) broken = history->settings->broken
-                                   ? g_error_new_literal(CONF_ERROR, CONF_ERROR_FULL, "The history is full of holes")
-                                   : NULL;
+    g_autoptr(GError) broken = history->settings->broken ? g_error_new_literal(CONF_ERROR, CONF_ERROR_FULL,
+                                                                               "The history is full of holes")
+                                                         : NULL;
     bool more = true;
     for (unsigned i = 0; i < history->changes->len && more; i++) {
         const Change *change = history->changes->pdata[i], *last = NULL;
@@ -158,7 +161,8 @@ read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, int64_t r
 {
     History *history = self;
     Question *question = g_new0(Question, 1);
-    *question = (Question){.type = g_strdup(type), .dbid = dbid, .revision = revision, .read_done = done, .data = data};
+    *question = (Question){
+        .type = g_strdup(type), .dbid = dbid, .revision = revision, .read_done = done, .data = data};
     const Change *last = NULL;
     find(history, type, dbid, revision, G_MAXINT64, &last);
     question->may_read = last != NULL && last->rights != NULL && conf_session_may_by(s, last->rights, "read");
@@ -167,12 +171,16 @@ read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, int64_t r
 
 static void
 list_as_of(void *self, int64_t revision,
-           bool (*func)(const char *type, int64_t dbid, const char *object_json, const char *last_rights, void *data),
+           bool (*func)(const char *type, int64_t dbid, const char *object_json, const char *last_rights,
+                        void *data),
            void (*done)(int64_t upto, const GError *error, void *data), void *data)
 {
     History *history = self;
     Question *question = g_new0(Question, 1);
-    *question = (Question){.revision = revision, .upto = conf_plugin_get_revision(history->plugin), .func = func, .done = done,
+    *question = (Question){.revision = revision,
+                           .upto = conf_plugin_get_revision(history->plugin),
+                           .func = func,
+                           .done = done,
                            .data = data};
     history->lists++;
     ask(history, question);
@@ -186,8 +194,8 @@ past_was_read(void *self, ConfSession *s, const char *method, const char *params
 }
 
 static void
-replay(void *self, int64_t after, bool (*func)(const char *, const char *, void *), void (*done)(const GError *, void *),
-       void *data)
+replay(void *self, int64_t after, bool (*func)(const char *, const char *, void *),
+       void (*done)(const GError *, void *), void *data)
 {
     (void)self;
     (void)after;
@@ -211,8 +219,8 @@ static void
 set_position(void *self, const char *environment, int64_t revision, const char *chain)
 {
     History *history = self;
-    test_note(history->events, "position %zu %" G_GINT64_FORMAT " %zu, revision %" G_GINT64_FORMAT, strlen(environment),
-              revision, strlen(chain), conf_plugin_get_revision(history->plugin));
+    test_note(history->events, "position %zu %" G_GINT64_FORMAT " %zu, revision %" G_GINT64_FORMAT,
+              strlen(environment), revision, strlen(chain), conf_plugin_get_revision(history->plugin));
 }
 
 static void
@@ -223,7 +231,8 @@ changes_read(void *self, const ConfStorageChange *changes, size_t count, const G
     if (error != NULL)
         test_note(history->events, "no changes: %d", error->code);
     else
-        test_note(history->events, "%zu changes from %" G_GINT64_FORMAT ", %s", count, count > 0 ? changes[0].revision : 0,
+        test_note(history->events, "%zu changes from %" G_GINT64_FORMAT ", %s", count,
+                  count > 0 ? changes[0].revision : 0,
                   count == 0 || strlen(changes[0].record) == changes[0].record_size ? "whole" : "cut");
 }
 
@@ -303,4 +312,5 @@ unload(void *self)
 }
 
 CONF_PLUGIN(.name = "t-history", .version = "1", .summary = "Holds the past", .options = OPTIONS,
-            .settings_size = sizeof(Settings), .load = load, .changed = changed, .stop = stop, .unload = unload);
+            .settings_size = sizeof(Settings), .load = load, .changed = changed, .stop = stop,
+            .unload = unload);

@@ -35,8 +35,8 @@ finish(Asking *asking)
     } else {
         GError *error = NULL;
         if (asking->verdict == CONF_REFUSE)
-            error = g_error_new(CONF_ERROR, asking->is_away ? CONF_ERROR_UNAVAILABLE : CONF_ERROR_DENIED, "%s",
-                                asking->is_away ? "the directory is away" : "the directory said no");
+            error = g_error_new(CONF_ERROR, asking->is_away ? CONF_ERROR_UNAVAILABLE : CONF_ERROR_DENIED,
+                                "%s", asking->is_away ? "the directory is away" : "the directory said no");
         conf_later_finish(asking->later, asking->verdict, error);
     }
     g_free(asking->answer);
@@ -187,14 +187,17 @@ login(void *data, ConfLogin *l, GError **error)
     test_note(self->events, "%s as %s by %s from %s: %s", user, conf_login_get_application(l), mechanism,
               conf_connection_get_peer_address(conf_login_get_connection(l)),
               person != NULL ? conf_object_get_name(person) : "unknown");
-    return judge(self, l, test_is(mechanism, "password") ? conf_login_get_password(l) : conf_login_get_token(l), error);
+    return judge(self, l,
+                 test_is(mechanism, "password") ? conf_login_get_password(l) : conf_login_get_token(l),
+                 error);
 }
 
 static void
 login_refused(void *data, ConfLogin *l, const char *why)
 {
     Self *self = data;
-    test_note(self->events, "refused %s of %s: %s", conf_login_get_user(l), conf_login_get_application(l), why);
+    test_note(self->events, "refused %s of %s: %s", conf_login_get_user(l), conf_login_get_application(l),
+              why);
 }
 
 static void

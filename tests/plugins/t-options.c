@@ -20,13 +20,18 @@ static const ConfOption OPTIONS[] = {
     CONF_OPTION_BOOL(Settings, flag, NULL, "flag", "no", NULL, CONF_AT_ONCE, "A flag."),
     CONF_OPTION_INT(Settings, number, NULL, "number", "5 s", "1..600 s", CONF_AT_ONCE, "A number."),
     CONF_OPTION_INT(Settings, size, NULL, "size", "1 KiB", "0.. B", CONF_AT_ONCE, "A size."),
-    CONF_OPTION_CHOICE(Settings, choice, NULL, "choice", "green", "red|green|blue", CONF_AT_ONCE, "A choice."),
+    CONF_OPTION_CHOICE(Settings, choice, NULL, "choice", "green", "red|green|blue", CONF_AT_ONCE,
+                       "A choice."),
     CONF_OPTION_STRING(Settings, text, NULL, "text", NULL, NULL, CONF_AT_ONCE, "A text."),
     CONF_OPTION_SECRET(Settings, secret, NULL, "secret", NULL, NULL, CONF_AT_ONCE, "A secret."),
-    CONF_OPTION_STRING(Settings, fixed, NULL, "fixed", "as it was", NULL, CONF_AT_START, "Fixed until the next start."),
-    CONF_OPTION_STRING(Settings, own, "", "t-own", "none", NULL, CONF_AT_ONCE, "In the server's own section."),
-    CONF_OPTION_STRING(Settings, elsewhere, "t-elsewhere", "place", "none", NULL, CONF_AT_ONCE, "In another section."),
-    CONF_OPTION_INT(Settings, level, "t-family*", "level", "0", "0..9", CONF_AT_ONCE, "Of every section of the family."),
+    CONF_OPTION_STRING(Settings, fixed, NULL, "fixed", "as it was", NULL, CONF_AT_START,
+                       "Fixed until the next start."),
+    CONF_OPTION_STRING(Settings, own, "", "t-own", "none", NULL, CONF_AT_ONCE,
+                       "In the server's own section."),
+    CONF_OPTION_STRING(Settings, elsewhere, "t-elsewhere", "place", "none", NULL, CONF_AT_ONCE,
+                       "In another section."),
+    CONF_OPTION_INT(Settings, level, "t-family*", "level", "0", "0..9", CONF_AT_ONCE,
+                    "Of every section of the family."),
     CONF_OPTION_END,
 };
 
@@ -111,4 +116,5 @@ changed(void *data, const void *settings)
 }
 
 CONF_PLUGIN(.name = "t-options", .version = "1", .summary = "Has options", .options = OPTIONS,
-            .settings_size = sizeof(Settings), .check = check, .load = load, .changed = changed, .unload = g_free);
+            .settings_size = sizeof(Settings), .check = check, .load = load, .changed = changed,
+            .unload = g_free);

@@ -32,7 +32,8 @@ static int64_t
 get_confirmed(void *data)
 {
     Self *self = data;
-    const Entry *last = self->entries->len > 0 ? g_ptr_array_index(self->entries, self->entries->len - 1) : NULL;
+    const Entry *last =
+        self->entries->len > 0 ? g_ptr_array_index(self->entries, self->entries->len - 1) : NULL;
     return last != NULL ? last->revision : 0;
 }
 
@@ -83,7 +84,8 @@ read_as_of(void *data, ConfSession *s, const char *type, int64_t dbid, int64_t r
            void (*done)(const char *object_json, const GError *error, void *data), void *done_data)
 {
     (void)data, (void)s, (void)type, (void)dbid, (void)revision;
-    g_autoptr(GError) error = g_error_new(CONF_ERROR, CONF_ERROR_NOT_FOUND, "This history reads nothing back");
+    g_autoptr(GError) error =
+        g_error_new(CONF_ERROR, CONF_ERROR_NOT_FOUND, "This history reads nothing back");
     done(NULL, error, done_data);
 }
 
@@ -117,7 +119,8 @@ method_check(void *data, ConfRequest *r)
     Self *self = data;
     int64_t gaps = 0, broken = 0;
     for (unsigned i = 1; i < self->entries->len; i++) {
-        const Entry *previous = g_ptr_array_index(self->entries, i - 1), *entry = g_ptr_array_index(self->entries, i);
+        const Entry *previous = g_ptr_array_index(self->entries, i - 1),
+                    *entry = g_ptr_array_index(self->entries, i);
         if (entry->revision != previous->revision + 1)
             gaps++;
         else if (!follows(previous, entry))
@@ -128,8 +131,13 @@ method_check(void *data, ConfRequest *r)
         const char *key;
         int64_t value;
     } numbers[] = {
-        {"first", first != NULL ? first->revision : 0}, {"last", get_confirmed(self)}, {"gaps", gaps},
-        {"broken", broken}, {"caughtUp", self->caught_up}, {"repeated", self->repeated}, {"folds", self->folds},
+        {"first", first != NULL ? first->revision : 0},
+        {"last", get_confirmed(self)},
+        {"gaps", gaps},
+        {"broken", broken},
+        {"caughtUp", self->caught_up},
+        {"repeated", self->repeated},
+        {"folds", self->folds},
     };
     ConfJsonWriterHandle *w = conf_writer_new();
     conf_writer_begin_object(w);

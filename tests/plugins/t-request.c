@@ -304,5 +304,5 @@ unload(void *data)
     g_free(self);
 }
 
-CONF_PLUGIN(.name = "t-request", .version = "1", .summary = "Answers in every way", .load = load, .stop = stop,
-            .unload = unload);
+CONF_PLUGIN(.name = "t-request", .version = "1", .summary = "Answers in every way", .load = load,
+            .stop = stop, .unload = unload);

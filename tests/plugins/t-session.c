@@ -48,7 +48,8 @@ session_closed(void *data, ConfSession *s, const char *reason)
         test_note(self->events, "an ended session took a notification");
     /* The transaction outlives it. */
     if (test_is(reason, "closed"))
-        conf_session_submit(s, self->plugin, "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"epitaph\"}}]",
+        conf_session_submit(s, self->plugin,
+                            "[{\"op\":\"create\",\"object\":{\"type\":\"host\",\"name\":\"epitaph\"}}]",
                             done_unasked, g_new0(Writing, 1));
 }
 
@@ -72,17 +73,18 @@ method_read(void *data, ConfRequest *r)
 {
     ConfSession *s = conf_request_get_owner(r);
     const char *name = test_param(r, "name"), *right = test_param(r, "right");
-    const ConfObject *object = name != NULL ? conf_session_read_name(s, test_param(r, "type"), name)
-                                            : conf_session_read(s, test_param(r, "type"), test_param_integer(r, "dbid", 0));
+    const ConfObject *object =
+        name != NULL ? conf_session_read_name(s, test_param(r, "type"), name)
+                     : conf_session_read(s, test_param(r, "type"), test_param_integer(r, "dbid", 0));
     if (object == NULL) {
         conf_request_answer_error(r, -32004, "There is no such object", NULL);
         return;
     }
     size_t size = 0;
     const char *json = conf_object_get_json(object, &size);
-    g_autofree char *answer = g_strdup_printf("{\"object\":%s,\"whole\":%s,\"may\":%s}", json,
-                                              size == strlen(json) ? "true" : "false",
-                                              right != NULL && conf_session_may(s, object, right) ? "true" : "false");
+    g_autofree char *answer = g_strdup_printf(
+        "{\"object\":%s,\"whole\":%s,\"may\":%s}", json, size == strlen(json) ? "true" : "false",
+        right != NULL && conf_session_may(s, object, right) ? "true" : "false");
     conf_request_answer_json(r, answer);
 }
 
@@ -104,8 +106,9 @@ told(void *data, const char *result_json, const char *error_json, void *writing_
     Self *self = data;
     Writing *writing = writing_data;
     self->done++;
-    g_autofree char *json = g_strdup_printf("{\"result\":%s,\"error\":%s}", result_json != NULL ? result_json : "null",
-                                            error_json != NULL ? error_json : "null");
+    g_autofree char *json =
+        g_strdup_printf("{\"result\":%s,\"error\":%s}", result_json != NULL ? result_json : "null",
+                        error_json != NULL ? error_json : "null");
     conf_later_answer(writing->later, json);
     g_free(writing);
 }
@@ -140,7 +143,8 @@ method_transaction(void *data, ConfRequest *r)
 static void
 method_word(void *data, ConfRequest *r)
 {
-    bool sent = conf_session_send_notification(conf_request_get_owner(r), "t-session.word", test_param(r, "text"));
+    bool sent =
+        conf_session_send_notification(conf_request_get_owner(r), "t-session.word", test_param(r, "text"));
     conf_request_answer_json(r, sent ? "{\"sent\":true}" : "{\"sent\":false}");
 }
 
@@ -157,9 +161,9 @@ method_number(void *data, ConfRequest *r)
 {
     const ConfSession *s = conf_request_get_owner(r);
     bool has_peer = conf_session_get_peer(s) == conf_request_get_peer(r);
-    g_autofree char *json = g_strdup_printf("{\"number\":%" G_GUINT64_FORMAT ",\"application\":%" G_GINT64_FORMAT
-                                            ",\"peer\":%s}", conf_session_get_id(s), conf_session_get_application(s),
-                                            has_peer ? "true" : "false");
+    g_autofree char *json =
+        g_strdup_printf("{\"number\":%" G_GUINT64_FORMAT ",\"application\":%" G_GINT64_FORMAT ",\"peer\":%s}",
+                        conf_session_get_id(s), conf_session_get_application(s), has_peer ? "true" : "false");
     conf_request_answer_json(r, json);
 }
 
@@ -173,10 +177,14 @@ load(ConfPlugin *p, const void *settings, GError **error)
         bool before_login;
         ConfPluginMethodFunc func;
     } methods[] = {
-        {"t-session.events", true, method_events},           {"t-session.set", true, method_set},
-        {"t-session.read", false, method_read},              {"t-session.submit", false, method_submit},
-        {"t-session.transaction", false, method_transaction}, {"t-session.word", false, method_word},
-        {"t-session.end", false, method_end},                {"t-session.number", false, method_number},
+        {"t-session.events", true, method_events},
+        {"t-session.set", true, method_set},
+        {"t-session.read", false, method_read},
+        {"t-session.submit", false, method_submit},
+        {"t-session.transaction", false, method_transaction},
+        {"t-session.word", false, method_word},
+        {"t-session.end", false, method_end},
+        {"t-session.number", false, method_number},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
         if (!conf_plugin_add_method(p, methods[i].name, methods[i].before_login, methods[i].func, error))

@@ -27,7 +27,8 @@ tell(Self *self)
         return;
     g_autoptr(GString) json = g_string_new("{\"events\":[");
     for (unsigned i = 0; i < self->events->len; i++)
-        g_string_append_printf(json, "%s\"%s\"", i > 0 ? "," : "", (char *)g_ptr_array_index(self->events, i));
+        g_string_append_printf(json, "%s\"%s\"", i > 0 ? "," : "",
+                               (char *)g_ptr_array_index(self->events, i));
     g_string_append(json, "]}");
     g_ptr_array_set_size(self->events, 0);
     conf_later_answer(g_steal_pointer(&self->waiting), json->str);
@@ -88,7 +89,10 @@ ready(void *data, int fd, GIOCondition condition)
     Self *self = data;
     char text[16] = "";
     ssize_t got = read(fd, text, sizeof text - 1);
-    test_note(self->events, "%s%s", got > 0 ? text : got == 0 ? "end" : g_strerror(errno),
+    test_note(self->events, "%s%s",
+              got > 0    ? text
+              : got == 0 ? "end"
+                         : g_strerror(errno),
               (condition & G_IO_NVAL) != 0 ? " (closed under it)" : "");
     if (got <= 0)
         conf_unwatch(self->plugin, self->watch);
@@ -214,8 +218,8 @@ load(ConfPlugin *p, const void *settings, GError **error)
         const char *name;
         ConfPluginMethodFunc func;
     } methods[] = {
-        {"t-work.work", method_work},   {"t-work.timer", method_timer},   {"t-work.watch", method_watch},
-        {"t-work.lost", method_lost},   {"t-work.thread", method_thread}, {"t-work.leave", method_leave},
+        {"t-work.work", method_work}, {"t-work.timer", method_timer},   {"t-work.watch", method_watch},
+        {"t-work.lost", method_lost}, {"t-work.thread", method_thread}, {"t-work.leave", method_leave},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
         if (!conf_plugin_add_method(p, methods[i].name, true, methods[i].func, error))

@@ -16,7 +16,7 @@ struct TestClient {
     int fd;
     GString *input;
     GString *seen;
-    size_t taken;       /* of input */
+    size_t taken; /* of input */
     char *line;
     int64_t next_id;
     GQueue notifications; /* of JsonNode: whole messages */
@@ -41,7 +41,8 @@ TestClient *
 test_client_connect_from(const char *source, uint16_t port)
 {
     TestClient *client = g_new0(TestClient, 1);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     g_assert_cmpint(client->fd, >=, 0);
@@ -69,8 +70,8 @@ TestClient *
 test_client_new_as(TestServer *server, const char *user, const char *password, const char *application)
 {
     TestClient *client = test_client_connect(test_server_get_port(server));
-    JsonObject *result = test_call(client, "session.open", "{'user':'%s','password':'%s','application':'%s'}", user, password,
-                                   application);
+    JsonObject *result = test_call(client, "session.open", "{'user':'%s','password':'%s','application':'%s'}",
+                                   user, password, application);
     client->session = json_node_new(JSON_NODE_OBJECT);
     json_node_set_object(client->session, result);
     return client;
@@ -116,7 +117,8 @@ test_call_error(TestClient *client, int code, const char *method, const char *pa
     g_autofree char *text = make_params(params, arguments);
     va_end(arguments);
     JsonObject *response = test_wait_response(client, send_request(client, method, text));
-    JsonObject *error = json_object_has_member(response, "error") ? json_object_get_object_member(response, "error") : NULL;
+    JsonObject *error =
+        json_object_has_member(response, "error") ? json_object_get_object_member(response, "error") : NULL;
     if (error == NULL || json_object_get_int_member(error, "code") != code) {
         g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
         json_node_set_object(node, response);
@@ -301,7 +303,8 @@ test_wait_statistic(TestClient *client, const char *name, int64_t at_least)
 void
 test_wait_revision(TestClient *client, int64_t revision)
 {
-    test_call(client, "object.read", "{'type':'tenant','dbid':1,'minRevision':%" G_GINT64_FORMAT ",'timeout':30}", revision);
+    test_call(client, "object.read",
+              "{'type':'tenant','dbid':1,'minRevision':%" G_GINT64_FORMAT ",'timeout':30}", revision);
 }
 
 static bool
@@ -344,8 +347,9 @@ static int64_t
 send_request(TestClient *client, const char *method, const char *params)
 {
     int64_t id = ++client->next_id;
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":\"%s\",\"params\":%s}\n", id,
-                                            method, params);
+    g_autofree char *line =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":\"%s\",\"params\":%s}\n",
+                        id, method, params);
     test_client_write(client, line, strlen(line));
     g_ptr_array_set_size(client->lent, 0);
     return id;

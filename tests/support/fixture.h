@@ -69,7 +69,8 @@ TestClient *test_client_connect(uint16_t port);
 TestClient *test_client_connect_from(const char *source, uint16_t port);
 /* Connected and logged in as default / TEST_PASSWORD / confctl. */
 TestClient *test_client_new(TestServer *server);
-TestClient *test_client_new_as(TestServer *server, const char *user, const char *password, const char *application);
+TestClient *test_client_new_as(TestServer *server, const char *user, const char *password,
+                               const char *application);
 void test_client_free(TestClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestClient, test_client_free)
 
@@ -78,7 +79,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestClient, test_client_free)
 /* The result; an error fails the test. */
 JsonObject *test_call(TestClient *client, const char *method, const char *params, ...) G_GNUC_PRINTF(3, 4);
 /* The error object; a result fails the test, another code too. */
-JsonObject *test_call_error(TestClient *client, int code, const char *method, const char *params, ...) G_GNUC_PRINTF(4, 5);
+JsonObject *test_call_error(TestClient *client, int code, const char *method, const char *params, ...)
+    G_GNUC_PRINTF(4, 5);
 /* Sent and not waited for: its id. */
 int64_t test_send(TestClient *client, const char *method, const char *params, ...) G_GNUC_PRINTF(3, 4);
 /* Waits for the response of that id; the whole response object. */

@@ -63,9 +63,10 @@ test_primary_prepare(const char *options)
     TestServer *server = server_new();
     server->port = test_free_port();
     server->management_port = test_free_port();
-    g_autofree char *config = g_strdup_printf("[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\n%s\n"
-                                              "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = sqlite\ndbname = confserv.db\n",
-                                              server->port, server->management_port, options != NULL ? options : "");
+    g_autofree char *config = g_strdup_printf(
+        "[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\n%s\n"
+        "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = sqlite\ndbname = confserv.db\n",
+        server->port, server->management_port, options != NULL ? options : "");
     write_file(server->folder, "confserv.conf", config);
     write_file(server->folder, "password", TEST_PASSWORD "\n");
     g_autofree char *output = NULL;
@@ -99,18 +100,23 @@ test_proxy_prepare(TestServer *primary, const char *hosts, const char *name, con
     server->proxy = true;
     server->port = test_free_port();
     g_autoptr(TestClient) client = test_client_new(primary);
-    JsonObject *found = test_call(client, "object.count", "{'type':'application','filter':{'name':'%s'}}", name);
+    JsonObject *found =
+        test_call(client, "object.count", "{'type':'application','filter':{'name':'%s'}}", name);
     if (json_object_get_int_member(found, "count") == 0)
-        test_call(client, "object.create", "{'object':{'type':'application','name':'%s','applicationType':'configurationServer',"
-                  "'ports':[{'id':'default','port':%u}]}}", name, server->port);
+        test_call(client, "object.create",
+                  "{'object':{'type':'application','name':'%s','applicationType':'configurationServer',"
+                  "'ports':[{'id':'default','port':%u}]}}",
+                  name, server->port);
     else
-        test_call(client, "object.update", "{'type':'application','name':'%s','patch':{'ports':[{'id':'default','port':%u}]}}", name,
+        test_call(client, "object.update",
+                  "{'type':'application','name':'%s','patch':{'ports':[{'id':'default','port':%u}]}}", name,
                   server->port);
     write_file(server->folder, "password", TEST_PASSWORD "\n");
-    g_autofree char *config = g_strdup_printf("[log]\nverbose = all\nall = stderr\n%s\n", file != NULL ? file : "[csproxy]\n");
+    g_autofree char *config =
+        g_strdup_printf("[log]\nverbose = all\nall = stderr\n%s\n", file != NULL ? file : "[csproxy]\n");
     write_file(server->folder, "proxy.conf", config);
-    const char *fixed[] = {"-c", "proxy.conf", "-host", hosts, "-app", name, "-user", "default",
-                           "-password-file", "password"};
+    const char *fixed[] = {"-c",    "proxy.conf", "-host",          hosts,     "-app", name,
+                           "-user", "default",    "-password-file", "password"};
     for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++)
         g_ptr_array_add(server->fixed, g_strdup(fixed[i]));
     return server;
@@ -271,8 +277,8 @@ test_server_free(TestServer *server)
         }
     }
     g_autofree char *log = test_server_read_log(server);
-    if (strstr(log, "ERROR: AddressSanitizer") != NULL || strstr(log, "runtime error:") != NULL
-        || strstr(log, "ERROR: LeakSanitizer") != NULL || strstr(log, "-CRITICAL **") != NULL) {
+    if (strstr(log, "ERROR: AddressSanitizer") != NULL || strstr(log, "runtime error:") != NULL ||
+        strstr(log, "ERROR: LeakSanitizer") != NULL || strstr(log, "-CRITICAL **") != NULL) {
         show_log(server);
         g_error("a sanitizer or GLib complained of the server");
     }
@@ -352,7 +358,8 @@ spawn(const char *folder, const char *log, GPtrArray *fixed, const char *argumen
             g_ptr_array_add(argv, further[i]);
     }
     g_ptr_array_add(argv, NULL);
-    g_spawn_async(folder, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, (void *)log, pid, &error);
+    g_spawn_async(folder, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, (void *)log,
+                  pid, &error);
     g_assert_no_error(error);
 }
 
@@ -373,7 +380,8 @@ static bool
 is_listening(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close(fd);
     return connected;

@@ -51,7 +51,8 @@ reopen(World *world)
 }
 
 static HistoryVerdict
-write_entry(HistoryFile *file, int64_t revision, int64_t from, int64_t time_ms, const char *rights, bool strict)
+write_entry(HistoryFile *file, int64_t revision, int64_t from, int64_t time_ms, const char *rights,
+            bool strict)
 {
     g_autoptr(GError) error = NULL;
     HistoryEntry entry = {.revision = revision, .from = from, .time_ms = time_ms};
@@ -61,7 +62,8 @@ write_entry(HistoryFile *file, int64_t revision, int64_t from, int64_t time_ms, 
     history_digest_link(file->entries.last.chain, entry.record, entry.record_size, link, entry.chain);
     entry.changes = history_changes_new(1);
     for (unsigned i = 0; i < 2; i++) {
-        HistoryChange change = {.type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 100 + i};
+        HistoryChange change = {
+            .type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 100 + i};
         change.rights = rights != NULL ? g_ref_string_new(rights) : NULL;
         g_array_append_val(entry.changes, change);
     }

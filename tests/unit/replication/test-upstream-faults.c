@@ -20,36 +20,58 @@ static const struct {
     {"{\"revision\":3,\"chain\":\"0123456789ABCDEF\"," TIME ",\"changes\":[]}", true},
     {"{\"revision\":3,\"chain\":\"01234567\\u0000\\u00009abcde\"," TIME ",\"changes\":[]}", true},
     {"{\"revision\":3," CHAIN ",\"time\":\"yesterday\",\"by\":{},\"changes\":[]}", true},
-    {"{\"revision\":2," CHAIN "," TIME ",\"changes\":[]}", false},  /* is here already */
-    {"{\"revision\":9," CHAIN "," TIME ",\"changes\":[]}", true},   /* a gap */
+    {"{\"revision\":2," CHAIN "," TIME ",\"changes\":[]}", false}, /* is here already */
+    {"{\"revision\":9," CHAIN "," TIME ",\"changes\":[]}", true},  /* a gap */
     {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[5]}", true},
     {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"nothing\",\"dbid\":300}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":{}}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
-     "{\"type\":\"host\",\"dbid\":301,\"revision\":3,\"name\":\"x\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
-     "{\"type\":\"person\",\"dbid\":300,\"revision\":3,\"name\":\"x\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":[]}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"explode\",\"type\":\"host\",\"dbid\":200}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":\"x\"}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":3,\"patch\":5}]}",
+    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"nothing\",\"dbid\":300}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":{}}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
+     "{\"type\":\"host\",\"dbid\":301,\"revision\":3,\"name\":\"x\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
+     "{\"type\":\"person\",\"dbid\":300,\"revision\":3,\"name\":\"x\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":[]}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"explode\",\"type\":\"host\",\"dbid\":200}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":\"x\"}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":3,\"patch\":5}]}",
      true},
     {"{\"revision\":3," CHAIN "," TIME
      ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":3,\"patch\":{\"nothing\":5}}]}",
      true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":3,"
-     "\"patch\":{\"dbid\":7}}]}", true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"update\",\"type\":\"host\",\"dbid\":200,\"revision\":3,"
+     "\"patch\":{\"dbid\":7}}]}",
+     true},
     {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"permission\",\"type\":\"host\",\"dbid\":200,"
-     "\"permissions\":{\"revision\":3,\"entries\":[{\"account\":5}]}}]}", true},
+     "\"permissions\":{\"revision\":3,\"entries\":[{\"account\":5}]}}]}",
+     true},
     {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"delete\",\"type\":\"host\",\"dbid\":200},"
-     "{\"op\":\"delete\",\"type\":\"host\",\"dbid\":200}]}", true},
-    {"{\"revision\":3," CHAIN "," TIME ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
+     "{\"op\":\"delete\",\"type\":\"host\",\"dbid\":200}]}",
+     true},
+    {"{\"revision\":3," CHAIN "," TIME
+     ",\"changes\":[{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
      "{\"type\":\"host\",\"dbid\":300,\"revision\":3,\"name\":\"one\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}},"
      "{\"op\":\"create\",\"type\":\"host\",\"dbid\":300,\"object\":"
-     "{\"type\":\"host\",\"dbid\":300,\"revision\":3,\"name\":\"one\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}", true},
+     "{\"type\":\"host\",\"dbid\":300,\"revision\":3,\"name\":\"one\",\"tenant\":1,\"folder\":103,\"state\":\"enabled\"}}]}",
+     true},
 };
 
 /* Nothing of a bad transaction is applied; the link is given up, and what is served stays. */

@@ -38,11 +38,11 @@ desk_new(int64_t view_change_max)
         .view_change_max = view_change_max,
         .broken_max = 100,
     };
-    ConfSessionHost host = {.write_server = write_nothing, .is_writable = always, .may_open = may_open,
-                            .has_secrets = always};
+    ConfSessionHost host = {
+        .write_server = write_nothing, .is_writable = always, .may_open = may_open, .has_secrets = always};
     desk->company = fixture_new();
-    desk->sessions =
-        conf_sessions_new(desk->company->store, desk->company->access, desk->company->publisher, &settings, &host);
+    desk->sessions = conf_sessions_new(desk->company->store, desk->company->access, desk->company->publisher,
+                                       &settings, &host);
     desk->table = conf_method_table_new();
     conf_sessions_install(desk->sessions, desk->table);
     return desk;
@@ -152,7 +152,8 @@ seat_read(Seat *seat)
         while ((got = recv(seat->fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
             g_string_append_len(seat->input, buffer, got);
         ConfConnection *connection = seat->session->connection;
-        settled = connection == NULL || (seat->session->replay == NULL && conf_connection_get_unsent(connection) == 0);
+        settled = connection == NULL ||
+                  (seat->session->replay == NULL && conf_connection_get_unsent(connection) == 0);
         g_assert_cmpint(g_get_monotonic_time(), <, end);
     }
     while ((got = recv(seat->fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
@@ -187,9 +188,9 @@ describe_line(const char *line)
         JsonObject *change = json_array_get_object_element(changes, i);
         bool whole = json_object_has_member(change, "object");
         g_assert_true(whole == (strcmp(json_object_get_string_member(change, "op"), "create") == 0));
-        g_string_append_printf(text, "%s%s %s %" G_GINT64_FORMAT, i > 0 ? ", " : "",
-                               json_object_get_string_member(change, "op"), json_object_get_string_member(change, "type"),
-                               json_object_get_int_member(change, "dbid"));
+        g_string_append_printf(
+            text, "%s%s %s %" G_GINT64_FORMAT, i > 0 ? ", " : "", json_object_get_string_member(change, "op"),
+            json_object_get_string_member(change, "type"), json_object_get_int_member(change, "dbid"));
         if (json_object_has_member(change, "reason"))
             g_string_append_printf(text, " %s", json_object_get_string_member(change, "reason"));
     }

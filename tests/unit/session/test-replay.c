@@ -100,10 +100,14 @@ test_directory_group(void)
     g_autoptr(Desk) desk = desk_new(1000);
     fixture_make(desk->company, "p1", "{'type':'host','name':'p1','folder':@apac@}");
     fixture_make(desk->company, "guests", "{'type':'accessGroup','name':'guests','kind':'custom'}");
-    desk_commit(desk, "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'accessGroup','dbid':@guests@},"
-                      "'rights':['read']}]}");
-    desk_commit(desk, "{'op':'permission','type':'application','dbid':@a1@,'grant':[{'account':{'type':'person','dbid':@carl@},"
-                      "'rights':['execute']}]}");
+    desk_commit(
+        desk,
+        "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'accessGroup','dbid':@guests@},"
+        "'rights':['read']}]}");
+    desk_commit(
+        desk,
+        "{'op':'permission','type':'application','dbid':@a1@,'grant':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['execute']}]}");
     g_autoptr(Seat) seat = seat_new(desk, "carl", "guests");
     seat_subscribe(desk, seat, "{'types':['host','folder']}");
     desk_commit(desk, "{'op':'update','type':'host','dbid':@p1@,'patch':{'address':'1'}}");

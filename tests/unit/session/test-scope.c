@@ -6,9 +6,11 @@ static void
 test_interning(void)
 {
     g_autoptr(Desk) desk = desk_new(1000);
-    ConfScope *one = desk_scope(desk, "{'types':['host','folder'],'objects':[{'type':'host','dbid':7},{'type':'host','dbid':3}]}");
-    ConfScope *same = desk_scope(desk, "{'objects':[{'type':'host','dbid':3},{'type':'host','dbid':7},{'type':'host','dbid':3}],"
-                                       "'types':['folder','host','host']}");
+    ConfScope *one = desk_scope(
+        desk, "{'types':['host','folder'],'objects':[{'type':'host','dbid':7},{'type':'host','dbid':3}]}");
+    ConfScope *same = desk_scope(
+        desk, "{'objects':[{'type':'host','dbid':3},{'type':'host','dbid':7},{'type':'host','dbid':3}],"
+              "'types':['folder','host','host']}");
     ConfScope *other = desk_scope(desk, "{'types':['host']}");
     g_assert_true(one == same);
     g_assert_true(one != other);
@@ -91,8 +93,15 @@ static void
 test_index_is_complete(void)
 {
     static const char *const texts[] = {
-        "{}", "{'types':['host']}", "{'types':['host','folder']}", "{'folder':@emea@}", "{'folder':@inner@,'types':['host']}",
-        "{'folder':@Hosts@}", "{'tenant':1}", "{'tenant':@acme@}", "{'tenant':@acme@,'types':['person']}",
+        "{}",
+        "{'types':['host']}",
+        "{'types':['host','folder']}",
+        "{'folder':@emea@}",
+        "{'folder':@inner@,'types':['host']}",
+        "{'folder':@Hosts@}",
+        "{'tenant':1}",
+        "{'tenant':@acme@}",
+        "{'tenant':@acme@,'types':['person']}",
         "{'objects':[{'type':'host','dbid':@h1@},{'type':'person','dbid':@anna@}]}",
         "{'objects':[{'type':'host','dbid':@h4@}],'tenant':@acme@}",
     };

@@ -15,7 +15,10 @@ typedef struct {
 static Eye
 eye_open(Desk *desk, const char *person, const char *scope)
 {
-    return (Eye){.desk = desk, .scope = desk_scope(desk, scope), .before = desk_identity(desk, person), .person = person};
+    return (Eye){.desk = desk,
+                 .scope = desk_scope(desk, scope),
+                 .before = desk_identity(desk, person),
+                 .person = person};
 }
 
 static void
@@ -75,13 +78,14 @@ test_order(void)
     int64_t next = fixture_make(desk->company, "last", "{'type':'host','name':'last'}") + 1;
     fixture_name(desk->company, "n1", next);
     /* Created without a reason, then what enters (folders first), updates, what leaves (folders last). */
-    check(desk, "default", "{'folder':@emea@}",
-          "[{'op':'update','type':'folder','dbid':@inner@,'patch':{'folder':@Hosts@}},"
-          "{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'10.0.0.9'}},"
-          "{'op':'update','type':'folder','dbid':@apac@,'patch':{'folder':@emea@}},"
-          "{'op':'create','object':{'type':'host','name':'n1','folder':@emea@}}]",
-          "create host @n1@, create folder @apac@ scope, create host @p1@ scope, update host @h1@, delete host @h2@ scope, "
-          "delete folder @inner@ scope");
+    check(
+        desk, "default", "{'folder':@emea@}",
+        "[{'op':'update','type':'folder','dbid':@inner@,'patch':{'folder':@Hosts@}},"
+        "{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'10.0.0.9'}},"
+        "{'op':'update','type':'folder','dbid':@apac@,'patch':{'folder':@emea@}},"
+        "{'op':'create','object':{'type':'host','name':'n1','folder':@emea@}}]",
+        "create host @n1@, create folder @apac@ scope, create host @p1@ scope, update host @h1@, delete host @h2@ scope, "
+        "delete folder @inner@ scope");
     /* Back again, with a deletion. */
     check(desk, "default", "{'folder':@emea@}",
           "[{'op':'delete','type':'host','dbid':@n1@},"
@@ -94,21 +98,26 @@ test_reasons(void)
 {
     g_autoptr(Desk) desk = desk_new(1000);
     fixture_make(desk->company, "p1", "{'type':'host','name':'p1','folder':@apac@}");
-    static const char grant[] = "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
-                                "'rights':['read']}]}";
+    static const char grant[] =
+        "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['read']}]}";
     check(desk, "carl", "{}", grant, "create folder @apac@ permission, create host @p1@ permission");
-    check(desk, "carl", "{'types':['host']}", "{'op':'update','type':'host','dbid':@p1@,'patch':{'address':'1.1.1.1'}}",
-          "update host @p1@");
+    check(desk, "carl", "{'types':['host']}",
+          "{'op':'update','type':'host','dbid':@p1@,'patch':{'address':'1.1.1.1'}}", "update host @p1@");
     /* Out of the scope and out of the rights: the latter is told. */
-    check(desk, "carl", "{'folder':@apac@}", "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@emea@}}",
+    check(desk, "carl", "{'folder':@apac@}",
+          "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@emea@}}",
           "delete host @p1@ permission");
-    check(desk, "carl", "{'folder':@apac@}", "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@apac@}}",
+    check(desk, "carl", "{'folder':@apac@}",
+          "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@apac@}}",
           "create host @p1@ permission");
-    check(desk, "default", "{'folder':@apac@}", "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@emea@}}",
-          "delete host @p1@ scope");
-    check(desk, "carl", "{}",
-          "{'op':'permission','type':'folder','dbid':@apac@,'revoke':[{'account':{'type':'person','dbid':@carl@},"
-          "'rights':['read']}]}", "delete folder @apac@ permission");
+    check(desk, "default", "{'folder':@apac@}",
+          "{'op':'update','type':'host','dbid':@p1@,'patch':{'folder':@emea@}}", "delete host @p1@ scope");
+    check(
+        desk, "carl", "{}",
+        "{'op':'permission','type':'folder','dbid':@apac@,'revoke':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['read']}]}",
+        "delete folder @apac@ permission");
     /* What nobody sees is no view. */
     check(desk, "carl", "{}", "{'op':'update','type':'host','dbid':@p1@,'patch':{'address':'2.2.2.2'}}", "");
 }
@@ -119,18 +128,23 @@ test_groups_and_list(void)
 {
     g_autoptr(Desk) desk = desk_new(1000);
     fixture_make(desk->company, "p1", "{'type':'host','name':'p1','folder':@apac@}");
-    fixture_make(desk->company, "crew", "{'type':'accessGroup','name':'crew','kind':'custom','members':[@carl@]}");
+    fixture_make(desk->company, "crew",
+                 "{'type':'accessGroup','name':'crew','kind':'custom','members':[@carl@]}");
     /* Never readable: not before for the list, not after for the group. */
-    check(desk, "carl", "{}",
-          "[{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'accessGroup','dbid':@crew@},"
-          "'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':@crew@,'remove':{'members':[@carl@]}}]", "");
+    check(
+        desk, "carl", "{}",
+        "[{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'accessGroup','dbid':@crew@},"
+        "'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':@crew@,'remove':{'members':[@carl@]}}]",
+        "");
     /* By the group alone. */
     check(desk, "carl", "{}", "{'op':'update','type':'accessGroup','dbid':@crew@,'add':{'members':[@carl@]}}",
           "create folder @apac@ permission, create host @p1@ permission");
     /* Readable all the time, by the group before and in person after. */
-    check(desk, "carl", "{}",
-          "[{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
-          "'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':@crew@,'remove':{'members':[@carl@]}}]", "");
+    check(
+        desk, "carl", "{}",
+        "[{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['read']}]},{'op':'update','type':'accessGroup','dbid':@crew@,'remove':{'members':[@carl@]}}]",
+        "");
 }
 
 static void
@@ -145,17 +159,23 @@ test_reset(void)
     static const char in[] = "{'op':'update','type':'folder','dbid':@apac@,'patch':{'folder':@emea@}}";
     static const char out[] = "{'op':'update','type':'folder','dbid':@apac@,'patch':{'folder':@Hosts@}}";
     /* Three is as many as may be. */
-    check(desk, "default", "{'folder':@emea@}", in, "create folder @apac@ scope, create host @p0@ scope, create host @p1@ scope");
-    check(desk, "default", "{'folder':@emea@}", out, "delete host @p0@ scope, delete host @p1@ scope, delete folder @apac@ scope");
+    check(desk, "default", "{'folder':@emea@}", in,
+          "create folder @apac@ scope, create host @p0@ scope, create host @p1@ scope");
+    check(desk, "default", "{'folder':@emea@}", out,
+          "delete host @p0@ scope, delete host @p1@ scope, delete folder @apac@ scope");
     fixture_make(desk->company, "p2", "{'type':'host','name':'p2','folder':@apac@}");
     check(desk, "default", "{'folder':@emea@}", in, "reset scope");
-    check(desk, "carl", "{}",
-          "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
-          "'rights':['read']}]}", "reset permission");
+    check(
+        desk, "carl", "{}",
+        "{'op':'permission','type':'folder','dbid':@apac@,'grant':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['read']}]}",
+        "reset permission");
     /* What is created, however much, is no alteration. */
     GString *many = g_string_new("[");
     for (unsigned i = 0; i < 20; i++)
-        g_string_append_printf(many, "%s{'op':'create','object':{'type':'host','name':'many%u','folder':@apac@}}", i > 0 ? "," : "", i);
+        g_string_append_printf(many,
+                               "%s{'op':'create','object':{'type':'host','name':'many%u','folder':@apac@}}",
+                               i > 0 ? "," : "", i);
     g_string_append_c(many, ']');
     Eye eye = eye_open(desk, "carl", "{}");
     ConfCommit *commit = desk_commit(desk, many->str);
@@ -178,8 +198,9 @@ test_more(void)
     g_autofree char *filling = g_strnfill(1000, 'x');
     GString *many = g_string_new("[");
     for (unsigned i = 0; i < COUNT; i++)
-        g_string_append_printf(many, "%s{'op':'create','object':{'type':'host','name':'many%u','annex':{'s':{'k':'%s'}}}}",
-                               i > 0 ? "," : "", i, filling);
+        g_string_append_printf(
+            many, "%s{'op':'create','object':{'type':'host','name':'many%u','annex':{'s':{'k':'%s'}}}}",
+            i > 0 ? "," : "", i, filling);
     g_string_append_c(many, ']');
     Eye eye = eye_open(desk, "default", "{'types':['host']}");
     ConfCommit *commit = desk_commit(desk, many->str);
@@ -213,10 +234,14 @@ static void
 test_shared_lines(void)
 {
     g_autoptr(Desk) desk = desk_new(1000);
-    desk_commit(desk, "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':{'type':'person','dbid':@carl@},"
-                      "'rights':['read']}]}");
-    Eye eyes[] = {eye_open(desk, "default", "{}"), eye_open(desk, "default", "{'types':['host']}"), eye_open(desk, "carl", "{}")};
-    ConfCommit *commit = desk_commit(desk, "{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'10.0.0.9'}}");
+    desk_commit(
+        desk,
+        "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':{'type':'person','dbid':@carl@},"
+        "'rights':['read']}]}");
+    Eye eyes[] = {eye_open(desk, "default", "{}"), eye_open(desk, "default", "{'types':['host']}"),
+                  eye_open(desk, "carl", "{}")};
+    ConfCommit *commit =
+        desk_commit(desk, "{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'10.0.0.9'}}");
     g_autoptr(GHashTable) cache = conf_view_cache_new();
     const GPtrArray *lines[3];
     ConfView views[3];
@@ -227,8 +252,10 @@ test_shared_lines(void)
     }
     g_assert_true(lines[0] == lines[1]);
     g_assert_true(lines[0] != lines[2]);
-    g_autofree char *full = g_strndup(((ConfBytes *)lines[0]->pdata[0])->data, ((ConfBytes *)lines[0]->pdata[0])->size);
-    g_autofree char *bare = g_strndup(((ConfBytes *)lines[2]->pdata[0])->data, ((ConfBytes *)lines[2]->pdata[0])->size);
+    g_autofree char *full =
+        g_strndup(((ConfBytes *)lines[0]->pdata[0])->data, ((ConfBytes *)lines[0]->pdata[0])->size);
+    g_autofree char *bare =
+        g_strndup(((ConfBytes *)lines[2]->pdata[0])->data, ((ConfBytes *)lines[2]->pdata[0])->size);
     g_autofree char *by = fixture_expand(desk->company, "'by':{'user':@default@");
     g_assert_nonnull(strstr(full, by));
     g_assert_null(strstr(bare, "\"by\""));
