@@ -21,13 +21,13 @@ typedef struct {
     ConfRpcError error; /* of a fetch that failed */
     bool is_fetching;
     unsigned added;
-    GQueue uses; /* ConfPastUse * */
+    GQueue uses;     /* ConfPastUse * */
     ConfTimer timer; /* when nobody has used it for a while */
 } Kept;
 
 struct ConfPastUse {
     Kept *kept;
-    ConfTimer timer; /* for how long it waits */
+    ConfTimer timer;                                     /* for how long it waits */
     void (*func)(const ConfRpcError *error, void *data); /* NULL: was called, or need not be */
     void *data;
 };
@@ -60,7 +60,8 @@ conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *revisi
     if (!conf_params_integer(params, "", "asOf", 1, G_MAXINT64, true, &given, error))
         return false;
     if (given > present)
-        return conf_rpc_fail_path(error, "/asOf", "This server stands at revision %" G_GINT64_FORMAT, present);
+        return conf_rpc_fail_path(error, "/asOf", "This server stands at revision %" G_GINT64_FORMAT,
+                                  present);
     int64_t oldest = get_oldest(methods);
     if (oldest == 0)
         oldest = present;
@@ -212,6 +213,10 @@ static const ConfHistoryProvider *
 get_provider(ConfMethods *methods, void **self, ConfPlugin **plugin)
 {
     ConfPluginHost *host = methods->context.plugins;
+    if (self != NULL)
+        *self = NULL;
+    if (plugin != NULL)
+        *plugin = NULL;
     if (host == NULL)
         return NULL;
     if (plugin != NULL)
@@ -279,8 +284,10 @@ make_room(ConfMethods *methods, const Kept *but, ConfRpcError *error)
         drop(unused);
     }
     if (but != NULL)
-        return conf_rpc_fail(error, CONF_RPC_LIMIT, "Too much has changed since revision %" G_GINT64_FORMAT
-                             " for what may be kept of the past at once", conf_past_revision(but->past));
+        return conf_rpc_fail(error, CONF_RPC_LIMIT,
+                             "Too much has changed since revision %" G_GINT64_FORMAT
+                             " for what may be kept of the past at once",
+                             conf_past_revision(but->past));
     conf_rpc_fail(error, CONF_RPC_UNAVAILABLE, "Too many are looking at different revisions of the past");
     conf_rpc_error_add_integer(error, "retryAfter", 1);
     return false;
@@ -328,7 +335,8 @@ fetched_object(const char *type, int64_t dbid, const char *object_json, const ch
     ConfSlice rights = last_rights != NULL ? conf_slice_from_string(last_rights) : (ConfSlice){0};
     if (!conf_past_add(kept->past, (ConfKey){.type = info->id, .dbid = dbid}, body, rights, &error)) {
         conf_log(CONF_LOG_PAST_BROKEN, "type", type, "reason", error->message, NULL);
-        return conf_rpc_fail(&kept->error, CONF_RPC_INTERNAL, "What is held of the past is broken: %s", error->message);
+        return conf_rpc_fail(&kept->error, CONF_RPC_INTERNAL, "What is held of the past is broken: %s",
+                             error->message);
     }
     return ++kept->added % OBJECTS_A_COUNT != 0 || make_room(kept->methods, kept, &kept->error);
 }
