@@ -4,6 +4,8 @@
 
 #include "tls-private.h"
 
+enum { NAME_CHECK_HOST }; /* index in the choice of tls-target-name-check */
+
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_STRING(
         TlsSettings, certificate, NULL, "certificate", NULL, NULL, CONF_ON_CONNECT,
@@ -194,7 +196,9 @@ secure_link(Tls *self, ConfConnection *c, GError **error)
     TlsParameters parameters = {0};
     look_up(c, &parameters, kept);
     const char *check_text = conf_connection_get_option(c, "tls", "tls-target-name-check");
-    bool check_name = check_text == NULL || *check_text == '\0' || g_ascii_strcasecmp(check_text, "no") != 0;
+    bool check_name = check_text == NULL || *check_text == '\0'
+                          ? self->settings->name_check == NAME_CHECK_HOST
+                          : g_ascii_strcasecmp(check_text, "no") != 0;
     g_autoptr(GError) why = NULL;
     TlsContext *context =
         check_parameters(&parameters, &why) ? tls_context_get(self, &parameters, &why) : NULL;
