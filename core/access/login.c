@@ -27,8 +27,8 @@ struct ConfAccess {
     ConfRecentSuccess *recent;
     ConfRecentSuccess *external; /* of directories: for when they are away */
     ConfHashQueue *queue;
-    GQueue delayed;                           /* of ConfPasswordCheck */
-    GHashTable *last_logins;                  /* of LastLogin, by its key */
+    GQueue delayed; /* of ConfPasswordCheck */
+    ConfAccounts *accounts;
     char setting[CONF_PASSWORD_SETTING_SIZE]; /* for unknown users */
     ConfAccessStatistics statistics;
     bool is_stopping;
@@ -54,13 +54,10 @@ typedef struct {
     ConfHashFunc func;
     void *data;
     char *password;
+    char *former; /* hashes that it must not be of, a line each */
     char *hash;
+    bool is_former;
 } NewHash;
-
-typedef struct {
-    ConfKey account; /* first: it is the key of the table */
-    int64_t wall_ms;
-} LastLogin;
 
 static char *stored_hash(const ConfAccess *access, const ConfObject *account, const char *member);
 static ConfPasswordCheck *delay_refusal(ConfAccess *access, unsigned pause_ms, ConfPasswordFunc func,
@@ -88,7 +85,7 @@ conf_access_new(ConfStore *store, const ConfAccessSettings *settings)
     access->external = conf_recent_success_new();
     access->queue = conf_hash_queue_new();
     g_queue_init(&access->delayed);
-    access->last_logins = g_hash_table_new_full(conf_key_g_hash, conf_key_g_equal, NULL, g_free);
+    access->accounts = conf_accounts_new();
     conf_password_new_setting(access->setting);
     conf_access_set_settings(access, settings);
     return access;
@@ -108,7 +105,7 @@ conf_access_free(ConfAccess *access)
     conf_login_pauses_free(access->pauses);
     conf_recent_success_free(access->recent);
     conf_recent_success_free(access->external);
-    g_hash_table_unref(access->last_logins);
+    conf_accounts_free(access->accounts);
     g_free(access);
 }
 
@@ -221,6 +218,13 @@ void
 conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func,
                           void *data)
 {
+    conf_access_hash_fresh_password(access, password, "", address, func, data);
+}
+
+void
+conf_access_hash_fresh_password(ConfAccess *access, ConfSlice password, const char *former,
+                                const char *address, ConfHashFunc func, void *data)
+{
     conf_assert_main();
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     if (!conf_password_is_possible(password)) {
@@ -240,6 +244,7 @@ conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *ad
     hash->func = func;
     hash->data = data;
     hash->password = conf_slice_dup(password);
+    hash->former = g_strdup(former);
     if (conf_hash_queue_push(access->queue, &hash->job, address != NULL ? address : ""))
         return;
     release_new_hash(&hash->job);
@@ -247,23 +252,10 @@ conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *ad
     func(NULL, &error, data);
 }
 
-int64_t
-conf_access_last_login(const ConfAccess *access, ConfKey account)
+ConfAccounts *
+conf_access_accounts(ConfAccess *access)
 {
-    const LastLogin *last = g_hash_table_lookup(access->last_logins, &account);
-    return last != NULL ? last->wall_ms : 0;
-}
-
-void
-conf_access_set_last_login(ConfAccess *access, ConfKey account, int64_t wall_ms)
-{
-    LastLogin *last = g_hash_table_lookup(access->last_logins, &account);
-    if (last == NULL) {
-        last = g_new(LastLogin, 1);
-        last->account = account;
-        g_hash_table_insert(access->last_logins, &last->account, last);
-    }
-    last->wall_ms = wall_ms;
+    return access->accounts;
 }
 
 const ConfAccessStatistics *
@@ -381,7 +373,11 @@ static void
 run_new_hash(ConfHashJob *job)
 {
     NewHash *hash = (NewHash *)job;
-    hash->hash = conf_password_hash(hash->password);
+    g_auto(GStrv) former = g_strsplit(hash->former, "\n", CONF_POLICY_REPEATS_MAX + 2);
+    for (unsigned i = 0; i <= CONF_POLICY_REPEATS_MAX && former[i] != NULL && !hash->is_former; i++)
+        hash->is_former = *former[i] != '\0' && conf_password_matches(hash->password, former[i]);
+    if (!hash->is_former)
+        hash->hash = conf_password_hash(hash->password);
 }
 
 static void
@@ -394,7 +390,10 @@ end_new_hash(ConfHashJob *job, ConfHashOutcome outcome)
         hash->func(hash->hash, NULL, hash->data);
         return;
     }
-    if (outcome == CONF_HASH_DONE)
+    if (outcome == CONF_HASH_DONE && hash->is_former)
+        conf_rpc_fail(&error, CONF_RPC_INVALID_PARAMS,
+                      "The new password is one that this account had before");
+    else if (outcome == CONF_HASH_DONE)
         conf_rpc_fail(&error, CONF_RPC_INTERNAL, "The password could not be hashed");
     else
         set_outcome(hash->access, outcome, &error);
@@ -406,6 +405,7 @@ release_new_hash(ConfHashJob *job)
 {
     NewHash *hash = (NewHash *)job;
     conf_secret_free(hash->password);
+    conf_secret_free(hash->former);
     conf_secret_free(hash->hash);
     g_free(hash);
 }

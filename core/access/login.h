@@ -3,6 +3,7 @@
  * login).  Main loop only. */
 #pragma once
 
+#include "access/account-state.h"
 #include "rpc/rpc-error.h"
 #include "store/store.h"
 
@@ -52,13 +53,16 @@ bool conf_access_check_external(ConfAccess *access, const ConfObject *person, Co
 typedef void (*ConfHashFunc)(const char *hash, const ConfRpcError *error, void *data);
 void conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func,
                                void *data);
+/* The same, unless one of these hashes (a line each; at most CONF_POLICY_REPEATS_MAX + 1 are looked at) is that of this
+ * very password: then NULL and -32602 without a path. */
+void conf_access_hash_fresh_password(ConfAccess *access, ConfSlice password, const char *former,
+                                     const char *address, ConfHashFunc func, void *data);
 /* Blocking: -init. g_free(). */
 char *conf_password_hash_now(ConfSlice password);
 bool conf_password_verify_now(ConfSlice password, const char *hash);
 
-/* lastLogin, kept by each server beside the object (protocol.md 3).  0: never. */
-int64_t conf_access_last_login(const ConfAccess *access, ConfKey account);
-void conf_access_set_last_login(ConfAccess *access, ConfKey account, int64_t wall_ms);
+/* lastLogin, wrong passwords, locks (protocol.md 3). */
+ConfAccounts *conf_access_accounts(ConfAccess *access);
 
 typedef struct {
     uint64_t hashes, recent_hits, refused, paused, queue;

@@ -2,6 +2,7 @@
 #include "access/policy.h"
 
 #include "base/json-tree.h"
+#include "base/option.h"
 
 #define SECTION "security-authentication-rules"
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
@@ -34,6 +35,7 @@ static const PolicyOption policy_options[] = {
     {"account-override-lockout", offsetof(ConfPolicy, override_lockout), 0},
 };
 
+static void add_of(ConfPolicy *policy, const ConfObject *object);
 static bool cuts_inheritance(ConfSlice annex);
 static bool read_option(ConfPolicy *policy, const PolicyOption *option, const ConfJson *value);
 static bool read_boolean(const ConfJson *value, bool *boolean);
@@ -42,7 +44,7 @@ void
 conf_policy_of(const ConfStore *store, const ConfObject *person, ConfPolicy *policy)
 {
     *policy = (ConfPolicy){.lockout_duration_min = DEFAULT_LOCKOUT_MIN};
-    ConfSlice annexes[DEPTH_MAX];
+    const ConfObject *tenants[DEPTH_MAX];
     unsigned count = 0;
     int64_t dbid = person->tenant;
     while (count < DEPTH_MAX) {
@@ -50,14 +52,14 @@ conf_policy_of(const ConfStore *store, const ConfObject *person, ConfPolicy *pol
             conf_store_lookup(store, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = dbid});
         if (tenant == NULL)
             break;
-        annexes[count++] = conf_object_get_raw(tenant, "annex");
-        if (tenant->tenant == dbid || cuts_inheritance(annexes[count - 1]))
+        tenants[count++] = tenant;
+        if (tenant->tenant == dbid || cuts_inheritance(conf_object_get_raw(tenant, "annex")))
             break;
         dbid = tenant->tenant;
     }
     while (count > 0)
-        conf_policy_add(policy, annexes[--count]);
-    conf_policy_add(policy, conf_object_get_raw(person, "annex"));
+        add_of(policy, tenants[--count]);
+    add_of(policy, person);
 }
 
 void
@@ -116,6 +118,15 @@ conf_policy_is_idle(const ConfPolicy *policy, int64_t last_ms, int64_t now_ms)
            now_ms - last_ms > policy->account_expiration_days * DAY_MS;
 }
 
+static void
+add_of(ConfPolicy *policy, const ConfObject *object)
+{
+    bool forced = policy->force_password_reset;
+    conf_policy_add(policy, conf_object_get_raw(object, "annex"));
+    if (policy->force_password_reset && !forced)
+        policy->forced_by = conf_object_key(object);
+}
+
 static bool
 cuts_inheritance(ConfSlice annex)
 {
@@ -148,15 +159,8 @@ read_option(ConfPolicy *policy, const PolicyOption *option, const ConfJson *valu
 static bool
 read_boolean(const ConfJson *value, bool *boolean)
 {
-    static const char *const yes[] = {"true", "1", "yes", "on", NULL};
-    static const char *const no[] = {"false", "0", "no", "off", NULL};
     if (value->kind != CONF_JSON_STRING)
         return false;
     g_autofree char *text = conf_slice_dup(value->text);
-    g_autofree char *lower = g_ascii_strdown(g_strstrip(text), -1);
-    bool is_yes = g_strv_contains(yes, lower);
-    if (!is_yes && !g_strv_contains(no, lower))
-        return false;
-    *boolean = is_yes;
-    return true;
+    return conf_option_read_boolean(g_strstrip(text), boolean);
 }

@@ -19,9 +19,10 @@ typedef struct {
     int64_t
         password_notify_days; /* before it, session.open says passwordExpires; 0: always while it may expire */
     int64_t password_min_length; /* code points */
-    int64_t password_no_repeats; /* so many former passwords may not come back */
+    int64_t password_no_repeats; /* so many former passwords, beside the present one, may not come back */
     bool password_alpha, password_mixed_case, password_number, password_punctuation;
     bool force_password_reset; /* at the next log-in, who has not done so since the rule was set */
+    ConfKey forced_by;         /* the outermost tenant (or the person) that says so */
     bool override_account_expiration, override_password_expiration,
         override_lockout; /* the person's own exemptions */
     const char *fault;    /* name of the first option with an unusable value; NULL: none */

@@ -1,5 +1,6 @@
 /* account-methods.c - account.setPassword and session.changePassword: hashed in the worker pool, then
  * committed like any other change. */
+#include "access/policy.h"
 #include "base/clock.h"
 #include "methods/methods-private.h"
 
@@ -11,7 +12,9 @@ typedef struct {
     ConfWriteTurn *turn;
     ConfKey key;
     char *password;
-    char *old_hash; /* session.changePassword: what `old` was checked against */
+    char *old_hash;    /* session.changePassword: what `old` was checked against */
+    char *former;      /* of a person with rule password-no-repeats: formerPasswordHashes as they will be */
+    bool keeps_former; /* the schema has a place for them */
     bool must_change;
     bool own; /* session.changePassword */
 } PasswordChange;
@@ -21,9 +24,12 @@ static void change_password(ConfRequest *request, void *data);
 static bool find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
                          PasswordChange *change, ConfRpcError *error);
 static bool take_password(const ConfJson *params, const char *member, char **password, ConfRpcError *error);
+static bool apply_rules(PasswordChange *change, const char *path, ConfRpcError *error);
+static char *list_former(const ConfObject *person, const char *present, int64_t count);
 static void old_checked(bool right, const ConfRpcError *error, void *data);
 static void start_hash(PasswordChange *change);
 static void hashed(const char *hash, const ConfRpcError *error, void *data);
+static void write_former(const PasswordChange *change, ConfBuffer *secrets);
 static void fail(PasswordChange *change, const ConfRpcError *error);
 static void change_free(PasswordChange *change);
 
@@ -88,7 +94,40 @@ find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
     if ((conf_session_rights(session, object) & CONF_RIGHT_CHANGE_PERMISSIONS) == 0)
         return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
                              "Right changePermissions is missing on this object");
+    return !person || apply_rules(change, "/password", error);
+}
+
+/* The rules of its tenant, and what of the former passwords is to be kept. */
+static bool
+apply_rules(PasswordChange *change, const char *path, ConfRpcError *error)
+{
+    ConfStore *store = change->methods->context.store;
+    const ConfObject *person = conf_store_lookup(store, change->key);
+    const ConfTypeInfo *type = conf_schema_type(conf_store_schema(store), person->type);
+    ConfPolicy policy;
+    const char *why = NULL;
+    conf_policy_of(store, person, &policy);
+    if (!conf_policy_allows(&policy, conf_slice_from_string(change->password), &why))
+        return conf_rpc_fail_path(error, path, "%s", why);
+    change->old_hash = conf_object_get_secret(person, "passwordHash");
+    change->keeps_former = conf_type_field(type, CONF_SLICE("formerPasswordHashes")) != NULL;
+    if (policy.password_no_repeats > 0)
+        change->former = list_former(person, change->old_hash, policy.password_no_repeats);
     return true;
+}
+
+/* The present hash first; it is a former one once the new one is set. */
+static char *
+list_former(const ConfObject *person, const char *present, int64_t count)
+{
+    g_autofree char *known = conf_object_get_secret(person, "formerPasswordHashes");
+    g_auto(GStrv) hashes = g_strsplit(known != NULL ? known : "", "\n", -1);
+    GString *list = g_string_new(present);
+    for (int64_t i = 0; hashes[i] != NULL && i < count; i++) {
+        if (*hashes[i] != '\0')
+            g_string_append_printf(list, "%s%s", list->len > 0 ? "\n" : "", hashes[i]);
+    }
+    return g_string_free(list, FALSE);
 }
 
 static bool
@@ -123,9 +162,11 @@ change_password(ConfRequest *request, void *data)
     if (fine && change->key.dbid == 0)
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
                              "An application has no password of its own to change");
-    fine = fine && conf_sessions_can_check(methods->context.sessions, &error);
+    fine = fine && conf_session_may_change_password(session, &error) &&
+           conf_sessions_can_check(methods->context.sessions, &error);
     if (fine && conf_slice_is(old, change->password))
         fine = conf_rpc_fail_path(&error, "/new", "The new password is the old one");
+    fine = fine && apply_rules(change, "/new", &error);
     if (!fine) {
         conf_request_fail(request, &error);
         change_free(change);
@@ -135,7 +176,6 @@ change_password(ConfRequest *request, void *data)
     g_autofree char *address =
         g_strdup(conf_connection_get_peer_address(conf_request_get_connection(request)));
     g_autofree char *name = g_strdup(person->name);
-    change->old_hash = conf_object_get_secret(person, "passwordHash");
     change->request = conf_request_hold(request);
     change->turn = conf_write_order_take(methods, change->request);
     conf_access_check_password(methods->context.access, person, "passwordHash", conf_slice_from_string(name),
@@ -165,8 +205,8 @@ start_hash(PasswordChange *change)
     ConfConnection *connection = conf_request_get_connection(change->request);
     g_autofree char *address =
         g_strdup(connection != NULL ? conf_connection_get_peer_address(connection) : "");
-    conf_access_hash_password(change->methods->context.access, conf_slice_from_string(change->password),
-                              address, hashed, change);
+    conf_access_hash_fresh_password(change->methods->context.access, conf_slice_from_string(change->password),
+                                    change->former != NULL ? change->former : "", address, hashed, change);
 }
 
 static void
@@ -175,6 +215,14 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
     PasswordChange *change = data;
     ConfSession *session = conf_request_get_session(change->request);
     g_auto(ConfRpcError) gone = CONF_RPC_ERROR_INIT;
+    if (hash == NULL && error->code == CONF_RPC_INVALID_PARAMS) {
+        const char *path = change->own                            ? "/new"
+                           : change->key.type == CONF_TYPE_PERSON ? "/password"
+                                                                  : "/secret";
+        conf_rpc_fail_path(&gone, path, "%s", error->message);
+        fail(change, &gone);
+        return;
+    }
     if (hash == NULL || session == NULL) {
         conf_rpc_fail(&gone, CONF_RPC_UNAVAILABLE, "The session ended meanwhile");
         fail(change, hash == NULL ? error : &gone);
@@ -195,20 +243,35 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
     g_auto(ConfBuffer) secrets = CONF_BUFFER_INIT;
     conf_buffer_printf(&secrets, "{\"%s\":", person ? "passwordHash" : "secretHash");
     conf_json_append_string(&secrets, conf_slice_from_string(hash));
+    write_former(change, &secrets);
     conf_buffer_append_char(&secrets, '}');
     ConfTransaction *transaction =
         conf_transaction_new_amend(change->key, change->own ? 0 : CONF_RIGHT_CHANGE_PERMISSIONS,
                                    conf_slice_from_string(patch), conf_buffer_slice(&secrets));
     if (change->own) {
         conf_session_set_own_hash(session, hash);
-        /* One that somebody else has set since must not be undone by who knew the old one. */
-        conf_transaction_expect_secret(transaction, "passwordHash", change->old_hash);
     }
+    /* One that somebody else has set since must not be undone by who knew the old one, nor left out of the former
+     * ones. */
+    if (change->own || change->former != NULL)
+        conf_transaction_expect_secret(transaction, "passwordHash", change->old_hash);
     ConfWriting *writing =
         conf_methods_writing_new(change->methods, change->request, transaction, conf_methods_answer_revision);
     writing->own_password = change->own;
     conf_write_order_ready(change->turn, writing, transaction);
     change_free(change);
+}
+
+static void
+write_former(const PasswordChange *change, ConfBuffer *secrets)
+{
+    if (!change->keeps_former)
+        return;
+    CONF_BUFFER_LITERAL(secrets, ",\"formerPasswordHashes\":");
+    if (change->former != NULL && *change->former != '\0')
+        conf_json_append_string(secrets, conf_slice_from_string(change->former));
+    else
+        CONF_BUFFER_LITERAL(secrets, "null");
 }
 
 static void
@@ -229,5 +292,8 @@ change_free(PasswordChange *change)
     if (change->old_hash != NULL)
         explicit_bzero(change->old_hash, strlen(change->old_hash));
     g_free(change->old_hash);
+    if (change->former != NULL)
+        explicit_bzero(change->former, strlen(change->former));
+    g_free(change->former);
     g_free(change);
 }

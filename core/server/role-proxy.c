@@ -132,6 +132,7 @@ environment_changed(void *data)
     ConfServer *server = data;
     const ConfStorePosition *position = conf_store_position(server->store);
     conf_sessions_finish_all(server->sessions, "environment");
+    conf_accounts_reset(conf_access_accounts(server->access), position->environment);
     conf_history_tell_position(server, position->environment, position->revision, position->chain);
 }
 

@@ -77,6 +77,13 @@ const ConfOption conf_server_options[] = {
         "A new person gets no group and no right. The only value that this server knows is true."),
     CONF_OPTION_BOOL(S, allow_plain_replica, OWN, "allow-plain-replica", "false", NULL, CONF_ON_CONNECT,
                      "Send password hashes to proxies over plain links that leave this machine."),
+    CONF_OPTION_BOOL(S, last_login, OWN, "last-login", "true", NULL, CONF_AT_ONCE,
+                     "Remember when each account last logged in: session.open tells it, and the rule "
+                     "account-expiration counts from it. What is known stays known."),
+    CONF_OPTION_BOOL(
+        S, password_change, OWN, "password-change", "true", NULL, CONF_AT_ONCE,
+        "Whether everybody may change the own password. If not, only who has right change on the "
+        "own person object may, and who must."),
     CONF_OPTION_STRING(
         S, library, AUTHENTICATION, "library", NULL, NULL, CONF_AT_ONCE,
         "Who checks passwords of persons with an externalId: a comma list of gauth_ldap, gauth_radius and "

@@ -18,7 +18,7 @@ typedef struct {
     int64_t max_transaction_operations, view_change_max;
     int64_t max_client_output_queue_size, max_notification_backlog, session_resume_timeout, recent_changes,
         slow_turn_warning;
-    bool no_default_access, allow_plain_replica;
+    bool no_default_access, allow_plain_replica, last_login, password_change;
     /* [authentication] */
     char *library;
     bool enforce_external, enforce_internal;

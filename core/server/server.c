@@ -80,6 +80,8 @@ conf_server_build(ConfServer *server, ConfStore *store)
     conf_plugin_set_store(store);
     server->publisher = conf_publisher_new(store);
     server->access = conf_access_new(store, &access);
+    conf_accounts_open(conf_access_accounts(server->access), server->options.data_folder,
+                       conf_store_position(store)->environment);
     server->sessions = conf_sessions_new(store, server->access, server->publisher, &sessions, &host);
     conf_sessions_install(server->sessions, server->table);
     conf_sessions_set_sink(server->sessions, &server->sink);
@@ -406,6 +408,8 @@ session_settings(const ConfServerOptions *options)
         .enforce_internal = options->enforce_internal,
         .authentication_queue = options->authentication_queue,
         .offline_login_s = options->offline_login,
+        .last_login = options->last_login,
+        .password_change = options->password_change,
     };
 }
 

@@ -12,7 +12,7 @@
 #define INTERNAL "internal"
 
 static void find_libraries(ConfLogin *login);
-static char **libraries_of(const ConfLogin *login, const ConfObject *person);
+static char **libraries_of(const ConfSessions *sessions, const ConfObject *person);
 static char *annex_value(const ConfObject *object, const char *key);
 static bool annex_boolean(const ConfObject *object, const char *key, bool otherwise);
 static char **split(const char *list);
@@ -70,6 +70,13 @@ conf_authentication_succeeded(ConfLogin *login)
         conf_access_note_external(login->sessions->access, person, conf_slice_from_string(login->password));
 }
 
+bool
+conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person)
+{
+    g_auto(GStrv) libraries = libraries_of(sessions, person);
+    return libraries == NULL;
+}
+
 static void
 find_libraries(ConfLogin *login)
 {
@@ -79,16 +86,16 @@ find_libraries(ConfLogin *login)
                                                            conf_slice_from_string(login->application), NULL);
     /* Rights are not asked yet: groups that a directory names may bring them. */
     if (person != NULL && person->enabled && application != NULL && application->enabled)
-        login->libraries = libraries_of(login, person);
+        login->libraries = libraries_of(login->sessions, person);
 }
 
 /* NULL: the internal password decides. */
 static char **
-libraries_of(const ConfLogin *login, const ConfObject *person)
+libraries_of(const ConfSessions *sessions, const ConfObject *person)
 {
-    const ConfSessionSettings *settings = &login->sessions->settings;
-    const ConfObject *tenant = conf_store_lookup(login->sessions->store,
-                                                 (ConfKey){.type = CONF_TYPE_TENANT, .dbid = person->tenant});
+    const ConfSessionSettings *settings = &sessions->settings;
+    const ConfObject *tenant =
+        conf_store_lookup(sessions->store, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = person->tenant});
     if (annex_boolean(tenant, "enforce-internal-auth", settings->enforce_internal))
         return NULL;
     g_autofree char *own = annex_value(person, "library");

@@ -357,6 +357,7 @@ end_sessions(FanOut *fan_out)
     for (unsigned i = 0; i < fan_out->commit->change_count; i++) {
         const ConfChange *change = &fan_out->commit->changes[i];
         ConfKey key = conf_object_key(change->before != NULL ? change->before : change->after);
+        conf_rules_committed(sessions, change);
         if (change->before == NULL)
             continue;
         if (key.type == CONF_TYPE_PERSON || key.type == CONF_TYPE_APPLICATION)

@@ -25,12 +25,12 @@ struct ConfLogin {
     bool asked;        /* one of them was */
     bool unanswered;   /* one of them could not find out */
     bool waits_for_library;
-    bool later_next;   /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
+    bool later_next; /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
     ConfLater *later;
     const ConfPlugin *asker; /* the plugin that last took it later: a challenge and its answer are its own */
     ConfPasswordCheck *check;
-    bool paused;   /* refused without a look at the password */
-    bool hopeless; /* no password would let it in */
+    bool paused;    /* refused without a look at the password */
+    bool hopeless;  /* no password would let it in */
     bool *decided;  /* set when the check answers before it returns */
     GArray *groups; /* of ConfKey */
     GBytes *state;  /* of the plugin that asked for more */
@@ -52,10 +52,21 @@ void conf_authentication_again(ConfLogin *login);
 void conf_authentication_let_go(ConfLogin *login);
 /* The password was right for whoever was asked last. */
 void conf_authentication_succeeded(ConfLogin *login);
+/* Does the internal password of this person count, and nothing before it? */
+bool conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person);
+/* account-rules.c */
+/* May this person not log in by the internal password, whatever that is? */
+bool conf_rules_bar(ConfSessions *sessions, const ConfObject *person);
+/* An internal password was looked at, and wrong. */
+void conf_rules_note_wrong(ConfSessions *sessions, const ConfObject *person, const char *address);
+void conf_rules_note_login(ConfSession *session, bool by_plugin);
+/* The internal password was right, and is too old by the rules. */
+bool conf_rules_must_change(ConfSessions *sessions, const ConfObject *person);
+/* When the internal password ends, as far as its owner is to be told now, wall ms; 0: not. */
+int64_t conf_rules_password_end(ConfSessions *sessions, const ConfObject *person);
 /* A plugin that had taken the log-in has finished. Takes `error`. */
 void conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 /* Takes `state`. */
 void conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state);
 /* Wipes what stands there. */
 void conf_secret_replace(char **secret, char *value);
-

@@ -290,7 +290,8 @@ check_internally(ConfLogin *login)
     /* Who may not log in whatever the password is: as an unknown user, so that no faster answer tells that it
      * was right. */
     ConfSession *candidate = find_candidate(login);
-    login->hopeless = candidate == NULL;
+    login->hopeless = candidate == NULL || (!itself && conf_rules_bar(sessions, account));
+    login->paused |= conf_access_pause_ms(sessions->access, name, login->address) > 0;
     if (candidate != NULL)
         conf_session_discard(candidate);
     /* It may be decided before the call returns, and then the log-in is gone with it. */
@@ -313,15 +314,24 @@ password_checked(bool right, const ConfRpcError *error, void *data)
         *login->decided = true;
     login->decided = NULL;
     login->check = NULL;
+    const ConfObject *person = conf_login_get_person(login);
+    /* The lock may have come by those that were looked at meanwhile. */
+    if (right && person != NULL && conf_rules_bar(login->sessions, person)) {
+        login->hopeless = true;
+        right = false;
+    }
     if (right) {
         let_in(login, false);
         return;
     }
     g_auto(ConfRpcError) failure = CONF_RPC_ERROR_INIT;
+    bool is_wrong = error != NULL && error->code == CONF_RPC_LOGIN_REFUSED;
+    if (is_wrong && person != NULL && !login->hopeless && !login->paused)
+        conf_rules_note_wrong(login->sessions, person, login->address);
     if (error == NULL || error->code == CONF_RPC_LOGIN_REFUSED) {
         refused(&failure);
         refuse(login, &failure,
-               login->hopeless ? "unknown, disabled, or the application may not be used"
+               login->hopeless ? "unknown, disabled, locked, or the application may not be used"
                                : "wrong password, or unknown");
     } else {
         refuse(login, error, error->message);
@@ -345,6 +355,9 @@ let_in(ConfLogin *login, bool by_plugin)
     if (by_plugin) {
         conf_access_note_success(sessions->access, name, login->address);
         session->must_change = false; /* That is about the internal password, which was not used. */
+    } else if (session->person.dbid != 0) {
+        const ConfObject *person = conf_store_lookup(sessions->store, session->person);
+        session->must_change |= conf_rules_must_change(sessions, person);
     }
     char token[33];
     conf_session_register(session, token);
@@ -355,9 +368,7 @@ let_in(ConfLogin *login, bool by_plugin)
     conf_login_write_session(session, token, buffer);
     conf_buffer_append_char(buffer, '}');
     conf_request_end(login->request);
-    conf_access_set_last_login(sessions->access,
-                               session->person.dbid != 0 ? session->person : session->application,
-                               conf_clock_wall_ms());
+    conf_rules_note_login(session, by_plugin);
     explicit_bzero(token, sizeof token);
     finish(login);
     conf_hooks_session_opened(session, false);
@@ -532,11 +543,17 @@ write_account(ConfSession *session, ConfJsonWriter *writer)
         conf_json_writer_member_slice(writer, "name", conf_object_name(account));
         conf_json_writer_member_integer(writer, "tenant", account->tenant);
     }
-    int64_t last = conf_access_last_login(sessions->access, key);
+    int64_t last = conf_accounts_last_login(conf_access_accounts(sessions->access), key);
+    int64_t end =
+        session->person.dbid != 0 && account != NULL ? conf_rules_password_end(sessions, account) : 0;
+    char time[CONF_TIME_TEXT_SIZE];
     if (last != 0) {
-        char time[CONF_TIME_TEXT_SIZE];
         conf_clock_format(last, time);
         conf_json_writer_member_string(writer, "lastLogin", time);
+    }
+    if (end != 0) {
+        conf_clock_format(end, time);
+        conf_json_writer_member_string(writer, "passwordExpires", time);
     }
     if (session->must_change)
         conf_json_writer_member_boolean(writer, "mustChangePassword", true);

@@ -141,9 +141,9 @@ struct ConfSessions {
     GHashTable *by_person;
     GHashTable *by_application;
     int64_t waiting_for_libraries; /* log-ins */
-    GQueue unauthenticated; /* of ConfClient, oldest first */
-    GQueue broken;          /* of ConfSession, oldest first */
-    GHashTable *clients;    /* set of ConfClient */
+    GQueue unauthenticated;        /* of ConfClient, oldest first */
+    GQueue broken;                 /* of ConfSession, oldest first */
+    GHashTable *clients;           /* set of ConfClient */
     uint64_t next_number;
     /* scopes and audiences */
     GHashTable *scopes;          /* text → ConfScope */
@@ -307,7 +307,7 @@ void conf_session_break(ConfSession *session, const char *reason);
 ConfSession *conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number);
 ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
 ConfClient *conf_client_of(ConfConnection *connection);
-/* False: the port that it came by is not for that session (-32001). */
+/* False: the port that it came by is not for that session (-32001), or its account has too many (-32016). */
 bool conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error);
 /* What conf_session_identity() should be now; a reference. */
 ConfIdentity *conf_session_current_identity(ConfSession *session);
@@ -326,6 +326,10 @@ bool conf_session_still_allowed(ConfSession *session);
 /* May a password, or a token that stands for one, come by this connection?  False: *error is -32018. */
 bool conf_sessions_check_transport(ConfSessions *sessions, const ConfConnection *connection,
                                    ConfRpcError *error);
+/* account-rules.c */
+/* False: the account has as many sessions as it may, this one not counted (-32016). */
+bool conf_rules_have_room(const ConfSession *session, ConfRpcError *error);
+void conf_rules_committed(ConfSessions *sessions, const ConfChange *change);
 /* wait.c */
 void conf_waits_check(ConfSessions *sessions);
 void conf_waits_clear(ConfSessions *sessions);

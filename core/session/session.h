@@ -28,6 +28,8 @@ typedef struct {
     bool enforce_external, enforce_internal;
     int64_t authentication_queue; /* log-ins that wait for directories; more: -32013 */
     int64_t offline_login_s;      /* 0: never */
+    bool last_login;              /* log-ins are remembered */
+    bool password_change;         /* everybody may change the own password */
 } ConfSessionSettings;
 
 /* What session.open tells of the server, and what the manager asks of it; filled by core/server. */
@@ -98,6 +100,8 @@ uint64_t conf_session_number(const ConfSession *session);
  * wiped; NULL: none is under way. */
 void conf_session_set_own_hash(ConfSession *session, const char *hash);
 bool conf_session_has_own_hash(const ConfSession *session);
+/* Option password-change.  False: *error is -32005. */
+bool conf_session_may_change_password(const ConfSession *session, ConfRpcError *error);
 const char *conf_session_client_name(const ConfSession *session); /* as the client said; NULL: it did not */
 const char *conf_session_client_version(const ConfSession *session); /* likewise */
 void conf_session_clear_must_change(ConfSession *session);

@@ -192,7 +192,9 @@ conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpc
     if (client->clients == CONF_CLIENTS_PEER &&
         (host->is_peer == NULL || !host->is_peer(session->application, host->data)))
         why = "This port is only for the other server of this server's redundant pair";
-    return why == NULL || conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "%s", why);
+    if (why != NULL)
+        return conf_rpc_fail(error, CONF_RPC_LOGIN_REFUSED, "%s", why);
+    return conf_rules_have_room(session, error);
 }
 
 ConfClient *

@@ -396,11 +396,11 @@ test_last_login(void)
     ConfAccess *access = new_access();
     const ConfKey anna = {.type = CONF_TYPE_PERSON, .dbid = 101},
                   proxy = {.type = CONF_TYPE_APPLICATION, .dbid = 101};
-    g_assert_cmpint(conf_access_last_login(access, anna), ==, 0);
-    conf_access_set_last_login(access, anna, 5000);
-    conf_access_set_last_login(access, anna, 6000);
-    g_assert_cmpint(conf_access_last_login(access, anna), ==, 6000);
-    g_assert_cmpint(conf_access_last_login(access, proxy), ==, 0);
+    g_assert_cmpint(conf_accounts_last_login(conf_access_accounts(access), anna), ==, 0);
+    conf_accounts_note_login(conf_access_accounts(access), anna, 5000);
+    conf_accounts_note_login(conf_access_accounts(access), anna, 6000);
+    g_assert_cmpint(conf_accounts_last_login(conf_access_accounts(access), anna), ==, 6000);
+    g_assert_cmpint(conf_accounts_last_login(conf_access_accounts(access), proxy), ==, 0);
     conf_access_free(access);
 }
 
