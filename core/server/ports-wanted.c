@@ -6,6 +6,7 @@
 static ConfPort *add_port(GArray *ports, const char *id, const char *address, int64_t number, bool optional);
 static const char *file_mode(const ConfServer *server);
 static bool can_be_served(ConfServer *server, const char *id, const char *listening);
+static bool is_own(ConfServer *server, const char *id);
 static void add_application_ports(ConfServer *server, GArray *ports);
 static void add_application_port(ConfServer *server, GArray *ports, const ConfJson *item);
 static void set_clients(ConfServer *server, ConfPort *port, const ConfJson *item);
@@ -67,6 +68,19 @@ can_be_served(ConfServer *server, const char *id, const char *listening)
     return false;
 }
 
+/* Options are looked up by the name of the port: another one of that name would take TLS, or what log-ins it
+ * allows, to the port that must stay usable when nothing else does. */
+static bool
+is_own(ConfServer *server, const char *id)
+{
+    bool management = server->options.management_port != 0 && strcmp(id, "management") == 0;
+    bool rescue = server->line->rescue_port != 0 && strcmp(id, "rescue") == 0;
+    if (!management && !rescue)
+        return false;
+    refuse(server, id, "the server has a port of its own with this name; this one is not open");
+    return true;
+}
+
 static void
 add_application_ports(ConfServer *server, GArray *ports)
 {
@@ -98,7 +112,7 @@ add_application_port(ConfServer *server, GArray *ports, const ConfJson *item)
         g_free(listening);
         listening = g_strdup("secured");
     }
-    if (!can_be_served(server, id, listening))
+    if (is_own(server, id) || !can_be_served(server, id, listening))
         return;
     ConfPort *port = add_port(ports, id, NULL, number->integer, server->line->rescue_port != 0);
     port->listening = g_steal_pointer(&listening);

@@ -308,6 +308,16 @@ test_management_port(void)
     test_call(operator, "server.logLevel", "{'verbose':'standard'}");
     g_assert_true(json_object_has_member(test_call(operator, "server.info", "{}"), "revision"));
     g_assert_false(json_object_has_member(test_call(stranger, "server.info", "{}"), "revision"));
+    /* A port of the object that has its name does not take its own settings to it. */
+    uint16_t other = test_free_port();
+    test_call(client, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'management','port':%u,"
+              "'transport':'plain-login=refuse'}]}}", other);
+    JsonArray *refused = json_object_get_array_member(test_call(client, "server.info", "{}"), "refusedOptions");
+    g_assert_cmpuint(json_array_get_length(refused), ==, 1);
+    g_assert_nonnull(strstr(json_array_get_string_element(refused, 0), "ports/management"));
+    g_assert_false(is_open(other));
+    g_autoptr(TestClient) second = test_client_connect(test_server_get_management_port(primary));
+    test_call(second, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}");
     test_call(operator, "server.stop", "{'graceful':true}");
     g_assert_cmpstr(json_object_get_string_member(test_wait_notification(client, "session.ending"), "reason"),
                     ==, "stopping");
