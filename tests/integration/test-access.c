@@ -6,19 +6,6 @@
 
 #define INT G_GINT64_FORMAT
 
-static int64_t
-new_person(TestClient *admin, const char *name)
-{
-    JsonObject *result = test_call(admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name);
-    int64_t person = json_object_get_int_member(result, "dbid");
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}",
-              person);
-    return person;
-}
-
 static void
 expect_ending(TestClient *client, const char *reason)
 {
@@ -82,7 +69,7 @@ test_sessions_end(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    int64_t person = new_person(admin, "worker");
+    int64_t person = test_person_new(admin, "worker");
     /* One's own change keeps the session that made it alone. */
     g_autoptr(TestClient) own = test_client_new_as(server, "worker", "pw", "confctl");
     g_autoptr(TestClient) other = test_client_new_as(server, "worker", "pw", "confctl");
@@ -140,7 +127,7 @@ test_replica_rights(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     test_call(admin, "object.create",
               "{'object':{'type':'application','name':'px','applicationType':'configurationServer'}}");
-    int64_t person = new_person(admin, "curious");
+    int64_t person = test_person_new(admin, "curious");
     g_autoptr(TestClient) curious = test_client_new_as(server, "curious", "pw", "confctl");
     /* The right to run a client is none to the stream, and what one may not read is not there. */
     test_call_error(curious, -32602, "replica.open",

@@ -28,16 +28,6 @@ typedef struct {
     uint16_t port, port6; /* its own; port6 is 0 where there is no IPv6 */
 } Balancer;
 
-static bool
-has_ipv6(void)
-{
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    bool works = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return works;
-}
-
 /* What the admin socket answers; NULL: nobody listens there. */
 static char *
 ask_balancer(const Balancer *balancer, const char *command)
@@ -97,7 +87,7 @@ balancer_new(uint16_t target, bool passes_tls)
     Balancer *balancer = g_new0(Balancer, 1);
     balancer->folder = test_make_folder();
     balancer->port = test_free_port();
-    balancer->port6 = has_ipv6() ? test_free_port() : 0;
+    balancer->port6 = test_has_ipv6() ? test_free_port() : 0;
     g_autofree char *bind6 =
         balancer->port6 != 0 ? g_strdup_printf("  bind ::1:%u\n", balancer->port6) : g_strdup("");
     g_autofree char *config = g_strdup_printf(

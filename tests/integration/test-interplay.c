@@ -14,26 +14,13 @@ make_large_hosts(TestClient *client, unsigned count)
                   "{'object':{'type':'host','name':'large%u','annex':{'section':{'key':'%s'}}}}", i, text);
 }
 
-static char *
-token_of(TestClient *client)
-{
-    return g_strdup(json_object_get_string_member(test_client_get_session(client), "session"));
-}
-
-static char *
-environment_of(TestClient *client)
-{
-    JsonObject *server = json_object_get_object_member(test_client_get_session(client), "server");
-    return g_strdup(json_object_get_string_member(server, "environment"));
-}
-
 /* The token of a session of `default` whose connection is gone. */
 static char *
 break_session(TestServer *server, TestClient *other, char **environment)
 {
     TestClient *broken = test_client_new(server);
-    char *token = token_of(broken);
-    *environment = environment_of(broken);
+    char *token = test_client_dup_token(broken);
+    *environment = test_client_dup_environment(broken);
     test_client_free(broken);
     test_wait_statistic(other, "sessionsBroken", 1);
     return token;
@@ -80,7 +67,8 @@ test_resume_replica_session(void)
     test_call(other, "object.create",
               "{'object':{'type':'application','name':'proxy1','applicationType':'configurationServer'}}");
     TestClient *replica = test_client_new(server);
-    g_autofree char *token = token_of(replica), *environment = environment_of(replica);
+    g_autofree char *token = test_client_dup_token(replica),
+                    *environment = test_client_dup_environment(replica);
     test_call(replica, "replica.open", "{'application':'proxy1','role':'proxy','release':'0'}");
     test_client_free(replica);
     test_wait_statistic(other, "sessionsBroken", 1);
@@ -167,7 +155,7 @@ test_resume_displaced_application(void)
     test_call(other, "object.create",
               "{'object':{'type':'application','name':'msg','applicationType':'messageServer'}}");
     TestClient *first = test_client_new_as(server, "default", TEST_PASSWORD, "msg");
-    g_autofree char *token = token_of(first), *environment = environment_of(first);
+    g_autofree char *token = test_client_dup_token(first), *environment = test_client_dup_environment(first);
     test_client_free(first);
     test_wait_statistic(other, "sessionsBroken", 1);
     g_autoptr(TestClient) second = test_client_new_as(server, "default", TEST_PASSWORD, "msg");

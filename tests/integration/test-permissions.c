@@ -12,19 +12,6 @@ create(TestClient *admin, const char *object)
     return json_object_get_int_member(test_call(admin, "object.create", "{'object':%s}", object), "dbid");
 }
 
-static int64_t
-new_person(TestClient *admin, const char *name)
-{
-    g_autofree char *object = g_strdup_printf("{'type':'person','name':'%s'}", name);
-    int64_t person = create(admin, object);
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}",
-              person);
-    return person;
-}
-
 static void
 grant(TestClient *admin, const char *type, int64_t dbid, int64_t person, const char *rights)
 {
@@ -45,7 +32,7 @@ test_hidden(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    int64_t person = new_person(admin, "worker");
+    int64_t person = test_person_new(admin, "worker");
     int64_t hidden = create(admin, "{'type':'host','name':'hidden-host','address':'hidden-address'}");
     int64_t shown = create(admin, "{'type':'host','name':'shown-host'}");
     grant(admin, "host", shown, person, "'read','change','delete'");
@@ -111,7 +98,7 @@ test_come_and_go(void)
 {
     g_autoptr(TestServer) server = test_primary_new(NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
-    int64_t person = new_person(admin, "worker");
+    int64_t person = test_person_new(admin, "worker");
     JsonObject *result = test_call(admin, "object.read", "{'path':'/Environment/Hosts'}");
     int64_t root = json_object_get_int_member(json_object_get_object_member(result, "object"), "dbid");
     g_autofree char *text = g_strdup_printf("{'type':'folder','name':'team','folder':%" INT "}", root);
@@ -172,7 +159,7 @@ test_last_repairer(void)
     test_call_error(admin, -32005, "permission.update", "{'type':'tenant','dbid':1,'entries':[]}");
     test_call_error(admin, -32005, "permission.update", "{'type':'tenant','dbid':1,'inherit':true}");
     /* In two halves of one transaction neither. */
-    int64_t person = new_person(admin, "second");
+    int64_t person = test_person_new(admin, "second");
     test_call_error(
         admin, -32005, "transaction",
         "{'operations':[{'op':'update','type':'person','dbid':%" INT ",'patch':{'state':'disabled'}},"

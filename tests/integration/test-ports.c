@@ -221,16 +221,6 @@ is_open_at_ipv6(uint16_t port)
     return open;
 }
 
-static bool
-has_ipv6(void)
-{
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    bool works = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return works;
-}
-
 /* Two ports exchange their numbers; a port goes to another address under its number. */
 static void
 test_ports_moved(void)
@@ -252,7 +242,7 @@ test_ports_moved(void)
     assert_admitted(b, "srv");
     assert_not_admitted(a, "srv", "user interfaces");
 
-    if (!has_ipv6()) {
+    if (!test_has_ipv6()) {
         g_test_skip("this machine has no IPv6");
         return;
     }

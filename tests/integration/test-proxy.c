@@ -44,13 +44,7 @@ test_master_killed(void)
     JsonObject *told = json_object_get_object_member(json_object_get_object_member(error, "data"), "master");
     g_assert_cmpint(json_object_get_int_member(told, "port"), ==, test_server_get_port(master));
     /* A person made at the master logs in here, and its rights hold here, without the master. */
-    int64_t person = json_object_get_int_member(
-        test_call(writer, "object.create", "{'object':{'type':'person','name':'worker'}}"), "dbid");
-    test_call(writer, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(writer, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}",
-              person);
+    int64_t person = test_person_new(writer, "worker");
     int64_t revision = create_host(writer, "before");
     test_wait_revision(reader, revision);
     test_server_signal(master, SIGKILL);

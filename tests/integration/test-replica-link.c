@@ -319,13 +319,7 @@ test_missed_passwords(void)
 {
     g_autoptr(TestServer) master = test_primary_new(NULL);
     TestClient *writer = test_client_new(master);
-    int64_t person = json_object_get_int_member(
-        test_call(writer, "object.create", "{'object':{'type':'person','name':'worker'}}"), "dbid");
-    test_call(writer, "account.setPassword", "{'dbid':%" INT ",'password':'pw'}", person);
-    test_call(writer, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}",
-              person);
+    int64_t person = test_person_new(writer, "worker");
     g_autoptr(Relay) relay = relay_new(test_server_get_port(master));
     g_autoptr(TestServer) proxy = proxy_behind(master, relay, "px");
     test_server_start(proxy);

@@ -50,12 +50,6 @@ kill_and_start(World *world)
     reconnect(world);
 }
 
-static char *
-token_of(TestClient *client)
-{
-    return g_strdup(json_object_get_string_member(test_client_get_session(client), "session"));
-}
-
 static int64_t
 revision_of(JsonObject *result)
 {
@@ -100,7 +94,7 @@ test_beyond_the_ring(void)
     World world;
     world_open(&world, "");
     g_autoptr(TestClient) first = test_client_new(world.server);
-    g_autofree char *token = token_of(first);
+    g_autofree char *token = test_client_dup_token(first);
     JsonObject *opened = test_call(first, "subscription.open", "{'types':['host']}");
     int64_t revision = revision_of(opened);
     g_autofree char *chain = g_strdup(json_object_get_string_member(opened, "chain"));
@@ -247,7 +241,7 @@ test_no_longer_allowed(void)
                   "},'rights':['execute']}]}",
                   persons[i]);
         clients[i] = test_client_new_as(world.server, name, "pw", "confctl");
-        tokens[i] = token_of(clients[i]);
+        tokens[i] = test_client_dup_token(clients[i]);
     }
     /* One's own change keeps the session that made it. */
     test_call(clients[0], "session.changePassword", "{'old':'pw','new':'pw2'}");
@@ -290,7 +284,7 @@ test_at_a_proxy(void)
     world_open(&world, "");
     g_autoptr(TestServer) proxy = test_proxy_new(world.server, "px", "[csproxy]\n" OPTIONS);
     g_autoptr(TestClient) first = test_client_new(proxy);
-    g_autofree char *token = token_of(first);
+    g_autofree char *token = test_client_dup_token(first);
     int64_t revision = revision_of(test_call(first, "subscription.open", "{'types':['host']}"));
     int64_t seen = write_much(&world, 10);
     expect_changes(first, revision + 1, seen);

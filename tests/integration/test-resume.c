@@ -45,12 +45,6 @@ create_host(World *world, const char *name)
     return revision;
 }
 
-static char *
-token_of(TestClient *client)
-{
-    return g_strdup(json_object_get_string_member(test_client_get_session(client), "session"));
-}
-
 static JsonObject *
 resume(World *world, TestClient *client, const char *token, int64_t revision, const char *more)
 {
@@ -64,7 +58,7 @@ test_missed_changes(void)
     World world;
     world_open(&world, NULL);
     g_autoptr(TestClient) first = test_client_new(world.server);
-    g_autofree char *token = token_of(first);
+    g_autofree char *token = test_client_dup_token(first);
     test_call(first, "subscription.open", "{'types':['host']}");
     int64_t revision = create_host(&world, "seen");
     test_wait_notification(first, "changes");
@@ -114,7 +108,7 @@ test_other_history(void)
     World world;
     world_open(&world, NULL);
     g_autoptr(TestClient) first = test_client_new(world.server);
-    g_autofree char *token = token_of(first);
+    g_autofree char *token = test_client_dup_token(first);
     test_call(first, "subscription.open", "{'types':['host']}");
     int64_t revision = create_host(&world, "one");
     /* Another lineage is told at once, however far ahead its revisions are. */
@@ -213,7 +207,7 @@ test_mirror_over_cuts(void)
     }
     Mirror *mirror = mirror_new();
     TestClient *reader = test_client_new_as(world.server, "reader", "pw", "confctl");
-    g_autofree char *token = token_of(reader);
+    g_autofree char *token = test_client_dup_token(reader);
     test_call(reader, "subscription.open", "{'initial':true}");
     mirror_follow(mirror, reader);
     for (unsigned round = 0; round < 60; round++) {
@@ -273,7 +267,7 @@ test_cut_walk(void)
     };
     for (unsigned round = 0; round < G_N_ELEMENTS(cases); round++) {
         g_autoptr(TestClient) first = test_client_new(world.server);
-        g_autofree char *token = token_of(first);
+        g_autofree char *token = test_client_dup_token(first);
         Mirror *mirror = mirror_new();
         JsonObject *opened = test_call(first, "subscription.open", "{%s}",
                                        cases[round].whole ? "'types':['skill']" : "'initial':true");
@@ -313,7 +307,7 @@ test_cut_behind_walk(void)
     World world;
     world_open(&world, NULL);
     g_autoptr(TestClient) first = test_client_new(world.server);
-    g_autofree char *token = token_of(first);
+    g_autofree char *token = test_client_dup_token(first);
     int64_t revision = json_object_get_int_member(
         test_call(first, "subscription.open", "{'types':['host'],'initial':true}"), "revision");
     test_sync(world.admin);

@@ -27,19 +27,6 @@ grant(TestClient *admin, const char *application, int64_t person, const char *ri
               application, person, rights);
 }
 
-static char *
-token_of(TestClient *client)
-{
-    return g_strdup(json_object_get_string_member(test_client_get_session(client), "session"));
-}
-
-static char *
-environment_of(TestClient *client)
-{
-    JsonObject *server = json_object_get_object_member(test_client_get_session(client), "server");
-    return g_strdup(json_object_get_string_member(server, "environment"));
-}
-
 static int
 try_login(TestServer *server, const char *user, const char *password, const char *application)
 {
@@ -151,7 +138,7 @@ test_resume_at_ui_port(void)
               "{'id':'second','port':%u,'clients':'ui'}]}}",
               test_server_get_port(server), port);
     TestClient *first = test_client_new_as(server, "default", TEST_PASSWORD, "urs");
-    g_autofree char *token = token_of(first), *environment = environment_of(first);
+    g_autofree char *token = test_client_dup_token(first), *environment = test_client_dup_environment(first);
     test_client_free(first);
     test_wait_statistic(admin, "sessionsBroken", 1);
     int64_t revision = json_object_get_int_member(test_call(admin, "object.count", "{}"), "revision");
@@ -164,7 +151,7 @@ test_resume_at_ui_port(void)
     g_autoptr(TestClient) at_default = test_client_connect(test_server_get_port(server));
     test_call(at_default, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", token,
               environment, revision);
-    g_autofree char *own = token_of(admin);
+    g_autofree char *own = test_client_dup_token(admin);
     test_call(at_ui, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT "}", own,
               environment, revision);
 }

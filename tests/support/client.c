@@ -277,6 +277,33 @@ test_client_get_session(TestClient *client)
     return json_node_get_object(client->session);
 }
 
+char *
+test_client_dup_token(TestClient *client)
+{
+    return g_strdup(json_object_get_string_member(test_client_get_session(client), "session"));
+}
+
+char *
+test_client_dup_environment(TestClient *client)
+{
+    JsonObject *server = json_object_get_object_member(test_client_get_session(client), "server");
+    return g_strdup(json_object_get_string_member(server, "environment"));
+}
+
+int64_t
+test_person_new(TestClient *admin, const char *name)
+{
+    JsonObject *result = test_call(admin, "object.create", "{'object':{'type':'person','name':'%s'}}", name);
+    int64_t person = json_object_get_int_member(result, "dbid");
+    test_call(admin, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'pw'}", person);
+    test_call(
+        admin, "permission.update",
+        "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+        "},'rights':['read','execute']}]}",
+        person);
+    return person;
+}
+
 bool
 test_client_has_seen(TestClient *client, const char *text)
 {

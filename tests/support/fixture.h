@@ -58,6 +58,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestServer, test_server_free)
 /* Runs confserv to its end; *output (may be NULL): stdout and stderr. Returns the exit status. */
 int test_run_confserv(const char *folder, const char *arguments, char **output);
 uint16_t test_free_port(void);
+bool test_has_ipv6(void);
 char *test_make_folder(void);
 void test_remove_folder(const char *folder);
 
@@ -103,6 +104,11 @@ void test_client_abort(TestClient *client);
 int test_client_get_fd(const TestClient *client);
 /* "result" of session.open. */
 JsonObject *test_client_get_session(TestClient *client);
+/* The token and the environment of that; g_free(). */
+char *test_client_dup_token(TestClient *client);
+char *test_client_dup_environment(TestClient *client);
+/* A new person with password "pw" who may log in by application confctl; its dbid. */
+int64_t test_person_new(TestClient *admin, const char *name);
 /* Every byte that ever came, for searches. */
 bool test_client_has_seen(TestClient *client, const char *text);
 

@@ -41,6 +41,17 @@ test_free_port(void)
     return ntohs(address.sin_port);
 }
 
+bool
+test_has_ipv6(void)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    bool works = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (fd >= 0)
+        close(fd);
+    return works;
+}
+
 char *
 test_make_folder(void)
 {
