@@ -63,6 +63,19 @@ conf_batch_chain_record(ConfBatch *batch, ConfCommit *commit)
     g_array_append_val(batch->changes, change);
 }
 
+ConfSlice
+conf_batch_find_record(const ConfBatch *batch, const ConfCommit *commit)
+{
+    if (batch->changes->len == 0)
+        return (ConfSlice){0};
+    int64_t index = commit->revision - g_array_index(batch->changes, ConfStorageChange, 0).revision;
+    if (index < 0 || index >= batch->changes->len)
+        return (ConfSlice){0};
+    const ConfStorageChange *change = &g_array_index(batch->changes, ConfStorageChange, index);
+    return change->revision == commit->revision ? (ConfSlice){change->record, change->record_size}
+                                                : (ConfSlice){0};
+}
+
 static void
 clear_record(void *record)
 {

@@ -351,7 +351,9 @@ publish_some(ConfBatch *batch)
         if (entry->is_committed) {
             queue->statistics.commits++;
             queue->statistics.operations += (uint64_t)entry->operations;
+            entry->commit->record = conf_batch_find_record(batch, entry->commit);
             conf_publisher_publish(queue->publisher, entry->commit);
+            entry->commit->record = (ConfSlice){0};
         }
         conf_entry_answer(queue, entry);
         if (conf_clock_monotonic_usec() >= end)

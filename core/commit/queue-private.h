@@ -109,6 +109,8 @@ void conf_batch_detach(ConfBatch *batch);
 void conf_batch_write_record(ConfBatch *batch, const ConfCommit *commit);
 /* The record written last gets its chain; so does the commit. */
 void conf_batch_chain_record(ConfBatch *batch, ConfCommit *commit);
+/* The record of a commit of the batch, lent as long as this; size 0: it has none. */
+ConfSlice conf_batch_find_record(const ConfBatch *batch, const ConfCommit *commit);
 /* Fills batch->storage. */
 void conf_batch_gather(ConfBatch *batch);
 void conf_batch_init_storage(ConfBatch *batch);

@@ -56,6 +56,8 @@ struct ConfCommit {
     bool structural;
     /* Approximate memory, for the ring. */
     size_t memory;
+    /* Its change record, lent by the batch that committed it while it is published; size 0: not there. */
+    ConfSlice record;
 };
 
 ConfCommit *conf_commit_new(unsigned change_count);

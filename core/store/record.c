@@ -53,6 +53,10 @@ void
 conf_commit_write_record(const ConfCommit *commit, const ConfSchema *schema, ConfBuffer *buffer)
 {
     char time[CONF_TIME_TEXT_SIZE];
+    if (commit->record.size > 0) {
+        conf_buffer_append_slice(buffer, commit->record);
+        return;
+    }
     conf_clock_format(commit->time_ms, time);
     CONF_BUFFER_LITERAL(buffer, "{\"revision\":");
     conf_buffer_append_integer(buffer, commit->revision);

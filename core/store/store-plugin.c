@@ -154,8 +154,9 @@ conf_commit_get_rights(const ConfCommit *c, unsigned index)
 char *
 conf_commit_to_json(const ConfCommit *c)
 {
+    if (c->record.size > 0)
+        return g_strndup(c->record.data, c->record.size);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_commit_write_record(c, conf_store_schema(lent), &buffer);
-    conf_buffer_append_char(&buffer, '\0');
-    return g_strdup(buffer.data);
+    return g_strndup(buffer.data, buffer.size);
 }
