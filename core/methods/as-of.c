@@ -78,8 +78,8 @@ conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *revisi
 void
 conf_methods_note_past(ConfMethods *methods, const ConfRequest *request)
 {
-    void *self;
-    ConfPlugin *plugin;
+    void *self = NULL;
+    ConfPlugin *plugin = NULL;
     const ConfHistoryProvider *provider = get_provider(methods, &self, &plugin);
     ConfSession *session = conf_request_get_session(request);
     if (provider == NULL || provider->past_was_read == NULL || session == NULL)
@@ -95,8 +95,8 @@ void
 conf_methods_read_past(ConfMethods *methods, ConfSession *session, ConfKey key, int64_t revision,
                        void (*done)(const char *object_json, const GError *error, void *data), void *data)
 {
-    void *self;
-    ConfPlugin *plugin;
+    void *self = NULL;
+    ConfPlugin *plugin = NULL;
     const ConfHistoryProvider *provider = get_provider(methods, &self, &plugin);
     const ConfTypeInfo *type = conf_schema_type(conf_store_schema(methods->context.store), key.type);
     conf_plugin_enter(plugin);
@@ -227,8 +227,8 @@ get_provider(ConfMethods *methods, void **self, ConfPlugin **plugin)
 static int64_t
 get_oldest(ConfMethods *methods)
 {
-    void *self;
-    ConfPlugin *plugin;
+    void *self = NULL;
+    ConfPlugin *plugin = NULL;
     const ConfHistoryProvider *provider = get_provider(methods, &self, &plugin);
     conf_plugin_enter(plugin);
     int64_t oldest = provider->get_oldest(self);
@@ -310,8 +310,8 @@ fetch(Kept *kept)
     /* Nothing has changed since the present. */
     if (revision == conf_store_position(methods->context.store)->revision)
         return;
-    void *self;
-    ConfPlugin *plugin;
+    void *self = NULL;
+    ConfPlugin *plugin = NULL;
     const ConfHistoryProvider *provider = get_provider(methods, &self, &plugin);
     kept->is_fetching = true;
     conf_plugin_enter(plugin);

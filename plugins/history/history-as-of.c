@@ -24,12 +24,13 @@ typedef struct {
 } Row;
 
 typedef struct {
-    bool (*func)(const char *type, int64_t dbid, const char *object_json, const char *last_rights, void *data);
+    bool (*func)(const char *type, int64_t dbid, const char *object_json, const char *last_rights,
+                 void *data);
     void (*done)(int64_t upto, const GError *error, void *data);
     void *data;
     int64_t revision, oldest;
-    int64_t upto; /* the newest entry when it began; 0: not begun */
-    int64_t next; /* where the next chunk begins */
+    int64_t upto;     /* the newest entry when it began; 0: not begun */
+    int64_t next;     /* where the next chunk begins */
     GHashTable *seen; /* "type/dbid" */
     GPtrArray *rows;
     bool is_complete;
@@ -50,7 +51,11 @@ history_read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, i
 {
     History *history = self;
     Past *past = g_new0(Past, 1);
-    *past = (Past){.done = done, .data = data, .type = g_strdup(type), .dbid = dbid, .revision = revision,
+    *past = (Past){.done = done,
+                   .data = data,
+                   .type = g_strdup(type),
+                   .dbid = dbid,
+                   .revision = revision,
                    .caller = history_caller_new(history, s)};
     history_query_call(history, query_past, past_read, past);
 }
@@ -67,8 +72,8 @@ history_get_oldest(void *self)
 
 void
 history_list_as_of(void *self, int64_t revision,
-                   bool (*func)(const char *type, int64_t dbid, const char *object_json, const char *last_rights,
-                                void *data),
+                   bool (*func)(const char *type, int64_t dbid, const char *object_json,
+                                const char *last_rights, void *data),
                    void (*done)(int64_t upto, const GError *error, void *data), void *data)
 {
     Since *since = g_new0(Since, 1);
@@ -95,7 +100,8 @@ query_past(HistoryReader *reader, void *data, GError **error)
     if (!history_past_begin(db, error))
         return NULL;
     bool fine = history_past_check(db, past->revision, &past->upto, &past->oldest, error) &&
-                history_past_read(db, past->type, past->dbid, past->revision, &past->body, &past->is_unchanged, error);
+                history_past_read(db, past->type, past->dbid, past->revision, &past->body,
+                                  &past->is_unchanged, error);
     GError *failure = NULL;
     if (fine && past->body != NULL)
         past->last_rights = history_past_last_rights(db, past->type, past->dbid, &failure);
@@ -166,7 +172,8 @@ static bool
 read_since(sqlite3 *db, Since *since, GError **error)
 {
     sqlite3_stmt *find = history_sql_prepare(
-        db, "SELECT revision, record FROM entry WHERE revision >= ?1 AND revision <= ?2 ORDER BY revision", error);
+        db, "SELECT revision, record FROM entry WHERE revision >= ?1 AND revision <= ?2 ORDER BY revision",
+        error);
     if (find == NULL)
         return false;
     sqlite3_bind_int64(find, 1, since->next);

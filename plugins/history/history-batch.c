@@ -74,8 +74,9 @@ note_replacement(HistoryWriter *writer)
     bool was_open = writer->opened;
     writer->opened = true;
     /* A proxy has no database to fill it from: what it has in hand is all that there is. */
-    if (!was_open || !writer->strict || (last->position == writer->state.last &&
-                      memcmp(last->digest, writer->state.last_digest, HISTORY_DIGEST_SIZE) == 0))
+    if (!was_open || !writer->strict ||
+        (last->position == writer->state.last &&
+         memcmp(last->digest, writer->state.last_digest, HISTORY_DIGEST_SIZE) == 0))
         return false;
     writer->state.generation++;
     return true;

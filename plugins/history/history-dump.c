@@ -16,7 +16,8 @@ typedef struct {
     int64_t since_ms;
 } Dump;
 
-static bool run(ConfPlugin *p, const void *settings, const char *argument, const char *const *values, GError **error);
+static bool run(ConfPlugin *p, const void *settings, const char *argument, const char *const *values,
+                GError **error);
 static bool read_days(const char *text, int64_t *since_ms, GError **error);
 static sqlite3 *open_history(const char *path, GError **error);
 static bool read_number(sqlite3 *db, const char *sql, int64_t *number, GError **error);
@@ -25,7 +26,8 @@ static bool write_all(Dump *dump, GError **error);
 static bool write_entries(Dump *dump, GError **error);
 static bool write_changes(Dump *dump, sqlite3_stmt *row, GError **error);
 static void write_members(Dump *dump, HistorySlice before, HistorySlice after, bool is_second);
-static void write_pair(Dump *dump, const char *element, HistorySlice name, HistorySlice before, HistorySlice after);
+static void write_pair(Dump *dump, const char *element, HistorySlice name, HistorySlice before,
+                       HistorySlice after);
 static bool write_sessions(Dump *dump, GError **error);
 static void write_attribute(Dump *dump, const char *name, const char *text, size_t size);
 static void write_number(Dump *dump, const char *name, int64_t number);
@@ -34,7 +36,10 @@ static void write_text(Dump *dump, const char *text, size_t size);
 
 static const char *const with[] = {"last", NULL};
 const ConfPluginCommand history_commands[] = {
-    {.name = "dumpauditxml", .argument = "FILE", .with = with, .run = run,
+    {.name = "dumpauditxml",
+     .argument = "FILE",
+     .with = with,
+     .run = run,
      .help = "write what the history holds as XML, of the last DAYS with -last"},
     {.name = NULL},
 };
@@ -60,8 +65,8 @@ read_days(const char *text, int64_t *since_ms, GError **error)
 {
     guint64 days = 0;
     if (!g_ascii_string_to_unsigned(text, 10, 1, 36500, &days, NULL)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-last' needs a number of days from 1 to 36500, not '%s'",
-                    text);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "Option '-last' needs a number of days from 1 to 36500, not '%s'", text);
         return false;
     }
     *since_ms = g_get_real_time() / 1000 - (int64_t)days * 24 * 3600 * 1000;
@@ -73,10 +78,12 @@ open_history(const char *path, GError **error)
 {
     sqlite3 *db = NULL;
     if (access(path, F_OK) != 0) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_NOT_FOUND, "There is no history: %s: %s", path, g_strerror(errno));
+        g_set_error(error, CONF_ERROR, CONF_ERROR_NOT_FOUND, "There is no history: %s: %s", path,
+                    g_strerror(errno));
         return NULL;
     }
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(path, &db, flags, NULL);
     int64_t application = 0, version = 0;
     bool fine = code == SQLITE_OK || history_sql_fail(db, code, error);
@@ -85,8 +92,10 @@ open_history(const char *path, GError **error)
     fine = fine && history_sql_exec(db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", error) &&
            read_number(db, "PRAGMA application_id", &application, error) &&
            read_number(db, "PRAGMA user_version", &version, error);
-    if (fine && (application != HISTORY_APPLICATION_ID || version < 1 || version > (int64_t)history_migration_count)) {
-        g_set_error(error, CONF_ERROR, version > (int64_t)history_migration_count ? CONF_ERROR_NEWER : CONF_ERROR_INVALID,
+    if (fine && (application != HISTORY_APPLICATION_ID || version < 1 ||
+                 version > (int64_t)history_migration_count)) {
+        g_set_error(error, CONF_ERROR,
+                    version > (int64_t)history_migration_count ? CONF_ERROR_NEWER : CONF_ERROR_INVALID,
                     "%s is no history of this release", path);
         fine = false;
     }
@@ -117,7 +126,8 @@ write_file(Dump *dump, const char *name, GError **error)
     int fd = is_standard ? -1 : open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     dump->stream = is_standard ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
     if (dump->stream == NULL) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_DENIED, "%s cannot be written: %s", part, g_strerror(errno));
+        g_set_error(error, CONF_ERROR, CONF_ERROR_DENIED, "%s cannot be written: %s", part,
+                    g_strerror(errno));
         return false;
     }
     bool done = write_all(dump, error);
@@ -184,7 +194,8 @@ write_changes(Dump *dump, sqlite3_stmt *row, GError **error)
     HistoryPiece piece;
     HistorySlice record = {history_sql_text(row, 7), (size_t)sqlite3_column_bytes(row, 7)};
     if (!history_pieces_begin(&scan, record)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "The record of revision %" G_GINT64_FORMAT " is broken",
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "The record of revision %" G_GINT64_FORMAT " is broken",
                     (int64_t)sqlite3_column_int64(row, 0));
         return false;
     }
@@ -218,7 +229,8 @@ write_members(Dump *dump, HistorySlice before, HistorySlice after, bool is_secon
     HistorySlice key, unused;
     bool more = history_scan_begin(&scan, is_second ? after : before);
     while (more && history_scan_next(&scan, &key, &unused)) {
-        HistorySlice was = history_slice_member_raw(before, key), became = history_slice_member_raw(after, key);
+        HistorySlice was = history_slice_member_raw(before, key),
+                     became = history_slice_member_raw(after, key);
         if (!is_second || was.size == 0)
             write_pair(dump, "member", key, was, became);
     }
@@ -263,7 +275,8 @@ write_sessions(Dump *dump, GError **error)
         write_number(dump, "user", sqlite3_column_int64(find, 3));
         write_number(dump, "application", sqlite3_column_int64(find, 4));
         for (int i = 0; i < (int)G_N_ELEMENTS(names); i++)
-            write_attribute(dump, names[i], history_sql_text(find, 5 + i), (size_t)sqlite3_column_bytes(find, 5 + i));
+            write_attribute(dump, names[i], history_sql_text(find, 5 + i),
+                            (size_t)sqlite3_column_bytes(find, 5 + i));
         fputs("/>\n", dump->stream);
     }
     sqlite3_finalize(find);

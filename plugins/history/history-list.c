@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    CHUNK_ROWS_MIN = 16, CHUNK_ROWS = 200,
+    CHUNK_ROWS_MIN = 16,
+    CHUNK_ROWS = 200,
     CHUNK_BYTES = 256 * 1024,
     PAGE_BYTES = 1000 * 1000, /* of a line of at most 1 MiB */
     ROWS_MAX = 20000,         /* looked at for one page */
@@ -56,12 +57,13 @@ typedef struct {
 
 static bool read_filter(Listing *listing, ConfRequest *request);
 static bool read_object(Listing *listing, ConfRequest *request, const ConfJson *params);
-static bool read_who(ConfRequest *request, const ConfJson *params, const char *name, const char *type, int64_t *dbid,
-                     bool *is_nobody);
+static bool read_who(ConfRequest *request, const ConfJson *params, const char *name, const char *type,
+                     int64_t *dbid, bool *is_nobody);
 static void gone(void *data);
 static char *query_rows(HistoryReader *reader, void *data, GError **error);
 static sqlite3_stmt *prepare_rows(sqlite3 *db, const Listing *listing, GError **error);
-static bool take_row(sqlite3 *db, Listing *listing, sqlite3_stmt *find, OpenRecord *record, size_t *bytes, GError **error);
+static bool take_row(sqlite3 *db, Listing *listing, sqlite3_stmt *find, OpenRecord *record, size_t *bytes,
+                     GError **error);
 static bool open_piece(sqlite3 *db, OpenRecord *record, const Row *row, GError **error);
 static void describe(Row *row, const HistoryPiece *piece);
 static void rows_read(History *history, char *result, const GError *error, void *data);
@@ -78,7 +80,8 @@ void
 history_list_method(void *self, ConfRequest *request)
 {
     Listing *listing = g_new0(Listing, 1);
-    *listing = (Listing){.history = self, .since_ms = G_MININT64, .until_ms = G_MAXINT64, .until = G_MAXINT64};
+    *listing =
+        (Listing){.history = self, .since_ms = G_MININT64, .until_ms = G_MAXINT64, .until = G_MAXINT64};
     listing->rows = g_ptr_array_new_with_free_func(free_row);
     listing->page = g_string_new("{\"entries\":[");
     listing->caller = history_caller_new(self, conf_request_get_owner(request));
@@ -97,14 +100,15 @@ history_list_method(void *self, ConfRequest *request)
 static bool
 read_filter(Listing *listing, ConfRequest *request)
 {
-    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", "user", "application", "since", "until",
-                                        "limit", "cursor", NULL};
+    static const char *const names[] = {"type",        "dbid",  "name",  "tenant", "path",   "user",
+                                        "application", "since", "until", "limit",  "cursor", NULL};
     const ConfJson *params = history_params(request, names);
     int64_t max = listing->history->settings.max_records;
     listing->limit = max;
     if (params == NULL || !read_object(listing, request, params) ||
         !read_who(request, params, "user", "person", &listing->user, &listing->is_nobody) ||
-        !read_who(request, params, "application", "application", &listing->application, &listing->is_nobody) ||
+        !read_who(request, params, "application", "application", &listing->application,
+                  &listing->is_nobody) ||
         !history_param_moment(request, params, "since", &listing->since, &listing->since_ms) ||
         !history_param_moment(request, params, "until", &listing->until, &listing->until_ms) ||
         !history_param_integer(request, params, "limit", 1, 10000, &listing->limit))
@@ -137,7 +141,8 @@ read_object(Listing *listing, ConfRequest *request, const ConfJson *params)
         listing->dbid = conf_object_get_dbid(object);
         return true;
     }
-    if (conf_value_member(params, "tenant") != NULL || (type == NULL && conf_value_member(params, "dbid") != NULL)) {
+    if (conf_value_member(params, "tenant") != NULL ||
+        (type == NULL && conf_value_member(params, "dbid") != NULL)) {
         history_refuse(request, type == NULL ? "/type" : "/tenant",
                        "An object is named by path alone, by type and dbid, or by type and name.");
         return false;
@@ -212,16 +217,16 @@ prepare_rows(sqlite3 *db, const Listing *listing, GError **error)
         "e.address FROM change c CROSS JOIN entry e ON e.revision = c.revision WHERE c.revision <= ?1 AND "
         "(c.revision < ?1 OR c.ordinal > ?2) AND c.revision >= ?3 AND c.revision <= ?4 AND e.time >= ?5 AND "
         "e.time <= ?6%s%s%s%s ORDER BY c.revision DESC, c.ordinal",
-        listing->type == NULL   ? ""
-        : listing->dbid != 0    ? " AND c.type = ?7"
-                                : " AND +c.type = ?7",
+        listing->type == NULL ? ""
+        : listing->dbid != 0  ? " AND c.type = ?7"
+                              : " AND +c.type = ?7",
         listing->dbid != 0 ? " AND c.dbid = ?8" : "", listing->user != 0 ? " AND e.user = ?9" : "",
         listing->application != 0 ? " AND e.application = ?10" : "");
     sqlite3_stmt *find = history_sql_prepare(db, sql, error);
     if (find == NULL)
         return NULL;
-    const int64_t numbers[] = {listing->revision, listing->ordinal, listing->since, listing->until, listing->since_ms,
-                               listing->until_ms};
+    const int64_t numbers[] = {listing->revision, listing->ordinal,  listing->since,
+                               listing->until,    listing->since_ms, listing->until_ms};
     for (int i = 0; i < (int)G_N_ELEMENTS(numbers); i++)
         sqlite3_bind_int64(find, i + 1, numbers[i]);
     if (listing->type != NULL)
@@ -259,7 +264,8 @@ take_row(sqlite3 *db, Listing *listing, sqlite3_stmt *find, OpenRecord *record, 
     bool is_gone = false;
     row->last_rights = history_past_gone(db, row->type, row->dbid, &is_gone, &failure);
     if (is_gone)
-        row->body = history_slice_dup(record->piece.after.size > 0 ? record->piece.after : record->piece.before);
+        row->body =
+            history_slice_dup(record->piece.after.size > 0 ? record->piece.after : record->piece.before);
     if (failure == NULL && row->user != 0)
         row->user_rights = history_past_last_rights(db, "person", row->user, &failure);
     if (failure == NULL && row->application != 0)
@@ -383,8 +389,8 @@ is_visible(const Listing *listing, const Row *row)
         return false;
     return (listing->user == 0 ||
             history_may_read(history, session, "person", row->user, NULL, row->user_rights)) &&
-           (listing->application == 0 ||
-            history_may_read(history, session, "application", row->application, NULL, row->application_rights));
+           (listing->application == 0 || history_may_read(history, session, "application", row->application,
+                                                          NULL, row->application_rights));
 }
 
 static void
@@ -392,8 +398,9 @@ write_row(const Listing *listing, const Row *row, GString *text)
 {
     ConfJsonWriterHandle *w = conf_writer_new();
     g_autofree char *time = history_time_text(row->time_ms);
-    bool may_rights = row->rights_changed && history_may_read_rights(listing->history, listing->caller->session, row->type,
-                                                                     row->dbid, row->last_rights);
+    bool may_rights =
+        row->rights_changed && history_may_read_rights(listing->history, listing->caller->session, row->type,
+                                                       row->dbid, row->last_rights);
     conf_writer_begin_object(w);
     conf_writer_key(w, "revision");
     conf_writer_integer(w, row->revision);
@@ -426,9 +433,11 @@ write_by(const Listing *listing, const Row *row, ConfJsonWriterHandle *w)
 {
     History *history = listing->history;
     ConfSession *session = listing->caller->session;
-    bool user = row->user != 0 && history_may_read(history, session, "person", row->user, NULL, row->user_rights);
-    bool application = row->application != 0 && history_may_read(history, session, "application", row->application, NULL,
-                                                                 row->application_rights);
+    bool user =
+        row->user != 0 && history_may_read(history, session, "person", row->user, NULL, row->user_rights);
+    bool application =
+        row->application != 0 &&
+        history_may_read(history, session, "application", row->application, NULL, row->application_rights);
     bool address = row->address != NULL && (row->user != 0 ? user : application);
     conf_writer_key(w, "by");
     conf_writer_begin_object(w);
@@ -459,8 +468,8 @@ write_side(const char *name, const char *members, const char *rights, ConfJsonWr
         return;
     }
     size_t size = members != NULL ? strlen(members) : 2;
-    g_autofree char *joined = g_strdup_printf("%.*s%s\"permissions\":%s}", (int)size - 1, members != NULL ? members : "{}",
-                                              size > 2 ? "," : "", rights);
+    g_autofree char *joined = g_strdup_printf("%.*s%s\"permissions\":%s}", (int)size - 1,
+                                              members != NULL ? members : "{}", size > 2 ? "," : "", rights);
     conf_writer_json(w, joined);
 }
 
@@ -469,8 +478,8 @@ answer(Listing *listing)
 {
     g_string_append_c(listing->page, ']');
     if (!listing->is_complete)
-        g_string_append_printf(listing->page, ",\"cursor\":\"%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT "\"", listing->revision,
-                               listing->ordinal);
+        g_string_append_printf(listing->page, ",\"cursor\":\"%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT "\"",
+                               listing->revision, listing->ordinal);
     g_string_append_c(listing->page, '}');
     conf_later_answer(listing->later, listing->page->str);
 }
@@ -489,8 +498,9 @@ static void
 free_row(void *data)
 {
     Row *row = data;
-    char *texts[] = {row->type, row->op, row->name, row->address, row->before, row->after, row->rights_before,
-                     row->rights_after, row->body, row->last_rights, row->user_rights, row->application_rights};
+    char *texts[] = {row->type,   row->op,          row->name,          row->address,
+                     row->before, row->after,       row->rights_before, row->rights_after,
+                     row->body,   row->last_rights, row->user_rights,   row->application_rights};
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
     g_free(row);

@@ -7,8 +7,8 @@ typedef struct {
 } Items;
 
 static HistoryMerge decide(HistorySlice before, HistorySlice after, HistorySlice present);
-static HistoryMerge merge_list(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force,
-                               char **value);
+static HistoryMerge merge_list(HistorySlice before, HistorySlice after, HistorySlice present, const char *key,
+                               bool force, char **value);
 static void items_init(Items *items, HistorySlice list, const char *key);
 static void items_clear(Items *items);
 static char *name_of(HistorySlice item, const char *key);
@@ -19,7 +19,8 @@ static char *items_to_text(const Items *items);
 static bool is_object(HistorySlice value);
 
 HistoryMerge
-history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force, char **value)
+history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force,
+              char **value)
 {
     *value = NULL;
     HistoryMerge merge = decide(before, after, present);
@@ -40,14 +41,16 @@ void
 history_merge_patch(HistorySlice present, HistorySlice wanted, GString *patch)
 {
     if (!is_object(present) || !is_object(wanted)) {
-        g_string_append_len(patch, wanted.size > 0 ? wanted.data : "null", wanted.size > 0 ? (gssize)wanted.size : 4);
+        g_string_append_len(patch, wanted.size > 0 ? wanted.data : "null",
+                            wanted.size > 0 ? (gssize)wanted.size : 4);
         return;
     }
     HistoryScan scan;
     HistorySlice key, value;
     bool first = true;
     g_string_append_c(patch, '{');
-    for (bool more = history_scan_begin(&scan, wanted); more && history_scan_next(&scan, &key, &value); first = false) {
+    for (bool more = history_scan_begin(&scan, wanted); more && history_scan_next(&scan, &key, &value);
+         first = false) {
         g_string_append_printf(patch, "%s\"%.*s\":", first ? "" : ",", (int)key.size, key.data);
         history_merge_patch(history_slice_member_raw(present, key), value, patch);
     }
@@ -70,7 +73,8 @@ decide(HistorySlice before, HistorySlice after, HistorySlice present)
 
 /* Item by item: what was put in goes, what was taken out comes back, others stay. */
 static HistoryMerge
-merge_list(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force, char **value)
+merge_list(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force,
+           char **value)
 {
     Items sides[3];
     const HistorySlice lists[] = {before, after, present};

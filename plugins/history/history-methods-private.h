@@ -55,8 +55,8 @@ void history_caller_free(History *history, HistoryCaller *caller);
 void history_callers_end(History *history);
 /* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
  * known), by what it was (`body`: any version). */
-bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid, const char *body,
-                      const char *last_rights);
+bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid,
+                      const char *body, const char *last_rights);
 bool history_may_read_rights(History *history, ConfSession *session, const char *type, int64_t dbid,
                              const char *last_rights);
 
@@ -71,8 +71,8 @@ char *history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_go
 /* The same without the question. */
 char *history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error);
 /* Of one object; *body NULL: it was not there.  False: *error. *is_unchanged: no change of it is known. */
-bool history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body, bool *is_unchanged,
-                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body,
+                       bool *is_unchanged, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A read transaction around several questions. */
 bool history_past_begin(sqlite3 *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void history_past_end(sqlite3 *db);
@@ -141,7 +141,7 @@ bool history_undo_step(HistoryUndo *undo, History *history, ConfSession *session
  * values; size 0: unset). `key`: of a list of structs the member that names an item, else NULL. */
 typedef enum { HISTORY_SAME, HISTORY_SET, HISTORY_CONFLICT } HistoryMerge;
 /* *value: of SET, new text, NULL: unset. With `force` there is no conflict. */
-HistoryMerge history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key, bool force,
-                           char **value);
+HistoryMerge history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key,
+                           bool force, char **value);
 /* A merge patch that makes `present` the value `wanted`: what it has not must be named. */
 void history_merge_patch(HistorySlice present, HistorySlice wanted, GString *patch);

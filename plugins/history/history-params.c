@@ -28,7 +28,8 @@ history_params(ConfRequest *request, const char *const *names)
         if (key != NULL && g_strv_contains(names, key))
             continue;
         g_autofree char *path = g_strconcat("/", key != NULL ? key : "", NULL);
-        g_autofree char *message = g_strdup_printf("Member \"%s\" is not known here.", key != NULL ? key : "");
+        g_autofree char *message =
+            g_strdup_printf("Member \"%s\" is not known here.", key != NULL ? key : "");
         history_refuse(request, path, message);
         return NULL;
     }
@@ -49,8 +50,8 @@ history_param_integer(ConfRequest *request, const ConfJson *params, const char *
         return true;
     }
     g_autofree char *path = g_strconcat("/", name, NULL);
-    g_autofree char *message =
-        g_strdup_printf("%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name, minimum, maximum);
+    g_autofree char *message = g_strdup_printf(
+        "%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name, minimum, maximum);
     history_refuse(request, path, message);
     return false;
 }
@@ -93,7 +94,8 @@ history_param_moment(ConfRequest *request, const ConfJson *params, const char *n
 }
 
 bool
-history_param_who(ConfRequest *request, const ConfJson *params, const char *name, int64_t *dbid, const char **text)
+history_param_who(ConfRequest *request, const ConfJson *params, const char *name, int64_t *dbid,
+                  const char **text)
 {
     const ConfJson *member = conf_value_member(params, name);
     if (member == NULL)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static bool find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error);
-static int find_side(sqlite3 *db, const char *sql, const char *type, int64_t dbid, int64_t revision, bool after,
-                     char **body, GError **error);
+static int find_side(sqlite3 *db, const char *sql, const char *type, int64_t dbid, int64_t revision,
+                     bool after, char **body, GError **error);
 
 bool
 history_past_begin(sqlite3 *db, GError **error)
@@ -87,27 +87,29 @@ history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_gone, GE
 }
 
 bool
-history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body, bool *is_unchanged,
-                  GError **error)
+history_past_read(sqlite3 *db, const char *type, int64_t dbid, int64_t revision, char **body,
+                  bool *is_unchanged, GError **error)
 {
     *body = NULL;
     *is_unchanged = false;
-    int step = find_side(db,
-                         "SELECT e.record, c.ordinal FROM change c JOIN entry e ON e.revision = c.revision WHERE "
-                         "c.type = ?1 AND c.dbid = ?2 AND c.revision <= ?3 ORDER BY c.revision DESC LIMIT 1",
-                         type, dbid, revision, true, body, error);
+    int step =
+        find_side(db,
+                  "SELECT e.record, c.ordinal FROM change c JOIN entry e ON e.revision = c.revision WHERE "
+                  "c.type = ?1 AND c.dbid = ?2 AND c.revision <= ?3 ORDER BY c.revision DESC LIMIT 1",
+                  type, dbid, revision, true, body, error);
     if (step == 0)
-        step = find_side(db,
-                         "SELECT e.record, c.ordinal FROM change c JOIN entry e ON e.revision = c.revision WHERE "
-                         "c.type = ?1 AND c.dbid = ?2 AND c.revision > ?3 ORDER BY c.revision LIMIT 1",
-                         type, dbid, revision, false, body, error);
+        step = find_side(
+            db,
+            "SELECT e.record, c.ordinal FROM change c JOIN entry e ON e.revision = c.revision WHERE "
+            "c.type = ?1 AND c.dbid = ?2 AND c.revision > ?3 ORDER BY c.revision LIMIT 1",
+            type, dbid, revision, false, body, error);
     *is_unchanged = step == 0;
     return step >= 0;
 }
 
 static int
-find_side(sqlite3 *db, const char *sql, const char *type, int64_t dbid, int64_t revision, bool after, char **body,
-          GError **error)
+find_side(sqlite3 *db, const char *sql, const char *type, int64_t dbid, int64_t revision, bool after,
+          char **body, GError **error)
 {
     sqlite3_stmt *find = history_sql_prepare(db, sql, error);
     if (find == NULL)

@@ -55,7 +55,7 @@ typedef struct {
 } HistoryAudit;
 
 typedef struct {
-    int64_t position; /* revision, or id of an audit row */
+    int64_t position;               /* revision, or id of an audit row */
     char chain[HISTORY_CHAIN_SIZE]; /* "": not known */
     uint8_t digest[HISTORY_DIGEST_SIZE];
     int64_t time_ms;
@@ -349,18 +349,17 @@ struct History {
     GQueue flushes;          /* those that wait for the writer */
     GHashTable *addresses;   /* id of a session → address: a broken session has no connection to ask */
     GMutex reader_lock;
-    GQueue readers;     /* HistoryReader, idle; under reader_lock */
+    GQueue readers;           /* HistoryReader, idle; under reader_lock */
     ConfConnection *upstream; /* of a proxy; NULL: none now */
     unsigned head_timer;
-    GQueue replaying;   /* HistoryReplay */
-    GQueue verifies;    /* ConfLater: they wait for the next verification */
-    void *verification; /* NULL: none runs */
+    GQueue replaying;    /* HistoryReplay */
+    GQueue verifies;     /* ConfLater: they wait for the next verification */
+    void *verification;  /* NULL: none runs */
     GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
-        lost_audits, first_revision, last_revision, durable_revision, replays, replayed,
-        verifications, broken,
-        damages, heads, heads_differing;
+        lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications,
+        broken, damages, heads, heads_differing;
     uint64_t untold_audits; /* rows lost since the last that was written */
 };

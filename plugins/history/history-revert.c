@@ -37,7 +37,8 @@ static void start(Reverting *reverting);
 static void probed(void *self, const char *result_json, const char *error_json, void *data);
 static char *query_targets(HistoryReader *reader, void *data, GError **error);
 static bool read_transaction(sqlite3 *db, Reverting *reverting, GError **error);
-static bool add_target(sqlite3 *db, Reverting *reverting, const HistoryPiece *piece, CutRecord *newest, GError **error);
+static bool add_target(sqlite3 *db, Reverting *reverting, const HistoryPiece *piece, CutRecord *newest,
+                       GError **error);
 static bool read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **error);
 static bool cut_record(sqlite3 *db, int64_t revision, CutRecord *cut, GError **error);
 static void cut_clear(CutRecord *cut);
@@ -78,7 +79,7 @@ history_revert_method(void *self, ConfRequest *request)
 static bool
 read_params(Reverting *reverting, ConfRequest *request)
 {
-    static const char *const names[] = {"revision", "type",   "dbid",  "name", "tenant",
+    static const char *const names[] = {"revision", "type",   "dbid",  "name",       "tenant",
                                         "path",     "dryRun", "force", "toRevision", NULL};
     const ConfJson *params = history_params(request, names);
     if (params == NULL || !history_param_boolean(request, params, "dryRun", &reverting->dry_run) ||
@@ -89,8 +90,9 @@ read_params(Reverting *reverting, ConfRequest *request)
     for (unsigned i = 0; i < G_N_ELEMENTS(object_names); i++)
         names_object = names_object || conf_value_member(params, object_names[i]) != NULL;
     if (is_single == (conf_value_member(params, "revision") != NULL) || names_object != is_single) {
-        history_refuse(request, is_single ? "/toRevision" : "/revision",
-                       "What is reverted is one transaction (revision), or one object (type, dbid, toRevision).");
+        history_refuse(
+            request, is_single ? "/toRevision" : "/revision",
+            "What is reverted is one transaction (revision), or one object (type, dbid, toRevision).");
         return false;
     }
     int64_t present = conf_plugin_get_revision(reverting->history->plugin);
@@ -106,8 +108,9 @@ read_object(Reverting *reverting, ConfRequest *request, const ConfJson *params)
     ConfSession *session = reverting->caller->session;
     const char *type = conf_value_string(conf_value_member(params, "type"));
     int64_t dbid = 0;
-    if (type != NULL && conf_value_member(params, "dbid") != NULL && conf_value_member(params, "name") == NULL &&
-        conf_value_member(params, "path") == NULL && conf_value_member(params, "tenant") == NULL) {
+    if (type != NULL && conf_value_member(params, "dbid") != NULL &&
+        conf_value_member(params, "name") == NULL && conf_value_member(params, "path") == NULL &&
+        conf_value_member(params, "tenant") == NULL) {
         if (!history_param_integer(request, params, "dbid", 1, G_MAXINT64, &dbid))
             return false;
         reverting->type = g_strdup(type);
@@ -158,7 +161,8 @@ query_targets(HistoryReader *reader, void *data, GError **error)
     sqlite3 *db = history_reader_get(reader);
     if (!history_past_begin(db, error))
         return NULL;
-    bool fine = reverting->type != NULL ? read_single(db, reverting, error) : read_transaction(db, reverting, error);
+    bool fine =
+        reverting->type != NULL ? read_single(db, reverting, error) : read_transaction(db, reverting, error);
     history_past_end(db);
     return fine ? g_strdup("") : NULL;
 }
@@ -202,7 +206,8 @@ read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **erro
 {
     sqlite3_stmt *find = history_sql_prepare(
         db,
-        "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1", error);
+        "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1",
+        error);
     if (find == NULL)
         return false;
     sqlite3_bind_text(find, 1, target->type, -1, SQLITE_STATIC);
@@ -211,13 +216,15 @@ read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **erro
     int64_t ordinal = step == 1 ? sqlite3_column_int64(find, 1) : 0;
     target->changed_last = step == 1 ? sqlite3_column_int64(find, 0) : 0;
     sqlite3_finalize(find);
-    bool rights = !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
+    bool rights =
+        !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
     if (step < 0 || !rights || target->changed_last == 0)
         return step >= 0;
     if (!cut_record(db, target->changed_last, newest, error))
         return false;
     if (ordinal >= 0 && ordinal < newest->pieces->len)
-        target->rights_now = history_slice_dup(g_array_index(newest->pieces, HistoryPiece, (unsigned)ordinal).rights_after);
+        target->rights_now =
+            history_slice_dup(g_array_index(newest->pieces, HistoryPiece, (unsigned)ordinal).rights_after);
     return true;
 }
 
@@ -230,7 +237,8 @@ cut_record(sqlite3 *db, int64_t revision, CutRecord *cut, GError **error)
     cut_clear(cut);
     cut->revision = revision;
     cut->pieces = g_array_new(FALSE, FALSE, sizeof(HistoryPiece));
-    sqlite3_stmt *find = history_sql_prepare(db, "SELECT record, from_revision FROM entry WHERE revision = ?1", error);
+    sqlite3_stmt *find =
+        history_sql_prepare(db, "SELECT record, from_revision FROM entry WHERE revision = ?1", error);
     if (find == NULL)
         return false;
     sqlite3_bind_int64(find, 1, revision);
@@ -242,8 +250,8 @@ cut_record(sqlite3 *db, int64_t revision, CutRecord *cut, GError **error)
     if (step < 0)
         return false;
     if (step == 0 || is_fold) {
-        g_set_error(error, CONF_PLUGIN_RPC_ERROR, -32011, "The history has no transaction of revision %" G_GINT64_FORMAT,
-                    revision);
+        g_set_error(error, CONF_PLUGIN_RPC_ERROR, -32011,
+                    "The history has no transaction of revision %" G_GINT64_FORMAT, revision);
         return false;
     }
     HistoryScan scan;
@@ -275,7 +283,8 @@ read_single(sqlite3 *db, Reverting *reverting, GError **error)
     target->op = g_strdup("update");
     target->is_target = true;
     if (!history_past_check(db, reverting->revision, &reverting->upto, &reverting->oldest, error) ||
-        !history_past_read(db, target->type, target->dbid, reverting->revision, &target->before, &is_unchanged, error))
+        !history_past_read(db, target->type, target->dbid, reverting->revision, &target->before,
+                           &is_unchanged, error))
         return false;
     /* Nothing has happened to it since: it stays. */
     if (is_unchanged)
@@ -294,17 +303,20 @@ read_single(sqlite3 *db, Reverting *reverting, GError **error)
     /* With the list of rights that it had last. */
     sqlite3_stmt *find = history_sql_prepare(
         db,
-        "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1", error);
+        "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1",
+        error);
     if (find == NULL)
         return false;
     sqlite3_bind_text(find, 1, target->type, -1, SQLITE_STATIC);
     sqlite3_bind_int64(find, 2, target->dbid);
     int step = history_sql_step(find, error);
-    int64_t revision = step == 1 ? sqlite3_column_int64(find, 0) : 0, ordinal = step == 1 ? sqlite3_column_int64(find, 1) : 0;
+    int64_t revision = step == 1 ? sqlite3_column_int64(find, 0) : 0,
+            ordinal = step == 1 ? sqlite3_column_int64(find, 1) : 0;
     sqlite3_finalize(find);
     bool fine = step == 1 && cut_record(db, revision, &newest, error);
     if (fine && ordinal >= 0 && ordinal < newest.pieces->len)
-        target->rights_before = history_slice_dup(g_array_index(newest.pieces, HistoryPiece, (unsigned)ordinal).rights_before);
+        target->rights_before =
+            history_slice_dup(g_array_index(newest.pieces, HistoryPiece, (unsigned)ordinal).rights_before);
     cut_clear(&newest);
     return fine;
 }
@@ -320,7 +332,8 @@ targets_read(History *history, char *result, const GError *error, void *data)
         return;
     }
     if (error != NULL) {
-        g_autofree char *oldest = g_strdup_printf("{\"oldest\":%" G_GINT64_FORMAT "}", history_get_oldest(history));
+        g_autofree char *oldest =
+            g_strdup_printf("{\"oldest\":%" G_GINT64_FORMAT "}", history_get_oldest(history));
         if (g_error_matches(error, CONF_PLUGIN_RPC_ERROR, -32011)) {
             refuse(reverting, -32011, error->message, oldest);
             return;
@@ -331,7 +344,8 @@ targets_read(History *history, char *result, const GError *error, void *data)
     }
     bool is_secret = reverting->targets->len > 0;
     for (unsigned i = 0; i < reverting->targets->len; i++)
-        is_secret = is_secret && g_strcmp0(((HistoryTarget *)reverting->targets->pdata[i])->op, "secret") == 0;
+        is_secret =
+            is_secret && g_strcmp0(((HistoryTarget *)reverting->targets->pdata[i])->op, "secret") == 0;
     if (is_secret) {
         refuse(reverting, -32602, "Passwords are not in the history: they cannot be brought back.",
                "{\"path\":\"/revision\"}");
@@ -395,7 +409,8 @@ submit(Reverting *reverting)
     }
     g_autofree char *params = g_strdup_printf("{\"operations\":[%s]%s}", undo->operations->str,
                                               reverting->dry_run ? ",\"dryRun\":true" : "");
-    conf_session_transaction(reverting->caller->session, reverting->history->plugin, params, submitted, reverting);
+    conf_session_transaction(reverting->caller->session, reverting->history->plugin, params, submitted,
+                             reverting);
 }
 
 static void

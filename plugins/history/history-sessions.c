@@ -44,7 +44,8 @@ history_sessions_method(void *self, ConfRequest *request)
         return;
     }
     history_audit_read(history, session, "history.sessions");
-    history_query(history, conf_request_later(request, LATER_MS, NULL, NULL), query_sessions, search, free_search);
+    history_query(history, conf_request_later(request, LATER_MS, NULL, NULL), query_sessions, search,
+                  free_search);
 }
 
 static bool
@@ -52,7 +53,11 @@ read_search(Search *search, ConfRequest *request, const History *history)
 {
     static const char *const names[] = {"user", "since", "until", "limit", "cursor", NULL};
     const char *text = NULL;
-    *search = (Search){.since_ms = G_MININT64, .until_ms = G_MAXINT64, .id = G_MAXINT64, .since = -1, .until = -1,
+    *search = (Search){.since_ms = G_MININT64,
+                       .until_ms = G_MAXINT64,
+                       .id = G_MAXINT64,
+                       .since = -1,
+                       .until = -1,
                        .limit = history->settings.max_records};
     const ConfJson *params = history_params(request, names);
     if (params == NULL || !history_param_who(request, params, "user", &search->user, &text) ||
@@ -95,11 +100,11 @@ query_sessions(HistoryReader *reader, void *data, GError **error)
 static bool
 time_of_revision(sqlite3 *db, int64_t revision, bool is_end, int64_t *time_ms, GError **error)
 {
-    sqlite3_stmt *find = history_sql_prepare(
-        db,
-        is_end ? "SELECT time FROM entry WHERE revision > ?1 ORDER BY revision LIMIT 1"
-               : "SELECT time FROM entry WHERE revision >= ?1 ORDER BY revision LIMIT 1",
-        error);
+    sqlite3_stmt *find =
+        history_sql_prepare(db,
+                            is_end ? "SELECT time FROM entry WHERE revision > ?1 ORDER BY revision LIMIT 1"
+                                   : "SELECT time FROM entry WHERE revision >= ?1 ORDER BY revision LIMIT 1",
+                            error);
     if (find == NULL)
         return false;
     sqlite3_bind_int64(find, 1, revision);
@@ -161,8 +166,8 @@ static bool
 is_wanted(sqlite3_stmt *find, const Search *search)
 {
     int64_t time = sqlite3_column_int64(find, 1);
-    return sqlite3_column_int64(find, 0) < search->id && time >= search->since_ms && time <= search->until_ms &&
-           strcmp(history_sql_text(find, 2), "read") != 0 &&
+    return sqlite3_column_int64(find, 0) < search->id && time >= search->since_ms &&
+           time <= search->until_ms && strcmp(history_sql_text(find, 2), "read") != 0 &&
            (search->user == 0 || sqlite3_column_int64(find, 3) == search->user) &&
            (search->user_name == NULL || strcmp(history_sql_text(find, 4), search->user_name) == 0);
 }

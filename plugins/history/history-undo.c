@@ -19,8 +19,10 @@ typedef struct {
 static bool is_readable(History *history, ConfSession *session, const HistoryTarget *target);
 static void undo_target(HistoryUndo *undo, History *history, const HistoryTarget *target);
 static void undo_create(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *present);
-static void undo_delete(HistoryUndo *undo, History *history, const HistoryTarget *target, const ConfObject *present);
-static void undo_update(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *present, const char *after);
+static void undo_delete(HistoryUndo *undo, History *history, const HistoryTarget *target,
+                        const ConfObject *present);
+static void undo_update(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *present,
+                        const char *after);
 static void patch_members(Patching *patching, HistorySlice side);
 static void patch_sections(Patching *patching, HistorySlice key);
 static void patch_section(Patching *patching, HistorySlice key, HistorySlice section, GString *sections);
@@ -28,7 +30,8 @@ static void add_sections(const Patching *patching, HistorySlice key, GString *se
 static void restore(HistoryUndo *undo, const HistoryTarget *target);
 static void undo_rights(HistoryUndo *undo, History *history, const HistoryTarget *target);
 static void restore_rights(HistoryUndo *undo, History *history, const HistoryTarget *target);
-static void begin_operation(HistoryUndo *undo, GString *operations, const char *op, const HistoryTarget *target);
+static void begin_operation(HistoryUndo *undo, GString *operations, const char *op,
+                            const HistoryTarget *target);
 static void add_conflict(HistoryUndo *undo, const HistoryTarget *target, const char *member);
 static GHashTable *read_fields(HistorySlice schema);
 static const char *find_field(const HistoryUndo *undo, const char *type, HistorySlice member);
@@ -38,7 +41,8 @@ void
 history_target_free(void *data)
 {
     HistoryTarget *target = data;
-    char *texts[] = {target->type, target->op, target->name, target->before, target->after, target->rights_before,
+    char *texts[] = {target->type,         target->op,         target->name,
+                     target->before,       target->after,      target->rights_before,
                      target->rights_after, target->rights_now, target->last_rights};
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
@@ -102,7 +106,8 @@ history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPt
         return false;
     g_string_append_c(undo->conflicts, ']');
     if (undo->permissions->len > 0)
-        g_string_append_printf(undo->operations, "%s%s", undo->operations->len > 0 ? "," : "", undo->permissions->str);
+        g_string_append_printf(undo->operations, "%s%s", undo->operations->len > 0 ? "," : "",
+                               undo->permissions->str);
     return true;
 }
 
@@ -110,9 +115,11 @@ static bool
 is_readable(History *history, ConfSession *session, const HistoryTarget *target)
 {
     const char *body = target->before != NULL ? target->before : target->after;
-    bool rights = !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
+    bool rights =
+        !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
     return history_may_read(history, session, target->type, target->dbid, body, target->last_rights) &&
-           (!rights || history_may_read_rights(history, session, target->type, target->dbid, target->last_rights));
+           (!rights ||
+            history_may_read_rights(history, session, target->type, target->dbid, target->last_rights));
 }
 
 static void
@@ -143,7 +150,8 @@ undo_create(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *pr
         return;
     }
     begin_operation(undo, undo->operations, "delete", target);
-    g_string_append_printf(undo->operations, ",\"ifRevision\":%" G_GINT64_FORMAT "}", conf_object_get_revision(present));
+    g_string_append_printf(undo->operations, ",\"ifRevision\":%" G_GINT64_FORMAT "}",
+                           conf_object_get_revision(present));
 }
 
 static void
@@ -209,7 +217,8 @@ patch_members(Patching *patching, HistorySlice side)
                      after = history_slice_member_raw(patching->after, key),
                      present = history_slice_member_raw(patching->present, key);
         bool is_second = side.data != patching->before.data;
-        if (history_slice_equal(before, after) || (is_second && before.size > 0) || is_given_by_server(undo, type, key))
+        if (history_slice_equal(before, after) || (is_second && before.size > 0) ||
+            is_given_by_server(undo, type, key))
             continue;
         if (history_is_sections(key)) {
             patch_sections(patching, key);
@@ -222,8 +231,8 @@ patch_members(Patching *patching, HistorySlice side)
             g_autofree char *member = history_slice_dup(key);
             add_conflict(undo, patching->target, member);
         } else if (merge == HISTORY_SET) {
-            g_string_append_printf(patching->patch, "%s\"%.*s\":", patching->patch->len > 1 ? "," : "", (int)key.size,
-                                   key.data);
+            g_string_append_printf(patching->patch, "%s\"%.*s\":", patching->patch->len > 1 ? "," : "",
+                                   (int)key.size, key.data);
             history_merge_patch(present, history_slice(value), patching->patch);
         }
     }
@@ -233,12 +242,14 @@ patch_members(Patching *patching, HistorySlice side)
 static void
 patch_sections(Patching *patching, HistorySlice key)
 {
-    HistorySlice sides[] = {history_slice_member_raw(patching->before, key), history_slice_member_raw(patching->after, key)};
+    HistorySlice sides[] = {history_slice_member_raw(patching->before, key),
+                            history_slice_member_raw(patching->after, key)};
     g_autoptr(GString) sections = g_string_new("{");
     for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
         HistoryScan scan;
         HistorySlice name, value;
-        for (bool more = history_scan_begin(&scan, sides[i]); more && history_scan_next(&scan, &name, &value);) {
+        for (bool more = history_scan_begin(&scan, sides[i]);
+             more && history_scan_next(&scan, &name, &value);) {
             bool is_known = i == 1 && history_slice_member_raw(sides[0], name).size > 0;
             if (!is_known)
                 patch_section(patching, key, name, sections);
@@ -251,8 +262,8 @@ static void
 add_sections(const Patching *patching, HistorySlice key, GString *sections)
 {
     if (sections->len > 1)
-        g_string_append_printf(patching->patch, "%s\"%.*s\":%s}", patching->patch->len > 1 ? "," : "", (int)key.size,
-                               key.data, sections->str);
+        g_string_append_printf(patching->patch, "%s\"%.*s\":%s}", patching->patch->len > 1 ? "," : "",
+                               (int)key.size, key.data, sections->str);
 }
 
 static void
@@ -275,20 +286,23 @@ patch_section(Patching *patching, HistorySlice key, HistorySlice name, GString *
     for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
         HistoryScan scan;
         HistorySlice option, unused;
-        for (bool more = history_scan_begin(&scan, sides[i]); more && history_scan_next(&scan, &option, &unused);) {
-            HistorySlice was = history_slice_member_raw(before, option), became = history_slice_member_raw(after, option);
+        for (bool more = history_scan_begin(&scan, sides[i]);
+             more && history_scan_next(&scan, &option, &unused);) {
+            HistorySlice was = history_slice_member_raw(before, option),
+                         became = history_slice_member_raw(after, option);
             g_autofree char *value = NULL;
             if (history_slice_equal(was, became) || (i == 1 && was.size > 0))
                 continue;
             HistoryMerge merge = history_merge(was, became, history_slice_member_raw(present, option), NULL,
                                                patching->undo->force, &value);
             if (merge == HISTORY_CONFLICT) {
-                g_autofree char *member = g_strdup_printf("%.*s/%.*s/%.*s", (int)key.size, key.data, (int)name.size,
-                                                          name.data, (int)option.size, option.data);
+                g_autofree char *member =
+                    g_strdup_printf("%.*s/%.*s/%.*s", (int)key.size, key.data, (int)name.size, name.data,
+                                    (int)option.size, option.data);
                 add_conflict(patching->undo, patching->target, member);
             } else if (merge == HISTORY_SET) {
-                g_string_append_printf(sections, "%s\"%.*s\":%s", first ? "" : ",", (int)option.size, option.data,
-                                       value != NULL ? value : "null");
+                g_string_append_printf(sections, "%s\"%.*s\":%s", first ? "" : ",", (int)option.size,
+                                       option.data, value != NULL ? value : "null");
                 first = false;
             }
         }
@@ -302,14 +316,15 @@ restore(HistoryUndo *undo, const HistoryTarget *target)
 {
     HistoryScan scan;
     HistorySlice key, value;
-    g_string_append_printf(undo->operations, "%s{\"op\":\"create\",\"object\":{", undo->operations->len > 0 ? "," : "");
+    g_string_append_printf(undo->operations, "%s{\"op\":\"create\",\"object\":{",
+                           undo->operations->len > 0 ? "," : "");
     undo->count++;
     bool first = true;
     for (bool more = history_scan_begin(&scan, history_slice(target->before));
          more && history_scan_next(&scan, &key, &value);) {
         int64_t folder = history_slice_is(key, "folder") ? history_slice_integer(value) : 0;
-        bool is_kept = history_slice_is(key, "type") || history_slice_is(key, "dbid") || history_slice_is(key, "tenant") ||
-                       !is_given_by_server(undo, target->type, key);
+        bool is_kept = history_slice_is(key, "type") || history_slice_is(key, "dbid") ||
+                       history_slice_is(key, "tenant") || !is_given_by_server(undo, target->type, key);
         if (!is_kept || (folder != 0 && g_hash_table_contains(undo->roots, &folder)))
             continue;
         g_string_append_printf(undo->operations, "%s\"%.*s\":%.*s", first ? "" : ",", (int)key.size, key.data,
@@ -347,11 +362,13 @@ restore_rights(HistoryUndo *undo, History *history, const HistoryTarget *target)
     g_string_append(undo->permissions, ",\"entries\":[");
     for (bool more = history_scan_begin(&scan, history_slice(target->rights_before));
          more && history_scan_next(&scan, &unused, &entry);) {
-        HistorySlice account = history_slice_member(entry, "account"), type = history_slice_member(account, "type");
+        HistorySlice account = history_slice_member(entry, "account"),
+                     type = history_slice_member(account, "type");
         int64_t dbid = history_slice_integer(history_slice_member(account, "dbid"));
         g_autofree char *type_name = type.size > 2 ? g_strndup(type.data + 1, type.size - 2) : g_strdup("");
         g_autofree char *key = g_strdup_printf("%s/%" G_GINT64_FORMAT, type_name, dbid);
-        if (conf_plugin_lookup(history->plugin, type_name, dbid) == NULL && !g_hash_table_contains(undo->restored, key))
+        if (conf_plugin_lookup(history->plugin, type_name, dbid) == NULL &&
+            !g_hash_table_contains(undo->restored, key))
             continue;
         g_string_append_printf(undo->permissions, "%s%.*s", first ? "" : ",", (int)entry.size, entry.data);
         first = false;
@@ -404,8 +421,9 @@ read_fields(HistorySlice schema)
             if (shown.size > 0)
                 name = shown;
             if (is_secret || key.size > 0 || history_slice_member(field, "computed").size > 0)
-                g_hash_table_replace(table, g_strdup_printf("%.*s/%.*s", (int)type_name.size, type_name.data,
-                                                            (int)name.size, name.data),
+                g_hash_table_replace(table,
+                                     g_strdup_printf("%.*s/%.*s", (int)type_name.size, type_name.data,
+                                                     (int)name.size, name.data),
                                      g_strndup(key.data != NULL ? key.data : "", key.size));
         }
     }
