@@ -55,6 +55,8 @@ took(ConfConnection *connection)
         g_clear_pointer(&connection->header, g_free);
         if (read.has_address)
             conf_connection_set_peer(connection, read.address, read.port);
+        else if (read.is_passed_on)
+            connection->loopback = false; /* Of somebody who may be anywhere, wherever the balancer is. */
         return true;
     }
     /* Never beyond CONF_PROXY_HEADER_MAX: longer ones are refused above. */

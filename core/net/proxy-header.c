@@ -45,6 +45,7 @@ conf_proxy_header_parse(const void *data, size_t size, ConfProxyHeader *header, 
         return refuse(why, "A PROXY header has addresses that are none of TCP");
     if (size < whole)
         return (int)(whole - size);
+    header->is_passed_on = command == COMMAND_PROXY;
     /* What follows the addresses (TLVs) is not asked for. */
     if (command == COMMAND_PROXY)
         read_address(bytes + CONF_PROXY_FIXED_SIZE, family, header);

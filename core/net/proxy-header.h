@@ -15,7 +15,8 @@ enum {
 };
 
 typedef struct {
-    bool has_address; /* else the balancer speaks for itself (a health check), or does not know */
+    bool is_passed_on; /* a client's connection; else the balancer speaks for itself (a health check) */
+    bool has_address;  /* of the client; else the balancer does not know it */
     char address[INET6_ADDRSTRLEN];
     uint16_t port;
 } ConfProxyHeader;

@@ -259,6 +259,18 @@ test_who_may_send_a_header(void)
     test_client_write(elsewhere, HEADER, sizeof HEADER - 1);
     test_client_wait_closed(elsewhere);
 
+    /* Whose address the balancer does not know is not on this machine because the balancer is; its own checks are. */
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','add':{'ports':[{'id':'own','port':%u,"
+              "'transport':'trusted-balancers=" BALANCER ";plain-login=loopback'}]}}",
+              own);
+    g_autoptr(TestClient) unknown = test_client_connect_from(BALANCER, own);
+    test_client_write(unknown, SIGNATURE "\x21\x00\x00\x00", 16);
+    test_call_error(unknown, -32018, "session.open", OPEN, "default", TEST_PASSWORD);
+    g_autoptr(TestClient) check = test_client_connect_from(BALANCER, own);
+    test_client_write(check, SIGNATURE "\x20\x00\x00\x00", 16);
+    test_call(check, "session.open", OPEN, "default", TEST_PASSWORD);
+
     /* A list that cannot be read trusts nobody, and that is told. */
     test_call(admin, "object.update",
               "{'type':'application','name':'confserv','add':{'ports':[{'id':'own','port':%u,"
