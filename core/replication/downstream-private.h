@@ -69,8 +69,8 @@ void conf_replica_go_on(ConfReplica *replica);
 void conf_replica_send(ConfReplica *replica, ConfBuffer *buffer);
 /* downstream-questions.c */
 void conf_downstream_add_questions(ConfDownstream *downstream, ConfMethodTable *table);
-/* Member age: the milliseconds since this server knew for certain that it has what the primary has, or that it is
- * the primary; none where it never did. */
+/* Member age: the milliseconds since this server knew for certain that it has what the primary has, or that
+ * it is the primary; none where it never did. */
 void conf_downstream_write_age(ConfDownstream *downstream, ConfJsonWriter *writer);
 /* downstream-records.c */
 /* One turn of the older records, as far as there is room; replica->recording is false once they are done. */

@@ -1,12 +1,12 @@
 /* upstream-knowledge.c - how old is what this replica knows of the primary? (maxAge of protocol.md 4)
  *
- * A line that comes from the master says nothing of its age: it may have waited in a stalled link, or in the
- * socket while this process did not run.  So the replica asks (replica.position), by its own clock: what the
- * master answers was true after the question went out, and the replica knows it once it has applied everything
- * up to the revision of the answer.  No clocks are compared, and no gap needs to be noticed.
+ * A line that comes from the master says nothing of its age: it may have waited in a stalled link, or in
+ * the socket while this process did not run.  So the replica asks (replica.position), by its own clock: what
+ * the master answers was true after the question went out, and the replica knows it once it has applied
+ * everything up to the revision of the answer.  No clocks are compared, and no gap needs to be noticed.
  *
- * A master that is a replica itself tells how old its own knowledge is; that adds up along a chain.  The answer
- * to replica.open counts as the first such answer. */
+ * A master that is a replica itself tells how old its own knowledge is; that adds up along a chain.  The
+ * answer to replica.open counts as the first such answer. */
 #include "base/clock.h"
 #include "replication/upstream-private.h"
 

@@ -59,8 +59,8 @@ bool conf_upstream_is_diverged(const ConfUpstream *upstream);
 /* Passwords travel with the stream, so that log-ins can be decided here. */
 bool conf_upstream_has_secrets(const ConfUpstream *upstream);
 int64_t conf_upstream_get_since(const ConfUpstream *upstream); /* wall ms of the last change of link */
-/* Monotonic usec at which what this replica has was, for certain, what the primary had; 0: not known.  From round
- * trips alone: however late a line is read, it makes nothing younger than it is. */
+/* Monotonic usec at which what this replica has was, for certain, what the primary had; 0: not known.  From
+ * round trips alone: however late a line is read, it makes nothing younger than it is. */
 int64_t conf_upstream_get_known_at(const ConfUpstream *upstream);
 void conf_upstream_get_master(const ConfUpstream *upstream, const char **host, uint16_t *port);
 
