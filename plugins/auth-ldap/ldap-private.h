@@ -1,0 +1,161 @@
+/* ldap-private.h - servers, connections and questions: shared by ldap-set.c (servers and their names), ldap-link.c (a
+ * connection), ldap-tls.c (its encryption) and ldap-question.c (the course of a log-in). */
+#pragma once
+
+#include <ldap.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "ldap-config.h"
+
+enum {
+    LDAP_ADDRESSES_MAX = 8,
+    LDAP_REFERRALS_MAX = 4,  /* followed for one log-in */
+    LDAP_REFERRED_MAX = 16,  /* servers that were referred to and are kept */
+    LDAP_SEARCHES_MAX = 256, /* at once on one connection */
+    LDAP_MESSAGE_MAX = 1 << 20,
+};
+
+typedef struct AuthLdap AuthLdap;
+typedef struct LdapSet LdapSet;
+typedef struct LdapServer LdapServer;
+typedef struct LdapLink LdapLink;
+typedef struct LdapQuestion LdapQuestion;
+
+typedef struct {
+    struct sockaddr_storage address;
+    socklen_t size;
+} LdapAddress;
+
+struct LdapServer {
+    LdapSet *set;
+    const AuthLdapServerConfig *config;
+    char *host;
+    uint16_t port;
+    bool tls, start_tls, anonymous;
+    unsigned index; /* in its set; of a referred one none: UINT_MAX */
+    LdapAddress addresses[LDAP_ADDRESSES_MAX];
+    unsigned address_count, address;
+    bool looking_up;
+    int64_t looked_up_at;
+    LdapLink *searcher;        /* NULL: none */
+    GPtrArray *binders;        /* LdapLink */
+    GQueue to_search, to_bind; /* LdapQuestion */
+};
+
+/* The servers of one place; kept while one of its questions or look-ups is under way. */
+struct LdapSet {
+    unsigned refs;
+    AuthLdap *owner;
+    GPtrArray *configs;            /* AuthLdapServerConfig */
+    GPtrArray *servers, *referred; /* LdapServer */
+    unsigned active;               /* the first to be asked */
+    int64_t away_until;            /* none of them answered: log-ins do not wait for further attempts */
+    int64_t used_at;
+};
+
+typedef enum { LINK_CONNECTING, LINK_ENCRYPTING, LINK_ASKING_TLS, LINK_BINDING, LINK_READY } LdapLinkState;
+
+struct LdapLink {
+    LdapServer *server;
+    bool searches;
+    LdapLinkState state;
+    int fd;
+    LDAP *ld; /* has the descriptor once it is there */
+    gnutls_session_t tls;
+    unsigned watch, timer, again;
+    GIOCondition watched;
+    unsigned addresses_tried;
+    int msgid;             /* of the request of its making */
+    GHashTable *questions; /* msgid -> LdapQuestion */
+    uint64_t answered;     /* requests */
+    int64_t received_at;
+    bool busy, dead;
+};
+
+typedef enum { STEP_SEARCH, STEP_BIND, STEP_GROUPS } LdapStep;
+typedef enum { LDAP_YES, LDAP_NO, LDAP_NOT_KNOWN, LDAP_SILENT } LdapOutcome;
+/* `text` for the user, may be NULL; `why` for the log; groups: names, may be NULL.  All lent. */
+typedef void (*LdapDone)(LdapOutcome outcome, const char *text, const char *why, const GPtrArray *groups,
+                         void *data);
+
+struct LdapQuestion {
+    LdapSet *set;
+    LdapServer *server;
+    LdapStep step;
+    char *id, *password, *dn;
+    AuthLdapChase chase;
+    AuthLdapUrl *referred; /* followed now */
+    GQueue references;     /* char * URLs to be followed */
+    unsigned followed, entries;
+    bool bind_referred;
+    LdapServer *home; /* where the entry is */
+    unsigned first, tried, round;
+    bool once;     /* no further rounds */
+    bool again;    /* was asked again after an old connection had ended */
+    GQueue *queue; /* that it waits in */
+    LdapLink *link;
+    int msgid;
+    int64_t sent_at;
+    unsigned timer, group;
+    bool is_member;
+    GPtrArray *groups;
+    char *why;
+    LdapDone done;
+    void *data;
+};
+
+struct AuthLdap {
+    ConfPlugin *plugin;
+    LdapSet *set;          /* of the server's options; NULL: none */
+    GHashTable *sets;      /* digest -> LdapSet, of annexes */
+    GHashTable *links;     /* fd -> LdapLink */
+    GHashTable *questions; /* LdapQuestion */
+    GHashTable *errors;    /* AuthLdapError, may be NULL */
+    bool stopping;
+    uint64_t accepted, rejected, unknown, unanswered, waiting, connections, connects, searches, binds,
+        failovers;
+};
+
+/* ldap-set.c */
+LdapSet *ldap_set_new(AuthLdap *owner, GPtrArray *configs); /* takes configs */
+LdapSet *ldap_set_ref(LdapSet *set);
+void ldap_set_unref(LdapSet *set);
+/* The server that an URL refers to, with the manners of `from`; NULL: too many. */
+LdapServer *ldap_server_refer(LdapServer *from, const AuthLdapUrl *url, AuthLdapChase chase);
+/* Has an address, or looks it up: then ldap_server_pump() or a failure follows.  False: neither. */
+bool ldap_server_resolve(LdapServer *server);
+void ldap_server_say(const LdapServer *server, const char *what, const char *more); /* option verbose */
+/* Gives waiting questions to connections, and makes these. */
+void ldap_server_pump(LdapServer *server);
+/* All that waits for a connection of that kind goes elsewhere. */
+void ldap_server_fail(LdapServer *server, bool searches, const char *why);
+
+/* ldap-link.c */
+LdapLink *ldap_link_open(LdapServer *server, bool searches);
+/* Its questions go elsewhere. */
+void ldap_link_fail(LdapLink *link, const char *why);
+void ldap_link_close(LdapLink *link);
+/* Nobody uses it now. */
+void ldap_link_rest(LdapLink *link);
+bool ldap_link_is_free(const LdapLink *link);
+void ldap_link_ready(void *self, int fd, GIOCondition condition); /* of conf_watch */
+
+/* ldap-tls.c.  0: done; 1: to be called again when the descriptor is as wanted; -1: *why. */
+int ldap_tls_shake(LdapLink *link, GIOCondition *wanted, char **why);
+/* libldap reads and writes through it from now on. */
+bool ldap_tls_install(LdapLink *link);
+
+/* ldap-question.c */
+LdapQuestion *ldap_question_new(LdapSet *set, const char *id, const char *password, int chase, LdapDone done,
+                                void *data);
+void ldap_question_start(LdapQuestion *question);
+void ldap_question_free(LdapQuestion *question); /* done is not called */
+unsigned ldap_question_limit_ms(const LdapSet *set);
+/* Sends what its step needs. */
+void ldap_question_send(LdapQuestion *question, LdapLink *link);
+void ldap_question_message(LdapQuestion *question, LDAPMessage *message);
+/* This server cannot say it. */
+void ldap_question_fail(LdapQuestion *question, const char *why);
+/* Waits no more, neither in a queue nor for an answer. */
+void ldap_question_detach(LdapQuestion *question);

@@ -1,0 +1,261 @@
+/* ldap-text.c - see ldap-text.h. */
+#include "ldap-text.h"
+
+#include <ldap.h>
+#include <string.h>
+
+#include "plugin/confserv-plugin.h"
+
+enum {
+    URL_SIZE_MAX = 4096,
+    HOST_SIZE_MAX = 255,
+    FILTER_DEPTH_MAX = 32,
+    CODE_MAX = 65535,
+    TEXT_SIZE_MAX = 1024,
+};
+
+static bool fail(GError **error, const char *what);
+static bool read_host(AuthLdapUrl *url, const char *text, GError **error);
+static bool read_rest(AuthLdapUrl *url, const char *text, GError **error);
+static bool read_scope(const char *text, int *scope);
+static size_t unit_size(const char *text);
+static bool is_place(const char *filter, const char *at, size_t before);
+static void free_error(void *data);
+static bool read_error_line(GHashTable *errors, char *line);
+
+AuthLdapUrl *
+auth_ldap_url_new(const char *text, GError **error)
+{
+    g_autoptr(AuthLdapUrl) url = g_new0(AuthLdapUrl, 1);
+    url->scope = -1;
+    if (strlen(text) > URL_SIZE_MAX || !g_utf8_validate(text, -1, NULL)) {
+        fail(error, "the URL is too long, or not UTF-8");
+        return NULL;
+    }
+    url->tls = g_ascii_strncasecmp(text, "ldaps://", 8) == 0;
+    if (!url->tls && g_ascii_strncasecmp(text, "ldap://", 7) != 0) {
+        fail(error, "the URL does not begin with ldap:// or ldaps://");
+        return NULL;
+    }
+    text += url->tls ? 8 : 7;
+    size_t size = strcspn(text, "/?");
+    g_autofree char *authority = g_strndup(text, size);
+    if (!read_host(url, authority, error))
+        return NULL;
+    text += size;
+    if (*text == '?') {
+        fail(error, "a / is missing between the server and ?");
+        return NULL;
+    }
+    if (!read_rest(url, *text == '/' ? text + 1 : text, error))
+        return NULL;
+    return g_steal_pointer(&url);
+}
+
+void
+auth_ldap_url_free(AuthLdapUrl *url)
+{
+    if (url == NULL)
+        return;
+    g_free(url->host);
+    g_free(url->base);
+    g_free(url->filter);
+    g_free(url);
+}
+
+bool
+auth_ldap_filter_check(const char *filter, GError **error)
+{
+    unsigned depth = 0, deepest = 0;
+    for (const char *at = filter; *at != '\0'; at++) {
+        if (*at == '(')
+            deepest = MAX(deepest, ++depth);
+        else if (*at == ')' && depth > 0)
+            depth--;
+    }
+    if (deepest > FILTER_DEPTH_MAX)
+        return fail(error, "the filter is nested too deeply");
+    g_autofree char *one = auth_ldap_filter_make(filter, "a"), *other = auth_ldap_filter_make(filter, "b");
+    if (strcmp(one, other) == 0)
+        return fail(error, "the filter has no X, for which the externalId would be put");
+    BerElement *ber = ber_alloc_t(LBER_USE_DER);
+    int result = ber != NULL ? ldap_put_vrFilter(ber, one) : -1;
+    ber_free(ber, 1);
+    return result >= 0 ? true : fail(error, "the filter is none (RFC 4515)");
+}
+
+char *
+auth_ldap_filter_make(const char *filter, const char *id)
+{
+    g_autofree char *value = auth_ldap_escape(id);
+    GString *made = g_string_new(NULL);
+    bool in_value = false;
+    size_t before = 0; /* size of what stands before, if it is one letter, digit or escape of the value */
+    for (const char *at = filter; *at != '\0';) {
+        size_t size = unit_size(at);
+        if (*at == '(' || *at == ')')
+            in_value = false;
+        if (in_value && is_place(filter, at, before))
+            g_string_append(made, value);
+        else
+            g_string_append_len(made, at, (gssize)size);
+        before = size;
+        if (*at == '=')
+            in_value = true;
+        at += size;
+    }
+    return g_string_free(made, FALSE);
+}
+
+char *
+auth_ldap_escape(const char *value)
+{
+    GString *escaped = g_string_new(NULL);
+    for (const char *at = value; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c < 0x20 || c == 0x7f || strchr("()*\\", c) != NULL)
+            g_string_append_printf(escaped, "\\%02x", c);
+        else
+            g_string_append_c(escaped, *at);
+    }
+    return g_string_free(escaped, FALSE);
+}
+
+GHashTable *
+auth_ldap_errors_new(const char *text, GError **error)
+{
+    g_autoptr(GHashTable) errors = g_hash_table_new_full(NULL, NULL, NULL, free_error);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (unsigned i = 0; lines[i] != NULL; i++) {
+        if (read_error_line(errors, lines[i]))
+            continue;
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "line %u is no CODE [retry] [TEXT]", i + 1);
+        return NULL;
+    }
+    return g_steal_pointer(&errors);
+}
+
+static bool
+fail(GError **error, const char *what)
+{
+    g_set_error_literal(error, CONF_ERROR, CONF_ERROR_INVALID, what);
+    return false;
+}
+
+/* host, host:port, [address]:port */
+static bool
+read_host(AuthLdapUrl *url, const char *text, GError **error)
+{
+    g_autofree char *decoded = g_uri_unescape_string(text, NULL);
+    const char *host = decoded != NULL ? decoded : "", *rest;
+    bool bracket = *host == '[';
+    host += bracket ? 1 : 0;
+    size_t size = strcspn(host, bracket ? "]" : ":");
+    rest = host + size;
+    if (bracket && *rest == ']')
+        rest++;
+    if (size == 0 || size > HOST_SIZE_MAX || (*rest != '\0' && *rest != ':') ||
+        (bracket && host[size] != ']') || strcspn(host, " \t@,") < size)
+        return fail(error, "the URL names no server");
+    guint64 port = url->tls ? LDAPS_PORT : LDAP_PORT;
+    if (*rest == ':' && !g_ascii_string_to_unsigned(rest + 1, 10, 1, 65535, &port, NULL))
+        return fail(error, "the URL's port is no number from 1 to 65535");
+    url->host = g_strndup(host, size);
+    url->port = (uint16_t)port;
+    return true;
+}
+
+/* base?attributes?scope?filter?extensions */
+static bool
+read_rest(AuthLdapUrl *url, const char *text, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "?", 5);
+    unsigned count = g_strv_length(parts);
+    for (unsigned i = 0; i < count; i++) {
+        g_autofree char *decoded = g_uri_unescape_string(parts[i], NULL);
+        if (decoded == NULL || !g_utf8_validate(decoded, -1, NULL))
+            return fail(error, "the URL has a % that is no escape of UTF-8");
+        if (i == 0)
+            url->base = g_steal_pointer(&decoded);
+        else if (i == 2 && *decoded != '\0' && !read_scope(decoded, &url->scope))
+            return fail(error, "the URL's scope is none of base, one, sub");
+        else if (i == 3 && *decoded != '\0')
+            url->filter = g_steal_pointer(&decoded);
+        else if (i == 4 && (*decoded == '!' || strstr(decoded, ",!") != NULL))
+            return fail(error, "the URL has a critical extension; none is known");
+    }
+    if (url->base == NULL)
+        url->base = g_strdup("");
+    return true;
+}
+
+static bool
+read_scope(const char *text, int *scope)
+{
+    static const struct {
+        const char *name;
+        int scope;
+    } SCOPES[] = {{"base", LDAP_SCOPE_BASE},
+                  {"one", LDAP_SCOPE_ONELEVEL},
+                  {"onelevel", LDAP_SCOPE_ONELEVEL},
+                  {"sub", LDAP_SCOPE_SUBTREE},
+                  {"subtree", LDAP_SCOPE_SUBTREE}};
+    for (unsigned i = 0; i < G_N_ELEMENTS(SCOPES); i++) {
+        if (g_ascii_strcasecmp(text, SCOPES[i].name) != 0)
+            continue;
+        *scope = SCOPES[i].scope;
+        return true;
+    }
+    return false;
+}
+
+/* An escape \hh is one. */
+static size_t
+unit_size(const char *text)
+{
+    return text[0] == '\\' && g_ascii_isxdigit(text[1]) && g_ascii_isxdigit(text[2]) ? 3 : 1;
+}
+
+/* Not the X of a word ("posixXYZ"). */
+static bool
+is_place(const char *filter, const char *at, size_t before)
+{
+    bool joined = at > filter && before == 1 && g_ascii_isalnum(at[-1]);
+    return *at == 'X' && !joined && !g_ascii_isalnum(at[1]);
+}
+
+static void
+free_error(void *data)
+{
+    AuthLdapError *item = data;
+    g_free(item->text);
+    g_free(item);
+}
+
+static bool
+read_error_line(GHashTable *errors, char *line)
+{
+    line[strcspn(line, ";\r")] = '\0';
+    g_strstrip(line);
+    if (*line == '\0')
+        return true;
+    size_t digits = strspn(line, "0123456789");
+    char end = line[digits];
+    if (digits == 0 || digits > 5 || (end != '\0' && strchr(" \t,:=", end) == NULL))
+        return false;
+    int64_t code = g_ascii_strtoll(line, NULL, 10);
+    if (code > CODE_MAX)
+        return false;
+    char *text = line + digits;
+    text += strspn(text, " \t,:=");
+    AuthLdapError *item = g_new0(AuthLdapError, 1);
+    if (g_ascii_strncasecmp(text, "retry", 5) == 0 && (text[5] == '\0' || strchr(" \t,:", text[5]) != NULL)) {
+        item->retry = true;
+        text += 5;
+        text += strspn(text, " \t,:");
+    }
+    if (*text != '\0' && strlen(text) <= TEXT_SIZE_MAX && g_utf8_validate(text, -1, NULL))
+        item->text = g_strdup(text);
+    g_hash_table_replace(errors, GINT_TO_POINTER((int)code), item);
+    return true;
+}

@@ -1,0 +1,193 @@
+/* slapd.c - see slapd.h. */
+#include "slapd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+struct TestSlapd {
+    char *folder;
+    uint16_t port, tls_port;
+    bool has_tls;
+    GPid pid; /* 0: not running */
+};
+
+static const char CONFIG[] =
+    "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n"
+    "include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\n"
+    "pidfile %1$s/pid\n%2$sdatabase mdb\nsuffix \"" TEST_LDAP_BASE "\"\nrootdn \"" TEST_LDAP_ADMIN "\"\n"
+    "rootpw " TEST_LDAP_ADMIN_PASSWORD "\ndirectory %1$s/db\nmaxsize 16777216\ndbnosync\nindex objectClass,uid,mail eq\n"
+    "access to attrs=userPassword by self write by anonymous auth by * none\naccess to * by * read\n"
+    "overlay ppolicy\nppolicy_default \"cn=std,ou=policies," TEST_LDAP_BASE "\"\nppolicy_use_lockout\n";
+
+static void write_text(const char *folder, const char *name, const char *text);
+static void add_person(GString *ldif, const char *name, const char *more);
+static char *make_data(uint16_t refer_port);
+static void die_with_parent(void *data);
+static bool answers(uint16_t port);
+
+TestSlapd *
+test_slapd_new(const char *pki_folder, uint16_t refer_port)
+{
+    if (!g_file_test("/usr/sbin/slapd", G_FILE_TEST_IS_EXECUTABLE)) {
+        if (g_getenv("CI") != NULL)
+            g_error("slapd is missing (package slapd)");
+        g_test_skip("slapd is missing (package slapd)");
+        return NULL;
+    }
+    TestSlapd *slapd = g_new0(TestSlapd, 1);
+    slapd->folder = test_make_folder();
+    slapd->port = test_free_port();
+    slapd->tls_port = test_free_port();
+    slapd->has_tls = pki_folder != NULL;
+    g_autofree char *tls = pki_folder != NULL ? g_strdup_printf("TLSCACertificateFile %1$s/ca.pem\nTLSCertificateFile "
+                                                                "%1$s/server.pem\nTLSCertificateKeyFile %1$s/server.key\n",
+                                                                pki_folder)
+                                              : g_strdup("");
+    g_autofree char *config = g_strdup_printf(CONFIG, slapd->folder, tls), *data = make_data(refer_port);
+    g_autofree char *database = g_build_filename(slapd->folder, "db", NULL);
+    g_assert_cmpint(g_mkdir_with_parents(database, 0700), ==, 0);
+    write_text(slapd->folder, "slapd.conf", config);
+    write_text(slapd->folder, "data.ldif", data);
+    const char *argv[] = {"/usr/sbin/slapadd", "-q", "-f", "slapd.conf", "-l", "data.ldif", NULL};
+    g_autofree char *output = NULL;
+    g_autoptr(GError) error = NULL;
+    int status = 0;
+    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status, &error);
+    g_assert_no_error(error);
+    if (status != 0)
+        g_error("slapadd: %s", output);
+    test_slapd_start(slapd);
+    return slapd;
+}
+
+void
+test_slapd_start(TestSlapd *slapd)
+{
+    g_assert_cmpint(slapd->pid, ==, 0);
+    g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://127.0.0.1:%u ldaps://127.0.0.1:%u", slapd->port, slapd->tls_port)
+                                           : g_strdup_printf("ldap://127.0.0.1:%u", slapd->port);
+    const char *argv[] = {"/usr/sbin/slapd", "-d", "0", "-f", "slapd.conf", "-h", urls, NULL};
+    g_autoptr(GError) error = NULL;
+    g_spawn_async(slapd->folder, (char **)argv, NULL,
+                  G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, die_with_parent, NULL,
+                  &slapd->pid, &error);
+    g_assert_no_error(error);
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (!answers(slapd->port)) {
+        if (waitpid(slapd->pid, NULL, WNOHANG) == slapd->pid || g_get_monotonic_time() > until)
+            g_error("slapd did not start");
+        g_usleep(5000);
+    }
+}
+
+void
+test_slapd_signal(TestSlapd *slapd, int signal_number)
+{
+    g_assert_cmpint(kill(slapd->pid, signal_number), ==, 0);
+    if (signal_number != SIGKILL)
+        return;
+    while (waitpid(slapd->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    slapd->pid = 0;
+}
+
+uint16_t
+test_slapd_get_port(const TestSlapd *slapd)
+{
+    return slapd->port;
+}
+
+uint16_t
+test_slapd_get_tls_port(const TestSlapd *slapd)
+{
+    return slapd->tls_port;
+}
+
+void
+test_slapd_free(TestSlapd *slapd)
+{
+    if (slapd == NULL)
+        return;
+    if (slapd->pid != 0)
+        test_slapd_signal(slapd, SIGKILL);
+    test_remove_folder(slapd->folder);
+    g_free(slapd->folder);
+    g_free(slapd);
+}
+
+static void
+write_text(const char *folder, const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(GError) error = NULL;
+    g_file_set_contents(path, text, -1, &error);
+    g_assert_no_error(error);
+}
+
+static void
+add_person(GString *ldif, const char *name, const char *more)
+{
+    g_string_append_printf(ldif,
+                           "dn: uid=%1$s,ou=people," TEST_LDAP_BASE "\nobjectClass: inetOrgPerson\nuid: %1$s\ncn: %1$s\n"
+                           "sn: %1$s\nuserPassword: %1$spw\n%2$s\n",
+                           name, more);
+}
+
+static char *
+make_data(uint16_t refer_port)
+{
+    GString *ldif = g_string_new("dn: " TEST_LDAP_BASE "\nobjectClass: dcObject\nobjectClass: organization\no: Example\n"
+                                 "dc: example\n\n");
+    static const char *const UNITS[] = {"people", "policies", "groups"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(UNITS); i++)
+        g_string_append_printf(ldif, "dn: ou=%1$s," TEST_LDAP_BASE "\nobjectClass: organizationalUnit\nou: %1$s\n\n", UNITS[i]);
+    g_string_append(ldif, "dn: cn=std,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: pwdPolicy\n"
+                          "cn: std\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxFailure: 1000000\n\n"
+                          "dn: cn=short,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: pwdPolicy\n"
+                          "cn: short\npwdAttribute: userPassword\npwdMaxAge: 1\npwdGraceAuthNLimit: 0\n\n");
+    add_person(ldif, "alice", "mail: alice@example.test\n");
+    add_person(ldif, "bob", "mail: bob@example.test\n");
+    add_person(ldif, "twin1", "mail: twin@example.test\n");
+    add_person(ldif, "twin2", "mail: twin@example.test\n");
+    add_person(ldif, "old", "pwdPolicySubentry: cn=short,ou=policies," TEST_LDAP_BASE "\npwdChangedTime: 20200101000000Z\n");
+    add_person(ldif, "dis", "pwdAccountLockedTime: 000001010000Z\n");
+    g_string_append(ldif, "dn: cn=ops,ou=groups," TEST_LDAP_BASE "\nobjectClass: groupOfNames\ncn: ops\n"
+                          "member: uid=alice,ou=people," TEST_LDAP_BASE "\n\n");
+    if (refer_port != 0)
+        g_string_append_printf(ldif,
+                               "dn: ou=elsewhere," TEST_LDAP_BASE "\nobjectClass: referral\nobjectClass: extensibleObject\n"
+                               "ou: elsewhere\nref: ldap://127.0.0.1:%u/ou=people," TEST_LDAP_BASE "\n\n",
+                               refer_port);
+    return g_string_free(ldif, FALSE);
+}
+
+static void
+die_with_parent(void *data)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* An anonymous bind, answered by success. */
+static bool
+answers(uint16_t port)
+{
+    static const uint8_t BIND[] = {0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval limit = {5, 0};
+    uint8_t answer[64];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    bool good = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                send(fd, BIND, sizeof BIND, MSG_NOSIGNAL) == (ssize_t)sizeof BIND && recv(fd, answer, sizeof answer, 0) > 0;
+    close(fd);
+    return good;
+}
