@@ -32,12 +32,14 @@ static void show_log(const TestServer *server);
 uint16_t
 test_free_port(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Bound until the program ends, so that the kernel gives it to nobody else meanwhile: tests run side by side.
+     * Who listens there, with SO_REUSEADDR as servers do, is not kept from it. */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
+    g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), ==, 0);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
     g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
-    close(fd);
     return ntohs(address.sin_port);
 }
 
