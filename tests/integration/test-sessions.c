@@ -238,6 +238,10 @@ test_proxy_without_passwords(void)
     int64_t person = new_person(admin, "follower");
     grant(admin, "px", person, "'read','execute'");
     grant(admin, "confctl", person, "'read','execute'");
+    TestClient *reader = test_client_new(proxy);
+    test_wait_revision(reader,
+                       json_object_get_int_member(test_call(admin, "object.count", "{}"), "revision"));
+    test_client_free(reader);
     g_assert_cmpint(try_login(proxy, "follower", "pw", "confctl"), ==, 0);
     test_server_signal(proxy, SIGTERM);
     g_autofree char *file = g_build_filename(test_server_get_folder(proxy), "follower", NULL);
