@@ -441,7 +441,8 @@ find_field(const HistoryUndo *undo, const char *type, HistorySlice member)
 static bool
 is_given_by_server(const HistoryUndo *undo, const char *type, HistorySlice member)
 {
-    static const char *const common[] = {"type", "dbid", "revision", "tenant"};
+    /* A password is not brought back, so what tells of its age is not either. */
+    static const char *const common[] = {"type", "dbid", "revision", "tenant", "passwordChanged"};
     for (unsigned i = 0; i < G_N_ELEMENTS(common); i++) {
         if (history_slice_is(member, common[i]))
             return true;

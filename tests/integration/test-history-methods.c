@@ -536,6 +536,48 @@ test_dump(void)
     test_server_start(server);
 }
 
+/* What cannot be brought back is said; a tenant comes back with all that went with it. */
+static void
+test_revert_refused(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t ann = add_person(client, "ann");
+    test_call(client, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'another-secret-9'}", ann);
+    int64_t secret = test_history_revision(client);
+    /* The old password does not come back, so neither does its age. */
+    JsonObject *person = json_object_get_object_member(
+        test_call(client, "object.read", "{'type':'person','dbid':%" G_GINT64_FORMAT "}", ann), "object");
+    g_autofree char *changed = g_strdup(json_object_get_string_member(person, "passwordChanged"));
+    test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", secret);
+    person = json_object_get_object_member(
+        test_call(client, "object.read", "{'type':'person','dbid':%" G_GINT64_FORMAT "}", ann), "object");
+    g_assert_cmpstr(json_object_get_string_member(person, "passwordChanged"), ==, changed);
+    /* Nothing but a secret. */
+    int64_t application = create(client, "application", "a1", ",'applicationType':'genericServer'");
+    for (unsigned i = 0; i < 2; i++) /* The first one shows as a member: that there is one. */
+        test_call(client, "account.setPassword",
+                  "{'type':'application','dbid':%" G_GINT64_FORMAT ",'secret':'another-secret-%u'}", application, i);
+    secret = test_history_revision(client);
+    test_call_error(client, -32602, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", secret);
+    g_assert_cmpint(test_history_revision(client), ==, secret);
+    int64_t tenant = create(client, "tenant", "t1", "");
+    int64_t host = json_object_get_int_member(
+        test_call(client, "object.create",
+                  "{'object':{'type':'host','name':'th','tenant':%" G_GINT64_FORMAT "}}", tenant),
+        "dbid");
+    test_call(client, "object.delete", "{'type':'host','dbid':%" G_GINT64_FORMAT "}", host);
+    test_call(client, "object.delete", "{'type':'tenant','dbid':%" G_GINT64_FORMAT "}", tenant);
+    int64_t gone = test_history_revision(client);
+    test_call_error(client, -32004, "object.read", "{'type':'tenant','dbid':%" G_GINT64_FORMAT "}", tenant);
+    test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", gone);
+    JsonObject *object = json_object_get_object_member(
+        test_call(client, "object.read", "{'type':'tenant','dbid':%" G_GINT64_FORMAT "}", tenant), "object");
+    g_assert_cmpstr(json_object_get_string_member(object, "name"), ==, "t1");
+    /* Its folders too: something can be made in it again. */
+    test_call(client, "object.create", "{'object':{'type':'host','name':'th','tenant':%" G_GINT64_FORMAT "}}", tenant);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -546,6 +588,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-methods/sessions", test_sessions);
     g_test_add_func("/integration/history-methods/revert-model", test_revert_model);
     g_test_add_func("/integration/history-methods/revert-object", test_revert_object);
+    g_test_add_func("/integration/history-methods/revert-refused", test_revert_refused);
     g_test_add_func("/integration/history-methods/conflicts", test_conflicts);
     g_test_add_func("/integration/history-methods/proxy", test_proxy);
     g_test_add_func("/integration/history-methods/dump", test_dump);
