@@ -7,7 +7,7 @@ enum {
     FIRST_BYTE_OF_ALERT = 0x15,
     FIRST_BYTE_OF_TLS = 0x16, /* a handshake record: RFC 8446, 5.1 */
     /* While a handshake waits for its turn; a client that sends more takes its turn now. */
-    KEPT_MAX = 256 * 1024,
+    KEPT_MAX = 32 * 1024,
     WARNINGS_MAX = 16,
     TRIES_MAX = 16,
 };
