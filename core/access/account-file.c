@@ -17,7 +17,9 @@
 enum {
     WRITE_AFTER_MS = 2000, /* and a second more for each 10,000 accounts: the whole file is written */
     FIELDS = 8,
+    AT_LOCKED_UNTIL = 6,
 };
+#define YEAR_9999_MS G_GINT64_CONSTANT(253402300799999)
 #define FORMAT "confserv-accounts-1 "
 
 typedef struct {
@@ -144,6 +146,8 @@ read_record(const char *line, ConfAccountRecord *record)
             return false;
         values[i] = g_ascii_strtoll(at, &rest, 10);
         at = rest;
+        if (i != AT_LOCKED_UNTIL && values[i] > YEAR_9999_MS)
+            return false;
     }
     if (*at != '\0' || values[0] > UINT16_MAX || values[1] == 0)
         return false;

@@ -100,6 +100,7 @@ conf_accounts_note_wrong(ConfAccounts *accounts, ConfKey key, const ConfPolicy *
         return false;
     Account *account = ensure(accounts, key);
     ConfAccountRecord *record = &account->record;
+    count = MIN(count, CONF_ACCOUNT_WRONG_MAX); /* It may come from another server. */
     /* A window that begins with its first wrong password: a later one begins the next. */
     if (record->wrong == 0 || (policy->lockout_period_min > 0 &&
                                at_ms - record->wrong_since_ms > policy->lockout_period_min * MINUTE_MS)) {
@@ -219,7 +220,7 @@ conf_accounts_changed(const ConfAccounts *accounts, uint64_t *serial, ConfAccoun
 void
 conf_accounts_take(ConfAccounts *accounts, const ConfAccountReport *report)
 {
-    conf_accounts_take_login(accounts, report->key, report->last_login_ms);
+    conf_accounts_take_login(accounts, report->key, report->last_login_ms, false);
     Account *account = (Account *)lookup(accounts, report->key);
     if (report->locked_until_ms == 0 ||
         (account != NULL && account->record.locked_until_ms >= report->locked_until_ms))
@@ -231,12 +232,14 @@ conf_accounts_take(ConfAccounts *accounts, const ConfAccountReport *report)
 }
 
 void
-conf_accounts_take_login(ConfAccounts *accounts, ConfKey key, int64_t at_ms)
+conf_accounts_take_login(ConfAccounts *accounts, ConfKey key, int64_t at_ms, bool is_told)
 {
     if (at_ms <= conf_accounts_last_login(accounts, key))
         return;
     Account *account = ensure(accounts, key);
     account->record.last_login_ms = at_ms;
+    if (is_told)
+        tell(accounts, account);
     changed(accounts, account);
 }
 

@@ -36,6 +36,7 @@ void conf_accounts_not_forced(ConfAccounts *accounts, ConfKey key);
 void conf_accounts_forget(ConfAccounts *accounts, ConfKey key);
 
 /* ---- between servers ---- */
+enum { CONF_ACCOUNTS_A_TIME = 500 };
 typedef struct {
     ConfKey key;
     int64_t last_login_ms;
@@ -52,5 +53,5 @@ unsigned conf_accounts_changed(const ConfAccounts *accounts, uint64_t *serial, C
                                unsigned most);
 /* What a server above says: the later log-in counts, and its lock. */
 void conf_accounts_take(ConfAccounts *accounts, const ConfAccountReport *report);
-/* As conf_accounts_note_login(), of another server below: an earlier one counts for nothing. */
-void conf_accounts_take_login(ConfAccounts *accounts, ConfKey key, int64_t at_ms);
+/* A log-in at another server; an earlier one counts for nothing.  `tell`: the server above has to hear of it. */
+void conf_accounts_take_login(ConfAccounts *accounts, ConfKey key, int64_t at_ms, bool tell);

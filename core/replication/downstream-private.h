@@ -42,7 +42,7 @@ struct ConfDownstream {
     ConfSessions *sessions;
     ConfStore *store;
     ConfDownstreamSettings settings;
-    ConfRecordSource source; /* read NULL: none */
+    ConfRecordSource source;              /* read NULL: none */
     int64_t (*knowledge_age)(void *data); /* NULL: always 0 */
     void *knowledge_data;
     GPtrArray *replicas; /* owned */
@@ -67,7 +67,12 @@ void conf_replica_item_digest(const ConfReplica *replica, const ConfObject *obje
 /* downstream.c */
 void conf_replica_go_on(ConfReplica *replica);
 void conf_replica_send(ConfReplica *replica, ConfBuffer *buffer);
+/* downstream-accounts.c */
+void conf_downstream_add_accounts(ConfDownstream *downstream, ConfMethodTable *table);
 /* downstream-questions.c */
+/* NULL: *error, the request comes from no replica. */
+const ConfReplica *conf_replica_of(const ConfDownstream *downstream, ConfRequest *request,
+                                   ConfRpcError *error);
 void conf_downstream_add_questions(ConfDownstream *downstream, ConfMethodTable *table);
 /* Member age: the milliseconds since this server knew for certain that it has what the primary has, or that
  * it is the primary; none where it never did. */

@@ -6,8 +6,6 @@ enum { AGE_MAX_DAYS = 3650 };
 
 static void replica_object(ConfRequest *request, void *data);
 static void replica_position(ConfRequest *request, void *data);
-static const ConfReplica *replica_of(const ConfDownstream *downstream, ConfRequest *request,
-                                     ConfRpcError *error);
 
 void
 conf_downstream_add_questions(ConfDownstream *downstream, ConfMethodTable *table)
@@ -39,7 +37,7 @@ replica_position(ConfRequest *request, void *data)
     ConfDownstream *downstream = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     if (conf_request_parse_params(request, names, &error) == NULL ||
-        replica_of(downstream, request, &error) == NULL) {
+        conf_replica_of(downstream, request, &error) == NULL) {
         conf_request_fail(request, &error);
         return;
     }
@@ -66,7 +64,7 @@ replica_object(ConfRequest *request, void *data)
     bool fine = params != NULL && conf_params_string(params, "", "type", true, &type, &error) &&
                 conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &dbid, &error);
     if (fine)
-        fine = (replica = replica_of(downstream, request, &error)) != NULL;
+        fine = (replica = conf_replica_of(downstream, request, &error)) != NULL;
     const ConfTypeInfo *info =
         fine ? conf_schema_type_by_name(conf_store_schema(downstream->store), type) : NULL;
     const ConfObject *object =
@@ -82,8 +80,8 @@ replica_object(ConfRequest *request, void *data)
     conf_request_end(request);
 }
 
-static const ConfReplica *
-replica_of(const ConfDownstream *downstream, ConfRequest *request, ConfRpcError *error)
+const ConfReplica *
+conf_replica_of(const ConfDownstream *downstream, ConfRequest *request, ConfRpcError *error)
 {
     for (unsigned i = 0; i < downstream->replicas->len; i++) {
         const ConfReplica *replica = g_ptr_array_index(downstream->replicas, i);

@@ -44,6 +44,7 @@ conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethod
     bool added = conf_method_table_add(table, &open);
     g_assert(added);
     conf_downstream_add_questions(downstream, table);
+    conf_downstream_add_accounts(downstream, table);
     return downstream;
 }
 

@@ -19,6 +19,7 @@ void
 conf_upstream_start_asking(ConfUpstream *upstream)
 {
     upstream->knowledge.asking = true;
+    conf_upstream_start_accounts(upstream);
     conf_upstream_check_knowledge(upstream);
     if (upstream->knowledge.asked_usec == 0)
         ask(upstream);
@@ -27,6 +28,7 @@ conf_upstream_start_asking(ConfUpstream *upstream)
 void
 conf_upstream_stop_asking(ConfUpstream *upstream)
 {
+    conf_upstream_stop_accounts(upstream);
     conf_timer_cancel(&upstream->knowledge.due);
     upstream->knowledge = (ConfKnowledge){.known_usec = upstream->knowledge.known_usec};
 }

@@ -22,9 +22,9 @@ typedef struct {
 
 /* Older change records, while a link has been asked for them. */
 typedef struct {
-    bool wanted;   /* false: none were asked for, or no more are taken */
-    bool paused;   /* the input is held until the history has written more */
-    int64_t last;  /* revision of the last one taken; 0: none */
+    bool wanted;  /* false: none were asked for, or no more are taken */
+    bool paused;  /* the input is held until the history has written more */
+    int64_t last; /* revision of the last one taken; 0: none */
     char chain[17];
     GQueue recent; /* the newest of them, for the ring at the first load */
     size_t recent_bytes;
@@ -44,6 +44,15 @@ typedef struct {
     int64_t known_usec; /* 0: never */
 } ConfKnowledge;
 
+/* upstream-accounts.c */
+typedef struct {
+    ConfTimer due;
+    bool asking;
+    int64_t next;                                 /* of the master's: what changed after it is asked for */
+    ConfAccountReport told[CONF_ACCOUNTS_A_TIME]; /* under way */
+    unsigned told_count;
+} ConfAccountsLink;
+
 struct ConfUpstream {
     ConfUpstreamSettings settings; /* strings owned */
     ConfUpstreamHost host;
@@ -60,14 +69,14 @@ struct ConfUpstream {
     ConfSchema *schema; /* came with this link, for the store to be made; NULL: the store's own stands */
     ConfFold *fold;
     ConfSlicedWork *fold_work;
-    GQueue lines;         /* of ConfBytes: replica.changes not applied yet */
-    size_t lines_size;    /* bytes in them */
-    ConfCommit *pending;  /* waits for objects that came out otherwise than at the master */
-    GArray *misfits;      /* of ConfKey: these */
-    unsigned fetching;    /* calls under way for them */
-    ConfBytes *loaded;    /* replica.loaded came while they were fetched: its params */
+    GQueue lines;        /* of ConfBytes: replica.changes not applied yet */
+    size_t lines_size;   /* bytes in them */
+    ConfCommit *pending; /* waits for objects that came out otherwise than at the master */
+    GArray *misfits;     /* of ConfKey: these */
+    unsigned fetching;   /* calls under way for them */
+    ConfBytes *loaded;   /* replica.loaded came while they were fetched: its params */
     ConfRecords records;
-    char environment[37]; /* of the link */
+    char environment[37];      /* of the link */
     char told_environment[37]; /* by lineage() */
     int64_t epoch;
     int64_t epoch_seen; /* the highest ever */
@@ -78,6 +87,7 @@ struct ConfUpstream {
     bool without_secrets; /* the master keeps them from this replica */
     int64_t since_ms;
     ConfKnowledge knowledge;
+    ConfAccountsLink accounts;
     unsigned digest_faults;
     ConfArena *arena;
     ConfUpstreamStatistics statistics;
@@ -92,6 +102,9 @@ void conf_upstream_watch(ConfUpstream *upstream);
 void conf_upstream_set_up(ConfUpstream *upstream, bool up);
 void conf_upstream_add_stream_methods(ConfUpstream *upstream);
 bool conf_upstream_is_from_master(const ConfUpstream *upstream, ConfRequest *request);
+/* upstream-accounts.c: while the link is live */
+void conf_upstream_start_accounts(ConfUpstream *upstream);
+void conf_upstream_stop_accounts(ConfUpstream *upstream);
 /* upstream-knowledge.c */
 /* The link is live: from now on the master is asked for its position. */
 void conf_upstream_start_asking(ConfUpstream *upstream);

@@ -44,6 +44,8 @@ typedef struct {
     /* An older change record of the master, ascending, for that history, which has it already perhaps: its very
      * text.  False: *error, no more are taken from this link. */
     bool (*record)(int64_t revision, const char *chain, const char *record, GError **error, void *data);
+    /* What this server remembers of log-ins, to be exchanged with the master; NULL before ready.  May be NULL. */
+    ConfAccounts *(*accounts)(void *data);
     void *data;
 } ConfUpstreamHost;
 

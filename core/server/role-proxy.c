@@ -8,6 +8,7 @@ static void ready(ConfStore *store, void *data);
 static void status_changed(void *data);
 static void failed(const GError *error, void *data);
 static ConfPublisher *publisher_of(void *data);
+static ConfAccounts *accounts_of(void *data);
 static void environment_changed(void *data);
 static void lineage(const char *environment, int64_t revision, const char *chain, void *data);
 static void refuse_write(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
@@ -39,6 +40,7 @@ conf_proxy_start(ConfServer *server, GError **error)
         .lineage = lineage,
         .confirmed = conf_records_confirmed,
         .record = conf_records_take,
+        .accounts = accounts_of,
         .data = server,
     };
     server->sink = (ConfWriteSink){.submit = refuse_write, .self = server};
@@ -124,6 +126,13 @@ static ConfPublisher *
 publisher_of(void *data)
 {
     return ((ConfServer *)data)->publisher;
+}
+
+static ConfAccounts *
+accounts_of(void *data)
+{
+    const ConfServer *server = data;
+    return server->access != NULL ? conf_access_accounts(server->access) : NULL;
 }
 
 static void

@@ -129,6 +129,12 @@ conf_session_may_change_password(const ConfSession *session, ConfRpcError *error
         "This server lets nobody change the own password without right change on the person");
 }
 
+ConfAccounts *
+conf_sessions_accounts(ConfSessions *sessions)
+{
+    return conf_access_accounts(sessions->access);
+}
+
 static void
 read_rules(ConfSessions *sessions, const ConfObject *person, ConfPolicy *policy)
 {

@@ -67,6 +67,7 @@ ConfSessions *conf_sessions_new(ConfStore *store, ConfAccess *access, ConfPublis
 void conf_sessions_free(ConfSessions *sessions);
 void conf_sessions_set_settings(ConfSessions *sessions, const ConfSessionSettings *settings);
 ConfStore *conf_sessions_store(ConfSessions *sessions);
+ConfAccounts *conf_sessions_accounts(ConfSessions *sessions); /* borrowed */
 /* Where plugins' transactions go; borrowed, may be exchanged in place. */
 void conf_sessions_set_sink(ConfSessions *sessions, ConfWriteSink *sink);
 

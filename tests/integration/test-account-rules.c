@@ -346,6 +346,58 @@ test_own_change(void)
     g_assert_null(account_member(server, "ann", "own", "lastLogin"));
 }
 
+/* Polls until the person's log-in at this server answers with this code, 0: it is let in. */
+static void
+wait_login(TestServer *server, int64_t code, const char *user, const char *password)
+{
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC, got;
+    do {
+        g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+        JsonObject *answer = test_wait_response(client, test_send(client, "session.open", OPEN, user, password));
+        got = json_object_has_member(answer, "error")
+                  ? json_object_get_int_member(json_object_get_object_member(answer, "error"), "code")
+                  : 0;
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+    } while (got != code);
+}
+
+/* Two proxies: what happens at one counts at all, also if the master was away then. */
+static void
+test_proxies(void)
+{
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestServer) one = test_proxy_new(master, "one", "[csproxy]\nlogin-attempts = 1000\n");
+    g_autoptr(TestServer) two = test_proxy_new(master, "two", "[csproxy]\nlogin-attempts = 1000\n");
+    g_autoptr(TestClient) admin = test_client_new(master);
+    int64_t tenant = add_tenant(admin, "acme"), ann = add_person(admin, tenant, "ann", "right");
+    set_rules(admin, "tenant", tenant, "'account-lockout-threshold':'3','account-lockout-duration':'0'");
+    /* Nobody but a replica has a say in it. */
+    test_call_error(admin, -32005, "replica.accounts", "{'accounts':[{'dbid':%" INT ",'wrong':9}]}", ann);
+    test_call_error(admin, -32602, "replica.accounts", "{'accounts':[{'dbid':'x'}]}");
+    test_call_error(admin, -32602, "replica.accounts", "{'accounts':[7]}");
+    wait_login(one, 0, "ann", "right");
+    wait_login(two, 0, "ann", "right");
+    is_refused(one, "ann", "wrong");
+    is_refused(one, "ann", "wrong");
+    is_refused(one, "ann", "wrong");
+    is_refused(one, "ann", "right");
+    wait_login(master, -32001, "ann", "right");
+    wait_login(two, -32001, "ann", "right");
+    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'fresh'}", ann);
+    wait_login(one, 0, "ann", "fresh");
+    wait_login(two, 0, "ann", "fresh");
+    /* The master is away: each goes on by itself, and tells of it later. */
+    test_server_signal(master, SIGKILL);
+    for (unsigned i = 0; i < 3; i++)
+        is_refused(two, "ann", "wrong");
+    is_refused(two, "ann", "fresh");
+    g_autofree char *before = account_member(one, "ann", "fresh", "lastLogin");
+    g_assert_nonnull(before);
+    test_server_start(master);
+    wait_login(master, -32001, "ann", "fresh");
+    wait_login(one, -32001, "ann", "fresh");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -358,5 +410,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/account-rules/times", test_times);
     g_test_add_func("/integration/account-rules/sessions", test_sessions);
     g_test_add_func("/integration/account-rules/own-change", test_own_change);
+    g_test_add_func("/integration/account-rules/proxies", test_proxies);
     return g_test_run();
 }
