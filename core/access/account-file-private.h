@@ -1,5 +1,5 @@
-/* account-file-private.h - the file that account-state.c keeps: read at start, written whole by a thread of its own some
- * seconds after a change, and at the end.  A kill loses these seconds, never the file. */
+/* account-file-private.h - the file that account-state.c keeps: read at start, written whole by a thread
+ * of its own some seconds after a change, and at the end.  A kill loses these seconds, never the file. */
 #pragma once
 
 #include <glib.h>
@@ -18,8 +18,8 @@ typedef struct {
 
 typedef struct ConfAccountFile ConfAccountFile;
 
-/* Calls `load` for each record of this environment, before it returns.  `snapshot`: all records as they are, a new
- * array. */
+/* Calls `load` for each record of this environment, before it returns.  `snapshot`: all records as they
+ * are, a new array. */
 ConfAccountFile *conf_account_file_open(const char *folder, const char *environment,
                                         void (*load)(const ConfAccountRecord *record, void *data),
                                         GArray *(*snapshot)(void *data), void *data);

@@ -1,7 +1,7 @@
 /* account-file.c - see account-file-private.h.
  *
- * The first line names the environment, each further one is an account: type, dbid, last log-in, wrong passwords, since,
- * last, locked until, forced since. */
+ * The first line names the environment, each further one is an account: type, dbid, last log-in, wrong
+ * passwords, since, last, locked until, forced since. */
 #include "access/account-file-private.h"
 
 #include "base/log.h"

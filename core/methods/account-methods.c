@@ -251,8 +251,8 @@ hashed(const char *hash, const ConfRpcError *error, void *data)
     if (change->own) {
         conf_session_set_own_hash(session, hash);
     }
-    /* One that somebody else has set since must not be undone by who knew the old one, nor left out of the former
-     * ones. */
+    /* One that somebody else has set since must not be undone by who knew the old one, nor left out of
+     * the former ones. */
     if (change->own || change->former != NULL)
         conf_transaction_expect_secret(transaction, "passwordHash", change->old_hash);
     ConfWriting *writing =

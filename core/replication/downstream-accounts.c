@@ -1,4 +1,5 @@
-/* downstream-accounts.c - replica.accounts: what a replica knows of log-ins at it, and what this server knows. */
+/* downstream-accounts.c - replica.accounts: what a replica knows of log-ins at it, and what this server
+ * knows. */
 #include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"

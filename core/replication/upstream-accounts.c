@@ -1,5 +1,6 @@
-/* upstream-accounts.c - what servers know of accounts beside their objects (access/account-state.h), exchanged with the
- * master once a second: what happened here goes up, what the master knows meanwhile comes down.
+/* upstream-accounts.c - what servers know of accounts beside their objects (access/account-state.h),
+ * exchanged with the master once a second: what happened here goes up, what the master knows meanwhile
+ * comes down.
  *
  * What a master that is away does not hear of stays to be told, once an account; so it is bounded. */
 #include "base/clock.h"

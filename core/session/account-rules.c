@@ -1,7 +1,8 @@
 /* account-rules.c - what tenants demand of accounts (access/policy.h), asked at log-in and of commits.
  *
- * They are rules for internal passwords; only the number of sessions holds for everybody.  Whoever is locked out, or was
- * away for too long, is refused as an unknown user is: nobody learns whether the password was right. */
+ * They are rules for internal passwords; only the number of sessions holds for everybody.  Whoever is
+ * locked out, or was away for too long, is refused as an unknown user is: nobody learns whether the
+ * password was right. */
 #include "base/clock.h"
 #include "session/login-private.h"
 
