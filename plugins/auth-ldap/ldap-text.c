@@ -18,6 +18,8 @@ static bool fail(GError **error, const char *what);
 static bool read_host(AuthLdapUrl *url, const char *text, GError **error);
 static bool read_rest(AuthLdapUrl *url, const char *text, GError **error);
 static bool read_scope(const char *text, int *scope);
+static bool is_filter(const char *text);
+static const char *skip_item(const char *text);
 static size_t unit_size(const char *text);
 static bool is_place(const char *filter, const char *at, size_t before);
 static void free_error(void *data);
@@ -66,22 +68,12 @@ auth_ldap_url_free(AuthLdapUrl *url)
 bool
 auth_ldap_filter_check(const char *filter, GError **error)
 {
-    unsigned depth = 0, deepest = 0;
-    for (const char *at = filter; *at != '\0'; at++) {
-        if (*at == '(')
-            deepest = MAX(deepest, ++depth);
-        else if (*at == ')' && depth > 0)
-            depth--;
-    }
-    if (deepest > FILTER_DEPTH_MAX)
-        return fail(error, "the filter is nested too deeply");
+    if (!is_filter(filter))
+        return fail(error, "the filter is none (RFC 4515), or nested too deeply");
     g_autofree char *one = auth_ldap_filter_make(filter, "a"), *other = auth_ldap_filter_make(filter, "b");
-    if (strcmp(one, other) == 0)
-        return fail(error, "the filter has no X, for which the externalId would be put");
-    BerElement *ber = ber_alloc_t(LBER_USE_DER);
-    int result = ber != NULL ? ldap_put_vrFilter(ber, one) : -1;
-    ber_free(ber, 1);
-    return result >= 0 ? true : fail(error, "the filter is none (RFC 4515)");
+    return strcmp(one, other) != 0
+               ? true
+               : fail(error, "the filter has no X, for which the externalId would be put");
 }
 
 char *
@@ -207,6 +199,56 @@ read_scope(const char *text, int *scope)
         return true;
     }
     return false;
+}
+
+/* RFC 4515, 3, with all its parentheses.  libldap's own reader is to be had only with a connection. */
+static bool
+is_filter(const char *text)
+{
+    struct {
+        bool single;
+        unsigned count;
+    } lists[FILTER_DEPTH_MAX];
+    unsigned depth = 0;
+    do {
+        if (*text == ')') {
+            if (depth == 0 || lists[depth - 1].count == 0)
+                return false;
+            depth--;
+            text++;
+            continue;
+        }
+        if (*text++ != '(' || (depth > 0 && lists[depth - 1].single && lists[depth - 1].count > 0))
+            return false;
+        if (depth > 0)
+            lists[depth - 1].count++;
+        if (*text != '\0' && strchr("&|!", *text) != NULL) {
+            if (depth >= FILTER_DEPTH_MAX)
+                return false;
+            lists[depth].single = *text++ == '!';
+            lists[depth++].count = 0;
+        } else if ((text = skip_item(text)) == NULL) {
+            return false;
+        }
+    } while (depth > 0);
+    return *text == '\0';
+}
+
+/* attribute=value), and all that may stand around the =; NULL: it is none. */
+static const char *
+skip_item(const char *text)
+{
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.;:");
+    text += size;
+    text += *text == '~' || *text == '<' || *text == '>' ? 1 : 0;
+    if (size == 0 || *text++ != '=')
+        return NULL;
+    while (*text != ')') {
+        if (*text == '\0' || *text == '(' || (*text == '\\' && unit_size(text) != 3))
+            return NULL;
+        text += unit_size(text);
+    }
+    return text + 1;
 }
 
 /* An escape \hh is one. */

@@ -128,7 +128,7 @@ test_two_entries(void)
     g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
     if (slapd == NULL)
         return;
-    g_autofree char *section = section_of("ldap", test_slapd_get_port(slapd), TEST_LDAP_BASE, "(mail=X@example.test)", "");
+    g_autofree char *section = section_of("ldap", test_slapd_get_port(slapd), TEST_LDAP_BASE, "(&(objectClass=inetOrgPerson)(mail=X@example.test))", "");
     g_autofree char *options = options_of("", section, NULL);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) admin = test_client_new(server);
@@ -389,6 +389,77 @@ test_proxy(void)
     g_assert_cmpint(login_code(proxy, "anna", "alicepw"), ==, 0);
 }
 
+/* Answers, once a client is there, each connection with the same bytes, and closes or stays silent. */
+typedef struct {
+    int fd;
+    const uint8_t *bytes;
+    size_t size;
+    unsigned repeat;
+} Liar;
+
+static void *
+lie(void *data)
+{
+    Liar *liar = data;
+    for (;;) {
+        uint8_t question[4096];
+        int fd = accept(liar->fd, NULL, NULL);
+        if (fd < 0)
+            return NULL;
+        if (recv(fd, question, sizeof question, 0) > 0) {
+            for (unsigned i = 0; i < liar->repeat && send(fd, liar->bytes, liar->size, MSG_NOSIGNAL) > 0; i++)
+                continue;
+        }
+        shutdown(fd, SHUT_WR);
+        while (recv(fd, question, sizeof question, 0) > 0)
+            continue;
+        close(fd);
+    }
+}
+
+/* What is no answer, or far too much of one, is silence; others are served. */
+static void
+test_hostile(void)
+{
+    static const uint8_t CUT[] = {0x30, 0x20, 2, 1, 1, 0x64, 0x1b, 4}, HUGE_SIZE[] = {0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 2, 1, 1},
+                         ENDLESS[] = {0x30, 0x80, 0x30, 0x80}, NOISE[] = "HTTP/1.1 400 Bad Request\r\n\r\n",
+                         BAD_ENTRY[] = {0x30, 0x0b, 2, 1, 1, 0x64, 6, 4, 0x7f, 'x', 'x', 'x', 'x'},
+                         NAMELESS[] = {0x30, 9, 2, 1, 1, 0x64, 4, 4, 0, 0x30, 0};
+    static const struct {
+        const uint8_t *bytes;
+        size_t size;
+        unsigned repeat;
+    } LIES[] = {{CUT, sizeof CUT, 1},           {HUGE_SIZE, sizeof HUGE_SIZE, 1}, {ENDLESS, sizeof ENDLESS, 20000},
+                {NOISE, sizeof NOISE, 1},       {BAD_ENTRY, sizeof BAD_ENTRY, 1}, {NAMELESS, sizeof NAMELESS, 20000},
+                {CUT, sizeof CUT, 200000}};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof own;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&own, sizeof own), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&own, &size), ==, 0);
+    g_assert_cmpint(listen(fd, 16), ==, 0);
+    g_autofree char *section = section_of("ldap", ntohs(own.sin_port), PEOPLE, "(uid=X)", "");
+    g_autofree char *options = options_of("", section, NULL);
+    g_autoptr(TestServer) server = test_primary_new(options);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_person(admin, "anna", "alice");
+    for (unsigned i = 0; i < G_N_ELEMENTS(LIES); i++) {
+        Liar liar = {dup(fd), LIES[i].bytes, LIES[i].size, LIES[i].repeat};
+        GThread *thread = g_thread_new("liar", lie, &liar);
+        g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+        int64_t id = send_login(client, "anna", "alicepw");
+        test_call(admin, "object.read", "{'type':'person','name':'anna'}");
+        g_assert_cmpint(wait_login(client, id, NULL), ==, -32013);
+        shutdown(liar.fd, SHUT_RDWR); /* ends accept() */
+        g_thread_join(thread);
+        close(liar.fd);
+        g_assert_cmpint(listen(fd, 16), ==, 0);
+    }
+    g_assert_cmpint(test_statistic(admin, "auth-ldap.binds"), ==, 0);
+    g_assert_cmpint(test_statistic(admin, "auth-ldap.waiting"), ==, 0);
+    close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -404,5 +475,6 @@ main(int argc, char **argv)
     g_test_add_func("/auth-ldap/groups", test_groups);
     g_test_add_func("/auth-ldap/annexes", test_annexes);
     g_test_add_func("/auth-ldap/proxy", test_proxy);
+    g_test_add_func("/auth-ldap/hostile", test_hostile);
     return g_test_run();
 }
