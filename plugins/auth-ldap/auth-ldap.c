@@ -1,8 +1,8 @@
-/* auth-ldap.c - people log in with the passwords of their directory: options, which servers are asked about whom, the
- * verdict.  Read this first.
+/* auth-ldap.c - people log in with the passwords of their directory: options, which servers are asked
+ * about whom, the verdict.  Read this first.
  *
- * Nothing waits: connections, TLS and requests are all on the main loop.  Rights stay internal; groups of the
- * directory may add access groups to the session. */
+ * Nothing waits: connections, TLS and requests are all on the main loop.  Rights stay internal; groups of
+ * the directory may add access groups to the session. */
 #include <string.h>
 
 #include "ldap-private.h"

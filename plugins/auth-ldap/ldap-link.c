@@ -1,5 +1,5 @@
-/* ldap-link.c - one connection to a server, all of it on the main loop: connect, TLS, StartTLS, bind as app-user, then
- * whatever comes. */
+/* ldap-link.c - one connection to a server, all of it on the main loop: connect, TLS, StartTLS, bind as
+ * app-user, then whatever comes. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openldap.h>

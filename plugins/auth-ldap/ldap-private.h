@@ -1,5 +1,5 @@
-/* ldap-private.h - servers, connections and questions: shared by ldap-set.c (servers and their names), ldap-link.c (a
- * connection), ldap-tls.c (its encryption) and ldap-question.c (the course of a log-in). */
+/* ldap-private.h - servers, connections and questions: shared by ldap-set.c (servers and their names),
+ * ldap-link.c (a connection), ldap-tls.c (its encryption) and ldap-question.c (the course of a log-in). */
 #pragma once
 
 #include <ldap.h>

@@ -1,5 +1,5 @@
-/* ldap-question.c - the course of a log-in: search, exactly one entry, bind as it, groups; and where it goes when a server
- * is silent: the next one, and after a pause all of them again. */
+/* ldap-question.c - the course of a log-in: search, exactly one entry, bind as it, groups; and where it
+ * goes when a server is silent: the next one, and after a pause all of them again. */
 #include <string.h>
 
 #include "ldap-private.h"

@@ -1,5 +1,5 @@
-/* ldap-set.c - sets of servers, what waits for their connections, and their names, which the worker pool looks up: the
- * resolver may take its time. */
+/* ldap-set.c - sets of servers, what waits for their connections, and their names, which the worker pool
+ * looks up: the resolver may take its time. */
 #include <netdb.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* ldap-text.h - what this plugin reads by itself: URLs (RFC 4516), the filter with its place for the externalId
- * (RFC 4515), and the file of error texts.  Pure; fuzzed. */
+/* ldap-text.h - what this plugin reads by itself: URLs (RFC 4516), the filter with its place for the
+ * externalId (RFC 4515), and the file of error texts.  Pure; fuzzed. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,5 +32,6 @@ typedef struct {
     char *text; /* NULL: the file gives none */
     bool retry; /* another try, or server, may help */
 } AuthLdapError;
-/* Lines "CODE [retry] [TEXT]"; ';' begins a comment. By code (int). NULL and *error: the line that is none. */
+/* Lines "CODE [retry] [TEXT]"; ';' begins a comment.  By code (int).  NULL and *error: the line that is
+ * none. */
 GHashTable *auth_ldap_errors_new(const char *text, GError **error);

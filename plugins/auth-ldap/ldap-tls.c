@@ -1,4 +1,5 @@
-/* ldap-tls.c - TLS of a connection by GnuTLS, below libldap: its own handshake has no form that does not wait. */
+/* ldap-tls.c - TLS of a connection by GnuTLS, below libldap: its own handshake has no form that does not
+ * wait. */
 #include <errno.h>
 #include <string.h>
 
