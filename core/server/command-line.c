@@ -49,8 +49,7 @@ static const char *const later[] = {"proxy-persistent-mode"};
 static const ConfOption *find_switch(const char *name, size_t size);
 static bool needs_value(const ConfOption *found);
 static void take_other(ConfCommandLine *line, char *name, const char *value, char **argv, int *index);
-static bool set_value(ConfCommandLine *line, const ConfOption *found, const char *name, const char *value,
-                      GError **error);
+static bool set_value(ConfCommandLine *line, const ConfOption *found, const char *value, GError **error);
 static bool check(const ConfCommandLine *line, GError **error);
 
 bool
@@ -91,7 +90,7 @@ conf_command_line_parse(ConfCommandLine *line, int argc, char **argv, GError **e
         if (is_log) {
             g_autofree char *key = g_strndup(name + 4, size - 4);
             conf_settings_set(line->log, "log", key, value);
-        } else if (!set_value(line, found, argv[i], value, error)) {
+        } else if (!set_value(line, found, value, error)) {
             return false;
         }
     }
@@ -176,7 +175,7 @@ take_other(ConfCommandLine *line, char *name, const char *value, char **argv, in
 }
 
 static bool
-set_value(ConfCommandLine *line, const ConfOption *found, const char *name, const char *value, GError **error)
+set_value(ConfCommandLine *line, const ConfOption *found, const char *value, GError **error)
 {
     void *member = (char *)line + found->offset;
     if (found->type == CONF_T_BOOL) {
@@ -185,7 +184,7 @@ set_value(ConfCommandLine *line, const ConfOption *found, const char *name, cons
         guint64 number = 0;
         if (!g_ascii_string_to_unsigned(value, 10, 1, 65535, &number, NULL)) {
             g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                        "Option '%s' needs a port from 1 to 65535, not '%s'", name, value);
+                        "Option '-%s' needs a port from 1 to 65535, not '%s'", found->name, value);
             return false;
         }
         *(int64_t *)member = (int64_t)number;

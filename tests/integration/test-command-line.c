@@ -31,7 +31,8 @@ test_bad_start(void)
     expect(folder, "-nonsense", 2, "-nonsense");
     expect(folder, "-host", 2, "needs a value");
     expect(folder, "-host 127.0.0.1 -port 1", 2, "-app");
-    expect(folder, "-rescue-port 99999", 2, "99999");
+    expect(folder, "-rescue-port 99999", 2,
+           "Option '-rescue-port' needs a port from 1 to 65535, not '99999'");
     expect(folder, "", 2, "confserv.conf");
     expect(folder, "-c missing.conf", 2, "missing.conf");
     put(folder, "broken.conf", "[confserv]\nport = 2120\nthis is no setting\n");
