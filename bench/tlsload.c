@@ -37,7 +37,7 @@ typedef struct {
 static int port = 7000, conns = 1, depth = 64, ep;
 static long keys = 10000;
 static double secs = 3;
-static bool plain, resume;
+static bool plain, resume, storm;
 static const char *login = "";
 static gnutls_certificate_credentials_t credentials;
 static gnutls_priority_t priority;
@@ -81,9 +81,13 @@ static void begin(Conn *c) {
     gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
     gnutls_priority_set(c->tls, priority);
     gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, credentials);
-    gnutls_transport_set_ptr(c->tls, c);
-    gnutls_transport_set_pull_function(c->tls, pull);
-    gnutls_transport_set_push_function(c->tls, push);
+    if (storm) {
+      gnutls_transport_set_int(c->tls, c->fd); /* a ticket is waited for by GnuTLS's own functions */
+    } else {
+      gnutls_transport_set_ptr(c->tls, c);
+      gnutls_transport_set_pull_function(c->tls, pull);
+      gnutls_transport_set_push_function(c->tls, push);
+    }
     if (ticket.data) gnutls_session_set_data(c->tls, ticket.data, ticket.size);
   }
   watch(c, true, EPOLL_CTL_ADD);
@@ -199,7 +203,8 @@ int main(int argc, char **argv) {
   gnutls_priority_init(&priority, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", NULL);
   Conn *list = calloc(conns, sizeof *list);
   char *line = NULL;
-  if (!strcmp(argv[1], "storm")) {
+  storm = !strcmp(argv[1], "storm");
+  if (storm) {
     const char *info = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.info\"}\n";
     if (resume) {
       int all = conns;
