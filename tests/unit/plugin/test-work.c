@@ -1,5 +1,6 @@
 /* test-work.c - the worker pool, calls from other threads, watches and timers. */
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -9,6 +10,7 @@ enum { POOL_QUEUE_MAX = 10000 };
 
 typedef struct {
     GThread *worked_on;
+    int niceness;
     void *seen_self;
     ConfPlugin *seen_plugin;
     bool is_done;
@@ -17,7 +19,9 @@ typedef struct {
 static void
 work(void *data)
 {
-    ((Job *)data)->worked_on = g_thread_self();
+    Job *job = data;
+    job->worked_on = g_thread_self();
+    job->niceness = getpriority(PRIO_PROCESS, 0);
 }
 
 static void
@@ -47,6 +51,8 @@ test_work(void)
     g_assert_true(conf_plugin_host_is_idle(host));
     g_assert_nonnull(job.worked_on);
     g_assert_true(job.worked_on != g_thread_self());
+    /* The main loop goes before it where there is one core for both. */
+    g_assert_cmpint(job.niceness, >, getpriority(PRIO_PROCESS, 0));
     g_assert_true(job.seen_self == conf_plugin_get_self(p));
     g_assert_true(job.seen_plugin == p);
 
