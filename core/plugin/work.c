@@ -133,7 +133,7 @@ run_job(void *data, void *unused)
     Job *job = data;
     /* On Linux the number 0 is this thread alone. */
     if (!is_nice)
-        is_nice = setpriority(PRIO_PROCESS, 0, NICE) == 0;
+        is_nice = setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE) == 0;
     job->work(job->job);
     g_mutex_lock(&finished_lock);
     g_queue_push_tail(&finished, job);
