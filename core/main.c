@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -110,6 +111,8 @@ run_server(const ConfCommandLine *line, const ConfSettings *settings)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    /* Libraries of plugins write to sockets with write() (libldap): a peer that is gone is their error, not our end. */
+    signal(SIGPIPE, SIG_IGN);
     if (!conf_log_configure(settings, &error))
         return fail(error);
     raise_descriptor_limit();

@@ -217,6 +217,17 @@ test_restored_database(void)
     test_call(third, "object.create", "{'object':{'type':'host','name':'x'}}");
 }
 
+/* Libraries below plugins (libldap) write with write(): a peer that is gone must not end the server. */
+static void
+test_broken_pipe(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) client = test_client_new(server);
+    test_server_signal(server, SIGPIPE);
+    test_call(client, "object.count", "{}");
+    g_assert_true(test_server_is_running(server));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -227,5 +238,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/faults/frozen-read", test_frozen_read);
     g_test_add_func("/integration/faults/disk-full", test_disk_full);
     g_test_add_func("/integration/faults/restored-database", test_restored_database);
+    g_test_add_func("/integration/faults/broken-pipe", test_broken_pipe);
     return g_test_run();
 }
