@@ -19,7 +19,13 @@ typedef struct {
     bool has_state;
 } StoredHead;
 
-static bool read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError **error);
+static ConfObject *make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, ConfBytes *secrets,
+                        const ConfAcl *acl, int64_t acl_revision);
+static bool read_stored(const ConfSchema *schema, ConfSlice body, bool head_only, StoredHead *stored,
+                        GError **error);
+static bool read_head_and_permissions(const ConfSchema *schema, ConfSlice body, bool head_only,
+                                      ConfSlice permissions, StoredHead *stored, const ConfAcl **acl,
+                                      GError **error);
 static bool read_permissions(const ConfSchema *schema, ConfSlice permissions, const ConfAcl **acl,
                              GError **error);
 
@@ -48,23 +54,7 @@ ConfObject *
 conf_object_make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, ConfBytes *secrets,
                  const ConfAcl *acl, int64_t acl_revision)
 {
-    ConfObject *object = g_malloc(sizeof(ConfObject) + name.size + 1);
-    *object = (ConfObject){
-        .refs = 1,
-        .type = head->key.type,
-        .enabled = head->enabled,
-        .dbid = head->key.dbid,
-        .revision = head->revision,
-        .tenant = head->tenant,
-        .folder = head->folder,
-        .acl = conf_acl_ref(acl),
-        .acl_revision = acl != NULL ? acl_revision : 0,
-        .body = body,
-        .secrets = secrets,
-        .name_size = (uint32_t)name.size,
-    };
-    memcpy(object->name, name.data, name.size);
-    object->name[name.size] = '\0';
+    ConfObject *object = make(head, name, body, secrets, acl, acl_revision);
     conf_object_compute_digest(NULL, object, true, object->digest);
     return object;
 }
@@ -74,20 +64,27 @@ conf_object_from_stored(const ConfSchema *schema, ConfSlice body, ConfSlice secr
                         int64_t acl_revision, GError **error)
 {
     StoredHead stored;
-    memset(&stored, 0, offsetof(StoredHead, name));
-    stored.name_size = 0;
-    stored.has_state = false;
     const ConfAcl *acl = NULL;
-    if (!read_stored(schema, body, &stored, error))
+    if (!read_head_and_permissions(schema, body, false, permissions, &stored, &acl, error))
         return NULL;
-    if (permissions.size > 0 && !read_permissions(schema, permissions, &acl, error)) {
-        g_prefix_error(error, "%s %" G_GINT64_FORMAT ": ", stored.type->name, stored.head.key.dbid);
-        return NULL;
-    }
     ConfBytes *secret_bytes = secrets.size > 0 ? conf_bytes_new(secrets.data, secrets.size) : NULL;
     ConfObject *object =
         conf_object_make(&stored.head, (ConfSlice){stored.name, stored.name_size},
                          conf_bytes_new(body.data, body.size), secret_bytes, acl, acl_revision);
+    conf_acl_unref(acl);
+    return object;
+}
+
+ConfObject *
+conf_object_recall(const ConfSchema *schema, ConfSlice body, ConfSlice permissions, int64_t acl_revision,
+                   GError **error)
+{
+    StoredHead stored;
+    const ConfAcl *acl = NULL;
+    if (!read_head_and_permissions(schema, body, true, permissions, &stored, &acl, error))
+        return NULL;
+    ConfObject *object = make(&stored.head, (ConfSlice){stored.name, stored.name_size},
+                              conf_bytes_new(body.data, body.size), NULL, acl, acl_revision);
     conf_acl_unref(acl);
     return object;
 }
@@ -173,6 +170,30 @@ conf_model_error(GError **error, const char *what, const ConfObject *object, con
     return false;
 }
 
+static ConfObject *
+make(const ConfObjectHead *head, ConfSlice name, ConfBytes *body, ConfBytes *secrets, const ConfAcl *acl,
+     int64_t acl_revision)
+{
+    ConfObject *object = g_malloc(sizeof(ConfObject) + name.size + 1);
+    *object = (ConfObject){
+        .refs = 1,
+        .type = head->key.type,
+        .enabled = head->enabled,
+        .dbid = head->key.dbid,
+        .revision = head->revision,
+        .tenant = head->tenant,
+        .folder = head->folder,
+        .acl = conf_acl_ref(acl),
+        .acl_revision = acl != NULL ? acl_revision : 0,
+        .body = body,
+        .secrets = secrets,
+        .name_size = (uint32_t)name.size,
+    };
+    memcpy(object->name, name.data, name.size);
+    object->name[name.size] = '\0';
+    return object;
+}
+
 static bool
 fail_stored(const StoredHead *stored, GError **error, const char *message)
 {
@@ -226,8 +247,25 @@ read_head_member(const ConfSchema *schema, ConfJsonReader *reader, StoredHead *s
     }
 }
 
+/* *acl: a reference, or NULL. */
 static bool
-read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError **error)
+read_head_and_permissions(const ConfSchema *schema, ConfSlice body, bool head_only, ConfSlice permissions,
+                          StoredHead *stored, const ConfAcl **acl, GError **error)
+{
+    memset(stored, 0, offsetof(StoredHead, name));
+    stored->name_size = 0;
+    stored->has_state = false;
+    if (!read_stored(schema, body, head_only, stored, error))
+        return false;
+    if (permissions.size == 0 || read_permissions(schema, permissions, acl, error))
+        return true;
+    g_prefix_error(error, "%s %" G_GINT64_FORMAT ": ", stored->type->name, stored->head.key.dbid);
+    return false;
+}
+
+/* `head_only`: what stands behind the head is not looked at. */
+static bool
+read_stored(const ConfSchema *schema, ConfSlice body, bool head_only, StoredHead *stored, GError **error)
 {
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
@@ -236,7 +274,8 @@ read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError
         return fail_stored(stored, error, "the body is too long");
     ConfJsonEvent event = conf_json_reader_next(&reader);
     if (event == CONF_JSON_EVENT_OBJECT) {
-        while ((event = conf_json_reader_next(&reader)) == CONF_JSON_EVENT_KEY) {
+        while (!(head_only && stored->has_state) &&
+               (event = conf_json_reader_next(&reader)) == CONF_JSON_EVENT_KEY) {
             bool known = false;
             if (!stored->has_state && !read_head_member(schema, &reader, stored, &known))
                 return fail_stored(stored, error, "a member of its head is broken");
@@ -246,7 +285,7 @@ read_stored(const ConfSchema *schema, ConfSlice body, StoredHead *stored, GError
     }
     if (event == CONF_JSON_EVENT_OBJECT_END)
         event = conf_json_reader_next(&reader);
-    if (event != CONF_JSON_EVENT_END)
+    if (event != CONF_JSON_EVENT_END && !(head_only && stored->has_state))
         return fail_stored(stored, error,
                            reader.message != NULL ? reader.message : "the body is no JSON object");
     if (stored->type == NULL || stored->head.key.dbid == 0 || stored->name_size == 0 ||

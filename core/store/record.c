@@ -16,38 +16,46 @@ static const char *const op_names[] = {
     [CONF_CHANGE_PERMISSION] = "permission", [CONF_CHANGE_SECRET] = "secret",
 };
 
-/* One change while it is read: slices of the record. */
+/* A record while it is read: once, by one reader. */
 typedef struct {
-    ConfSlice op, before, after, permissions;
-    ConfSlice entries_before, entries_after;
-    int64_t acl_revision_before, acl_revision_after;
-} RawChange;
+    ConfJsonReader json;
+    const ConfSchema *schema;
+    ConfCommit *commit;
+    unsigned capacity; /* of its changes */
+    bool has_changes;
+} Reading;
 
-typedef struct {
-    ConfSlice time, by, changes, address;
-    int64_t revision, from, user, application;
-} RawRecord;
-
-typedef struct {
+/* A member that is wanted, and where it goes: one of the five. */
+typedef struct Member Member;
+struct Member {
     const char *name;
-    int64_t *integer; /* one of the two is set */
-    ConfSlice *raw;
-} Member;
+    int64_t *integer;
+    char **string;         /* new */
+    ConfSlice *raw;        /* of the record */
+    const Member *members; /* of an object; ended by one without a name */
+    bool (*read)(Reading *reading, GError **error);
+};
+
+/* One side of a change: slices of the record. */
+typedef struct {
+    ConfSlice body, entries;
+    int64_t acl_revision;
+} RawSide;
 
 static void write_by(const ConfCommit *commit, ConfBuffer *buffer);
 static void write_change(const ConfChange *change, const ConfSchema *schema, ConfBuffer *buffer);
 static void write_permissions(const ConfChange *change, const ConfSchema *schema, ConfBuffer *buffer);
 static void write_list(const char *side, const ConfObject *object, const ConfSchema *schema,
                        ConfBuffer *buffer);
-static bool read_object(ConfSlice text, const Member *members, GError **error);
-static bool read_members(ConfJsonReader *reader, const Member *members, GError **error);
-static bool read_integer(ConfSlice raw, int64_t *value);
-static bool read_string(ConfSlice raw, char **value);
-static bool read_changes(const ConfSchema *schema, ConfSlice array, ConfCommit *commit, GError **error);
-static bool read_change(const ConfSchema *schema, ConfJsonReader *reader, ConfChange *change, GError **error);
-static bool read_permissions(RawChange *raw, GError **error);
+static bool read_record(Reading *reading, GError **error);
+static bool read_object(Reading *reading, const Member *members, GError **error);
+static bool read_members(Reading *reading, const Member *members, GError **error);
+static bool read_member(Reading *reading, const Member *member, GError **error);
+static bool read_changes(Reading *reading, GError **error);
+static bool read_change(Reading *reading, ConfChange *change, GError **error);
+static bool read_side(Reading *reading, const RawSide *raw, ConfObject **object, GError **error);
 static bool has_shape(const ConfChange *change);
-static ConfCommit *fail(GError **error, ConfCommit *commit, const char *what);
+static bool fail(GError **error, const char *what);
 
 void
 conf_commit_write_record(const ConfCommit *commit, const ConfSchema *schema, ConfBuffer *buffer)
@@ -80,43 +88,20 @@ conf_commit_write_record(const ConfCommit *commit, const ConfSchema *schema, Con
 ConfCommit *
 conf_commit_from_record(const ConfSchema *schema, ConfSlice record, const char *chain, GError **error)
 {
-    RawRecord raw = {0};
-    const Member members[] = {
-        {"revision", &raw.revision},     {"from", &raw.from},
-        {"time", NULL, &raw.time},       {"by", NULL, &raw.by},
-        {"changes", NULL, &raw.changes}, {NULL},
-    };
-    const Member by_members[] = {
-        {"user", &raw.user},
-        {"application", &raw.application},
-        {"address", NULL, &raw.address},
-        {NULL},
-    };
-    if (!read_object(record, members, error) || (raw.by.size > 0 && !read_object(raw.by, by_members, error)))
-        return NULL;
-    ConfCommit *commit = conf_commit_new(0);
-    commit->revision = raw.revision;
-    commit->from = raw.from;
-    commit->recalled = true;
+    Reading reading = {.schema = schema, .commit = conf_commit_new(0)};
+    reading.commit->recalled = true;
     if (chain != NULL)
-        g_strlcpy(commit->chain, chain, sizeof(commit->chain));
-    if (raw.user != 0)
-        commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = raw.user};
-    if (raw.application != 0)
-        commit->application = (ConfKey){.type = CONF_TYPE_APPLICATION, .dbid = raw.application};
-    g_autofree char *time = NULL;
-    if (raw.revision <= 0 || raw.from < 0 || raw.changes.size == 0)
-        return fail(error, commit, "has no revision or no changes");
-    if (!read_string(raw.time, &time) || !conf_clock_parse(conf_slice_from_string(time), &commit->time_ms))
-        return fail(error, commit, "has no time");
-    if (raw.address.size > 0 && !read_string(raw.address, &commit->address))
-        return fail(error, commit, "has an address that is no string");
-    if (!read_changes(schema, raw.changes, commit, error)) {
-        g_prefix_error(error, "Change record of revision %" G_GINT64_FORMAT ": ", raw.revision);
-        conf_commit_unref(commit);
-        return NULL;
-    }
-    return commit;
+        g_strlcpy(reading.commit->chain, chain, sizeof(reading.commit->chain));
+    conf_json_reader_init(&reading.json);
+    conf_json_reader_start(&reading.json, record);
+    bool is_read = read_record(&reading, error);
+    conf_json_reader_clear(&reading.json);
+    if (is_read)
+        return reading.commit;
+    if (reading.commit->revision > 0)
+        g_prefix_error(error, "Revision %" G_GINT64_FORMAT ": ", reading.commit->revision);
+    conf_commit_unref(reading.commit);
+    return NULL;
 }
 
 static void
@@ -188,165 +173,156 @@ write_list(const char *side, const ConfObject *object, const ConfSchema *schema,
 }
 
 static bool
-fail_invalid(GError **error, const char *what)
+read_record(Reading *reading, GError **error)
 {
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Change record %s", what);
-    return false;
-}
-
-/* Takes the commit; NULL. */
-static ConfCommit *
-fail(GError **error, ConfCommit *commit, const char *what)
-{
-    conf_commit_unref(commit);
-    fail_invalid(error, what);
-    return NULL;
-}
-
-/* The members of one object that are asked for; others are passed over. */
-static bool
-read_object(ConfSlice text, const Member *members, GError **error)
-{
-    g_auto(ConfJsonReader) reader;
-    conf_json_reader_init(&reader);
-    conf_json_reader_start(&reader, text);
-    if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_OBJECT)
-        return fail_invalid(error, "has something else where an object belongs");
-    if (!read_members(&reader, members, error))
+    ConfCommit *commit = reading->commit;
+    int64_t user = 0, application = 0;
+    g_autofree char *time = NULL;
+    const Member by[] = {
+        {"user", .integer = &user},
+        {"application", .integer = &application},
+        {"address", .string = &commit->address},
+        {NULL},
+    };
+    const Member members[] = {
+        {"revision", .integer = &commit->revision},
+        {"from", .integer = &commit->from},
+        {"time", .string = &time},
+        {"by", .members = by},
+        {"changes", .read = read_changes},
+        {NULL},
+    };
+    if (!read_object(reading, members, error))
         return false;
-    return conf_json_reader_next(&reader) == CONF_JSON_EVENT_END ||
-           fail_invalid(error, "goes on behind its end");
+    if (conf_json_reader_next(&reading->json) != CONF_JSON_EVENT_END)
+        return fail(error, "goes on behind its end");
+    if (commit->revision <= 0 || commit->from < 0 || !reading->has_changes)
+        return fail(error, "has no revision or no changes");
+    if (time == NULL || !conf_clock_parse(conf_slice_from_string(time), &commit->time_ms))
+        return fail(error, "has no time");
+    if (user != 0)
+        commit->user = (ConfKey){.type = CONF_TYPE_PERSON, .dbid = user};
+    if (application != 0)
+        commit->application = (ConfKey){.type = CONF_TYPE_APPLICATION, .dbid = application};
+    return true;
+}
+
+/* The members that are asked for; others are passed over. */
+static bool
+read_object(Reading *reading, const Member *members, GError **error)
+{
+    if (conf_json_reader_next(&reading->json) != CONF_JSON_EVENT_OBJECT)
+        return fail(error, "has something else where an object belongs");
+    return read_members(reading, members, error);
 }
 
 /* The reader has had the beginning of the object, and has its end after this. */
 static bool
-read_members(ConfJsonReader *reader, const Member *members, GError **error)
+read_members(Reading *reading, const Member *members, GError **error)
 {
+    ConfJsonReader *json = &reading->json;
     ConfJsonEvent event;
-    while ((event = conf_json_reader_next(reader)) == CONF_JSON_EVENT_KEY) {
+    while ((event = conf_json_reader_next(json)) == CONF_JSON_EVENT_KEY) {
         const Member *member = members;
-        while (member->name != NULL && !conf_slice_is(reader->text, member->name))
+        while (member->name != NULL && !conf_slice_is(json->text, member->name))
             member++;
-        ConfSlice raw;
-        if (!conf_json_reader_skip(reader, &raw))
-            return fail_invalid(error, reader->message);
-        if (member->raw != NULL)
-            *member->raw = raw;
-        else if (member->integer != NULL && !read_integer(raw, member->integer))
-            return fail_invalid(error, "has something else where an integer belongs");
+        if (!read_member(reading, member, error))
+            return false;
     }
-    return event == CONF_JSON_EVENT_OBJECT_END || fail_invalid(error, reader->message);
+    return event == CONF_JSON_EVENT_OBJECT_END || fail(error, json->message);
 }
 
 static bool
-read_integer(ConfSlice raw, int64_t *value)
+read_member(Reading *reading, const Member *member, GError **error)
 {
-    g_auto(ConfJsonReader) reader;
-    conf_json_reader_init(&reader);
-    conf_json_reader_start(&reader, raw);
-    bool is_integer = conf_json_reader_next(&reader) == CONF_JSON_EVENT_NUMBER && reader.is_integer;
-    if (is_integer)
-        *value = reader.integer;
-    return is_integer;
+    ConfJsonReader *json = &reading->json;
+    if (member->read != NULL)
+        return member->read(reading, error);
+    if (member->members != NULL)
+        return read_object(reading, member->members, error);
+    if (member->integer != NULL) {
+        if (conf_json_reader_next(json) != CONF_JSON_EVENT_NUMBER || !json->is_integer)
+            return fail(error, "has something else where an integer belongs");
+        *member->integer = json->integer;
+        return true;
+    }
+    if (member->string != NULL) {
+        if (conf_json_reader_next(json) != CONF_JSON_EVENT_STRING)
+            return fail(error, "has something else where a string belongs");
+        *member->string = conf_slice_dup(json->text);
+        return true;
+    }
+    return conf_json_reader_skip(json, member->raw) || fail(error, json->message);
 }
 
 static bool
-read_string(ConfSlice raw, char **value)
+read_changes(Reading *reading, GError **error)
 {
-    g_auto(ConfJsonReader) reader;
-    conf_json_reader_init(&reader);
-    conf_json_reader_start(&reader, raw);
-    if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_STRING)
-        return false;
-    *value = conf_slice_dup(reader.text);
-    return true;
-}
-
-/* Fills commit->changes. */
-static bool
-read_changes(const ConfSchema *schema, ConfSlice array, ConfCommit *commit, GError **error)
-{
-    g_auto(ConfJsonReader) reader;
-    conf_json_reader_init(&reader);
-    conf_json_reader_start(&reader, array);
-    if (conf_json_reader_next(&reader) != CONF_JSON_EVENT_ARRAY)
-        return fail_invalid(error, "has something else where an array belongs");
-    unsigned capacity = 0;
+    ConfJsonReader *json = &reading->json;
+    ConfCommit *commit = reading->commit;
+    if (conf_json_reader_next(json) != CONF_JSON_EVENT_ARRAY)
+        return fail(error, "has something else where an array belongs");
+    reading->has_changes = true;
     ConfJsonEvent event;
-    while ((event = conf_json_reader_next(&reader)) == CONF_JSON_EVENT_OBJECT) {
-        if (commit->change_count == capacity) {
-            capacity = MAX(capacity * 2, 4u);
-            commit->changes = g_renew(ConfChange, commit->changes, capacity);
+    while ((event = conf_json_reader_next(json)) == CONF_JSON_EVENT_OBJECT) {
+        if (commit->change_count == reading->capacity) {
+            reading->capacity = MAX(reading->capacity * 2, 1u);
+            commit->changes = g_renew(ConfChange, commit->changes, reading->capacity);
         }
         ConfChange *change = &commit->changes[commit->change_count++];
         *change = (ConfChange){0};
-        if (!read_change(schema, &reader, change, error))
+        if (!read_change(reading, change, error))
             return false;
     }
     return event == CONF_JSON_EVENT_ARRAY_END ||
-           fail_invalid(error,
-                        event == CONF_JSON_EVENT_ERROR ? reader.message : "has a change that is no object");
+           fail(error, event == CONF_JSON_EVENT_ERROR ? json->message : "has a change that is no object");
 }
 
 static bool
-read_change(const ConfSchema *schema, ConfJsonReader *reader, ConfChange *change, GError **error)
+read_change(Reading *reading, ConfChange *change, GError **error)
 {
-    RawChange raw = {0};
+    RawSide before = {0}, after = {0};
+    g_autofree char *op = NULL;
+    const Member list_before[] = {
+        {"revision", .integer = &before.acl_revision}, {"entries", .raw = &before.entries}, {NULL}};
+    const Member list_after[] = {
+        {"revision", .integer = &after.acl_revision}, {"entries", .raw = &after.entries}, {NULL}};
+    const Member lists[] = {{"before", .members = list_before}, {"after", .members = list_after}, {NULL}};
     const Member members[] = {
-        {"op", NULL, &raw.op},
-        {"before", NULL, &raw.before},
-        {"after", NULL, &raw.after},
-        {"permissions", NULL, &raw.permissions},
+        {"op", .string = &op},
+        {"before", .raw = &before.body},
+        {"after", .raw = &after.body},
+        {"permissions", .members = lists},
         {NULL},
     };
-    if (!read_members(reader, members, error) || !read_permissions(&raw, error))
+    if (!read_members(reading, members, error))
         return false;
     unsigned kind = 0;
-    g_autofree char *op = NULL;
-    if (!read_string(raw.op, &op))
-        return fail_invalid(error, "has a change without op");
-    while (kind < G_N_ELEMENTS(op_names) && strcmp(op_names[kind], op) != 0)
+    while (op != NULL && kind < G_N_ELEMENTS(op_names) && strcmp(op_names[kind], op) != 0)
         kind++;
-    if (kind == G_N_ELEMENTS(op_names))
-        return fail_invalid(error, "has a change of an unknown op");
+    if (op == NULL || kind == G_N_ELEMENTS(op_names))
+        return fail(error, "has a change without op, or of an unknown one");
     change->kind = kind;
-    const ConfSlice no_secrets = {NULL, 0};
-    if (raw.before.size > 0) {
-        change->before = conf_object_from_stored(schema, raw.before, no_secrets, raw.entries_before,
-                                                 raw.acl_revision_before, error);
-        if (change->before == NULL)
-            return false;
-    }
-    if (raw.after.size > 0) {
-        change->after = conf_object_from_stored(schema, raw.after, no_secrets, raw.entries_after,
-                                                raw.acl_revision_after, error);
-        if (change->after == NULL)
-            return false;
-    }
+    if (!read_side(reading, &before, &change->before, error) ||
+        !read_side(reading, &after, &change->after, error))
+        return false;
     if (!has_shape(change))
-        return fail_invalid(error, "has a change whose before and after do not fit its op");
+        return fail(error, "has a change whose before and after do not fit its op");
     if (change->kind == CONF_CHANGE_UPDATE) {
         g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-        conf_object_write_difference(schema, change->before, change->after, &buffer);
+        conf_object_write_difference(reading->schema, change->before, change->after, &buffer);
         change->difference = conf_buffer_to_bytes(&buffer);
     }
     return true;
 }
 
 static bool
-read_permissions(RawChange *raw, GError **error)
+read_side(Reading *reading, const RawSide *raw, ConfObject **object, GError **error)
 {
-    ConfSlice before = {NULL, 0}, after = {NULL, 0};
-    const Member sides[] = {{"before", NULL, &before}, {"after", NULL, &after}, {NULL}};
-    const Member before_members[] = {
-        {"revision", &raw->acl_revision_before}, {"entries", NULL, &raw->entries_before}, {NULL}};
-    const Member after_members[] = {
-        {"revision", &raw->acl_revision_after}, {"entries", NULL, &raw->entries_after}, {NULL}};
-    if (raw->permissions.size > 0 && !read_object(raw->permissions, sides, error))
-        return false;
-    if (before.size > 0 && !read_object(before, before_members, error))
-        return false;
-    return after.size == 0 || read_object(after, after_members, error);
+    if (raw->body.size == 0)
+        return true;
+    *object = conf_object_recall(reading->schema, raw->body, raw->entries, raw->acl_revision, error);
+    return *object != NULL;
 }
 
 static bool
@@ -359,4 +335,11 @@ has_shape(const ConfChange *change)
         return has_before && !has_after;
     return has_before && has_after &&
            conf_key_equal(conf_object_key(change->before), conf_object_key(change->after));
+}
+
+static bool
+fail(GError **error, const char *what)
+{
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Change record %s", what);
+    return false;
 }
