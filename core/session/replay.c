@@ -180,8 +180,8 @@ conf_replay_step(ConfSession *session)
     if (view.reset) {
         conf_fan_out_reset(session, commit->revision, view.reset_reason);
     } else if (view.items->len > 0) {
-        g_autoptr(GHashTable) cache = conf_view_cache_new();
-        conf_fan_out_send(session, conf_view_lines(&view, &viewer, cache), commit->revision);
+        g_autoptr(GPtrArray) lines = conf_view_write_lines(&view, &viewer);
+        conf_fan_out_send(session, lines, commit->revision);
     }
     conf_view_clear(&view);
     return session->connection != NULL;
@@ -327,8 +327,8 @@ count_slice(void *data)
         } else if (view.items->len > 0) {
             replay->missed++;
             if (replay->keeping) {
-                g_autoptr(GHashTable) cache = conf_view_cache_new();
-                keep(session, commit, conf_view_lines(&view, &viewer, cache), CONF_REASON_NONE);
+                g_autoptr(GPtrArray) lines = conf_view_write_lines(&view, &viewer);
+                keep(session, commit, lines, CONF_REASON_NONE);
             }
         } else if (replay->keeping) {
             replay->kept_upto = commit->revision;

@@ -216,6 +216,8 @@ void conf_view_finish(ConfView *view, const ConfViewer *viewer);
  * GPtrArray of ConfBytes. */
 GHashTable *conf_view_cache_new(void);
 GPtrArray *conf_view_lines(ConfView *view, const ConfViewer *viewer, GHashTable *cache);
+/* The same where nobody else sees the commit: a new array, which unrefs the lines. */
+GPtrArray *conf_view_write_lines(const ConfView *view, const ConfViewer *viewer);
 ConfBytes *conf_view_reset_line(int64_t revision, ConfReason reason);
 
 /* alteration.c */

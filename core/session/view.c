@@ -19,7 +19,6 @@ static bool sees(const ConfViewer *viewer, ConfIdentity *identity, const ConfObj
 static ConfReason reason_of(ConfIdentity *identity, const ConfAcl *acl);
 static int compare_items(const void *a, const void *b);
 static bool is_shown(const ConfViewer *viewer, ConfKey key);
-static GPtrArray *write_lines(const ConfView *view, const ConfViewer *viewer);
 static void write_head(ConfBuffer *buffer, const ConfView *view, const ConfCommit *commit);
 static size_t item_size(const ConfViewItem *item, const ConfCommit *commit);
 static void write_item(ConfBuffer *buffer, const ConfViewItem *item, const ConfViewer *viewer);
@@ -103,9 +102,35 @@ conf_view_lines(ConfView *view, const ConfViewer *viewer, GHashTable *cache)
     g_array_set_size(view->items, view->items->len - 1);
     GPtrArray *lines = g_hash_table_lookup(cache, key);
     if (lines == NULL) {
-        lines = write_lines(view, viewer);
+        lines = conf_view_write_lines(view, viewer);
         g_hash_table_insert(cache, g_bytes_ref(key), lines);
     }
+    return lines;
+}
+
+GPtrArray *
+conf_view_write_lines(const ConfView *view, const ConfViewer *viewer)
+{
+    GPtrArray *lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
+    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+    write_head(&buffer, view, viewer->commit);
+    size_t head = buffer.size;
+    for (unsigned i = 0; i < view->items->len; i++) {
+        const ConfViewItem *item = &g_array_index(view->items, ConfViewItem, i);
+        bool filled = buffer.size > head;
+        if (filled &&
+            (buffer.size > LINE_TARGET || buffer.size + item_size(item, viewer->commit) > LINE_LIMIT)) {
+            CONF_BUFFER_LITERAL(&buffer, "],\"more\":true}}\n");
+            g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
+            conf_buffer_truncate(&buffer, head);
+            filled = false;
+        }
+        if (filled)
+            conf_buffer_append_char(&buffer, ',');
+        write_item(&buffer, item, viewer);
+    }
+    CONF_BUFFER_LITERAL(&buffer, "]}}\n");
+    g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
     return lines;
 }
 
@@ -215,32 +240,6 @@ is_shown(const ConfViewer *viewer, ConfKey key)
     return false;
 }
 
-static GPtrArray *
-write_lines(const ConfView *view, const ConfViewer *viewer)
-{
-    GPtrArray *lines = g_ptr_array_new_with_free_func((GDestroyNotify)conf_bytes_unref);
-    g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-    write_head(&buffer, view, viewer->commit);
-    size_t head = buffer.size;
-    for (unsigned i = 0; i < view->items->len; i++) {
-        const ConfViewItem *item = &g_array_index(view->items, ConfViewItem, i);
-        bool filled = buffer.size > head;
-        if (filled &&
-            (buffer.size > LINE_TARGET || buffer.size + item_size(item, viewer->commit) > LINE_LIMIT)) {
-            CONF_BUFFER_LITERAL(&buffer, "],\"more\":true}}\n");
-            g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
-            conf_buffer_truncate(&buffer, head);
-            filled = false;
-        }
-        if (filled)
-            conf_buffer_append_char(&buffer, ',');
-        write_item(&buffer, item, viewer);
-    }
-    CONF_BUFFER_LITERAL(&buffer, "]}}\n");
-    g_ptr_array_add(lines, conf_buffer_to_bytes(&buffer));
-    return lines;
-}
-
 static void
 write_head(ConfBuffer *buffer, const ConfView *view, const ConfCommit *commit)
 {
@@ -249,18 +248,30 @@ write_head(ConfBuffer *buffer, const ConfView *view, const ConfCommit *commit)
     conf_rpc_begin_notification(buffer, "changes");
     CONF_BUFFER_LITERAL(buffer, "{\"revision\":");
     conf_buffer_append_integer(buffer, commit->revision);
-    if (commit->from != 0)
-        conf_buffer_printf(buffer, ",\"from\":%" G_GINT64_FORMAT ",\"reason\":\"reload\"", commit->from);
-    conf_buffer_printf(buffer, ",\"chain\":\"%s\",\"time\":\"%s\"", commit->chain, time);
-    if (view->by_user && view->by_application)
-        conf_buffer_printf(buffer,
-                           ",\"by\":{\"user\":%" G_GINT64_FORMAT ",\"application\":%" G_GINT64_FORMAT "}",
-                           commit->user.dbid, commit->application.dbid);
-    else if (view->by_user)
-        conf_buffer_printf(buffer, ",\"by\":{\"user\":%" G_GINT64_FORMAT "}", commit->user.dbid);
-    else if (view->by_application)
-        conf_buffer_printf(buffer, ",\"by\":{\"application\":%" G_GINT64_FORMAT "}",
-                           commit->application.dbid);
+    if (commit->from != 0) {
+        CONF_BUFFER_LITERAL(buffer, ",\"from\":");
+        conf_buffer_append_integer(buffer, commit->from);
+        CONF_BUFFER_LITERAL(buffer, ",\"reason\":\"reload\"");
+    }
+    CONF_BUFFER_LITERAL(buffer, ",\"chain\":\"");
+    conf_buffer_append_string(buffer, commit->chain);
+    CONF_BUFFER_LITERAL(buffer, "\",\"time\":\"");
+    conf_buffer_append_string(buffer, time);
+    conf_buffer_append_char(buffer, '"');
+    if (view->by_user || view->by_application) {
+        CONF_BUFFER_LITERAL(buffer, ",\"by\":{");
+        if (view->by_user) {
+            CONF_BUFFER_LITERAL(buffer, "\"user\":");
+            conf_buffer_append_integer(buffer, commit->user.dbid);
+        }
+        if (view->by_user && view->by_application)
+            conf_buffer_append_char(buffer, ',');
+        if (view->by_application) {
+            CONF_BUFFER_LITERAL(buffer, "\"application\":");
+            conf_buffer_append_integer(buffer, commit->application.dbid);
+        }
+        conf_buffer_append_char(buffer, '}');
+    }
     CONF_BUFFER_LITERAL(buffer, ",\"changes\":[");
 }
 
@@ -288,8 +299,11 @@ write_item(ConfBuffer *buffer, const ConfViewItem *item, const ConfViewer *viewe
     const ConfObject *object = item->object;
     bool patch = is_patch(item, viewer->commit), whole = item->op <= CONF_VIEW_UPDATE && !patch;
     const ConfSchema *schema = conf_store_schema(viewer->sessions->store);
-    conf_buffer_printf(buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":", whole ? "create" : names[item->op],
-                       conf_schema_type(schema, object->type)->name);
+    CONF_BUFFER_LITERAL(buffer, "{\"op\":\"");
+    conf_buffer_append_string(buffer, whole ? "create" : names[item->op]);
+    CONF_BUFFER_LITERAL(buffer, "\",\"type\":\"");
+    conf_buffer_append_string(buffer, conf_schema_type(schema, object->type)->name);
+    CONF_BUFFER_LITERAL(buffer, "\",\"dbid\":");
     conf_buffer_append_integer(buffer, object->dbid);
     if (item->reason != CONF_REASON_NONE)
         conf_buffer_printf(buffer, ",\"reason\":\"%s\"", reason_name(item->reason));
