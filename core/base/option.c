@@ -16,12 +16,13 @@ typedef struct {
 } UnknownSearch;
 
 static GArray *tables; /* ConfOptionTable */
-static const ConfOption *command_line;
+static GArray *command_line; /* ConfOption, ended by an empty one */
 
 static void report_if_unknown(const char *section, const char *key, const char *value, int line, void *data);
 static bool declares(const ConfOptionTable *table, const char *section, const char *key,
                      const char *own_section);
 static bool section_matches(const char *declared, const char *section);
+static bool is_switch(const char *name);
 static void check_table(const char *owner, const ConfOption *options);
 static bool read_value(const Source *source, ConfOptionValue *value, GError **error);
 static const char *section_of(const ConfOption *option, const char *own_section);
@@ -55,13 +56,18 @@ void
 conf_option_register_command_line(const ConfOption *options)
 {
     check_table("command line", options);
-    command_line = options;
+    if (command_line == NULL)
+        command_line = g_array_new(TRUE, TRUE, sizeof(ConfOption));
+    for (; options->name != NULL; options++) {
+        if (!is_switch(options->name))
+            g_array_append_vals(command_line, options, 1);
+    }
 }
 
 const ConfOption *
 conf_option_command_line(void)
 {
-    return command_line;
+    return command_line != NULL ? (const ConfOption *)(void *)command_line->data : NULL;
 }
 
 const ConfOptionTable *
@@ -178,6 +184,16 @@ section_matches(const char *declared, const char *section)
 }
 
 /* A table that is wrong is found at the first start with it, not when somebody sets the option. */
+static bool
+is_switch(const char *name)
+{
+    for (unsigned i = 0; i < command_line->len; i++) {
+        if (strcmp(g_array_index(command_line, ConfOption, i).name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void
 check_table(const char *owner, const ConfOption *options)
 {

@@ -37,8 +37,8 @@ void conf_option_register(const char *owner, const ConfOption *options);
 /* As above for a table whose NULL sections are `section`, where the file names the section itself (that of
  * the database): register it under that name. */
 void conf_option_register_section(const char *owner, const char *section, const ConfOption *options);
-/* The program's own command line, in the same form (the section is not used): for the listing and the
- * completion. */
+/* The program's command line, in the same form (the section is not used): for the listing and the completion.
+ * Several tables make one, a name that is there stays as it was first; strings are borrowed for ever. */
 void conf_option_register_command_line(const ConfOption *options);
 /* Fills `target` (zeroed or filled before: strings are freed) from `settings`, else the fallback.  Where an
  * option's section is NULL, `own_section` is read.  False: *error names section, key, value and what is

@@ -340,6 +340,7 @@ find_one(ConfPluginHost *host, const char *item, GPtrArray *found, const char *o
         return NULL;
     }
     p->host = host;
+    conf_plugin_register_commands(p);
     if (!conf_plugin_options_prepare(p, error) ||
         !conf_plugin_options_read(p, own_section, settings, &p->settings, error))
         return NULL;

@@ -77,7 +77,9 @@ void conf_hook_chain_rebuild(GPtrArray *plugins);
 /* A number for each entry into plugin code, never used twice; 0 outside. */
 uint64_t conf_plugin_current_frame(void);
 bool conf_plugin_frame_is_active(uint64_t frame);
-/* command.c: the command of the plugin that one of the options names; NULL: none. */
+/* command.c: its commands are listed as options of the command line. */
+void conf_plugin_register_commands(const ConfPlugin *p);
+/* The command of the plugin that one of the options names; NULL: none. */
 const ConfPluginCommand *conf_plugin_find_command(const ConfPlugin *p, GHashTable *options);
 bool conf_plugin_run_command(ConfPlugin *p, const ConfPluginCommand *command, GHashTable *options, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

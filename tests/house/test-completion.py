@@ -23,6 +23,11 @@ def test_confserv_options():
     assert complete('confserv', '-log-ver') == ['-log-verbose']
 
 
+def test_confserv_options_of_plugins():
+    assert complete('confserv', '-dump') == ['-dumpauditxml']
+    assert complete('confserv', '-la') == ['-last']
+
+
 def test_confserv_values():
     assert complete('confserv', '-log-verbose', 'd') == ['debug']
 
