@@ -112,9 +112,10 @@ history_batch_sync(HistoryWriter *writer, bool now)
         return;
     g_mutex_lock(&writer->lock);
     bool failsafe = writer->settings.failsafe;
-    bool soon = writer->sync_soon && writer->items.length == 0;
+    bool soon = (writer->asked & HISTORY_ASK_SYNC) != 0 && writer->items.length == 0;
     bool due = now || soon || writer->unsynced >= SYNC_BYTES || g_get_monotonic_time() >= writer->sync_usec;
-    writer->sync_soon = writer->sync_soon && !due;
+    if (due)
+        writer->asked &= ~(unsigned)HISTORY_ASK_SYNC;
     g_mutex_unlock(&writer->lock);
     if (!due)
         return;
@@ -136,9 +137,10 @@ void
 history_batch_clean(HistoryWriter *writer)
 {
     g_mutex_lock(&writer->lock);
-    bool wanted = writer->clean || writer->clean_usec != 0;
+    bool wanted = (writer->asked & HISTORY_ASK_CLEAN) != 0 || writer->clean_usec != 0;
     HistorySettings settings = writer->settings;
-    writer->clean = writer->clean && (writer->state.failing || writer->file == NULL);
+    if (!writer->state.failing && writer->file != NULL)
+        writer->asked &= ~(unsigned)HISTORY_ASK_CLEAN;
     g_mutex_unlock(&writer->lock);
     int64_t now = g_get_monotonic_time();
     if (!wanted || writer->state.failing || writer->file == NULL || now < writer->clean_usec)
@@ -163,8 +165,8 @@ void
 history_batch_check(HistoryWriter *writer)
 {
     g_mutex_lock(&writer->lock);
-    bool suspect = writer->suspect;
-    writer->suspect = false;
+    bool suspect = (writer->asked & HISTORY_ASK_CHECK) != 0;
+    writer->asked &= ~(unsigned)HISTORY_ASK_CHECK;
     g_mutex_unlock(&writer->lock);
     if (!suspect || writer->file == NULL)
         return;

@@ -263,8 +263,6 @@ void history_writer_free(HistoryWriter *writer);
 /* Takes the entry.  False: the queue is full (64 MiB).  `wait`: for room, at most 5 s.  `why`: constant
  * text, why the entries before this one may be missing. */
 bool history_writer_push_entry(HistoryWriter *writer, HistoryEntry *entry, const char *why, bool wait);
-/* Somebody waits for the disk: what was queued is to be confirmed soon. */
-void history_writer_sync_soon(HistoryWriter *writer);
 /* The same of an audit row. */
 bool history_writer_push_audit(HistoryWriter *writer, HistoryAudit *audit);
 /* NULL json: forget.  Later texts take the place of those that wait: nothing is ever refused. */
@@ -273,11 +271,14 @@ void history_writer_push_session(HistoryWriter *writer, const char *token, const
 void history_writer_push_position(HistoryWriter *writer, const char *environment, int64_t revision,
                                   const char *chain, bool wait);
 void history_writer_set_settings(HistoryWriter *writer, const HistorySettings *settings);
-void history_writer_clean(HistoryWriter *writer); /* retention is due */
-/* A reader met damage: the writer looks itself, and sets the file aside. */
-void history_writer_suspect(HistoryWriter *writer);
-/* Somebody waits: what is queued is written without waiting for more. */
-void history_writer_hurry(HistoryWriter *writer);
+typedef enum {
+    HISTORY_ASK_WRITE = 1, /* somebody waits: what is queued is written without waiting for more */
+    HISTORY_ASK_SYNC = 2,  /* somebody waits for the disk: what was queued is to be confirmed soon */
+    HISTORY_ASK_CLEAN = 4, /* retention is due */
+    HISTORY_ASK_CHECK = 8, /* a reader met damage: the writer looks itself, and sets the file aside */
+} HistoryAsked;
+/* Stands until the thread has begun with it. */
+void history_writer_ask(HistoryWriter *writer, HistoryAsked what);
 typedef struct {
     int64_t first, last, durable; /* revisions; `first` is that before the oldest entry */
     char last_chain[HISTORY_CHAIN_SIZE];

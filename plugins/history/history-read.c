@@ -125,7 +125,7 @@ finished(void *self, void *data)
     Query *query = data;
     if (g_error_matches(query->error, CONF_ERROR, CONF_ERROR_INVALID)) {
         history->damages++;
-        history_writer_suspect(history->writer);
+        history_writer_ask(history->writer, HISTORY_ASK_CHECK);
     }
     if (query->done != NULL) {
         query->done(history, query->result, query->error, query->data);

@@ -74,7 +74,7 @@ history_store_flush(History *history, HistoryFlushFunc func, GDestroyNotify aban
     Flush *flush = g_new(Flush, 1);
     *flush = (Flush){history->state.pushed, func, abandon, data};
     g_queue_push_tail(&history->flushes, flush);
-    history_writer_hurry(history->writer);
+    history_writer_ask(history->writer, HISTORY_ASK_WRITE);
 }
 
 int64_t
@@ -137,7 +137,7 @@ catch_up(void *self, int64_t revision, const char *chain, const char *record_jso
         return false;
     bool starting = conf_plugin_get_revision(history->plugin) == 0;
     if (push_entry(history, &entry, starting)) {
-        history_writer_sync_soon(history->writer);
+        history_writer_ask(history->writer, HISTORY_ASK_SYNC);
         return true;
     }
     /* A start does not wait for a disk that is full: what is missing is filled in later. */

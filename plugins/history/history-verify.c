@@ -64,7 +64,7 @@ slice_done(History *history, char *result, const GError *error, void *data)
         return;
     }
     if (verification->entries.damaged || verification->audits.damaged)
-        history_writer_suspect(history->writer);
+        history_writer_ask(history->writer, HISTORY_ASK_CHECK);
     answer(history, verification, error);
     history->verification = NULL;
     g_free(verification);

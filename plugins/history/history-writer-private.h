@@ -39,7 +39,8 @@ struct HistoryWriter {
     HistorySettings settings;
     HistoryState state;
     unsigned known_generation; /* of the file that the main loop knows of: what it queues goes to that one */
-    bool stop, ended, hurry, clean, suspect, told, sync_soon;
+    unsigned asked; /* HistoryAsked: what the thread has not begun with */
+    bool stop, ended, told;
 
     /* the thread's own */
     HistoryFile *file; /* NULL: it could not be opened */

@@ -57,7 +57,7 @@ history_writer_new(ConfPlugin *plugin, const char *path, const HistorySettings *
         g_error_free(failure);
         writer->state.failing = true;
     }
-    writer->clean = true;
+    writer->asked = HISTORY_ASK_CLEAN;
     writer->thread = g_thread_new("history", run, writer);
     return writer;
 }
@@ -153,7 +153,7 @@ history_writer_push_position(HistoryWriter *writer, const char *environment, int
     item->position.revision = revision;
     g_mutex_lock(&writer->lock);
     push(writer, item);
-    writer->hurry = true;
+    writer->asked |= HISTORY_ASK_WRITE;
     uint64_t serial = writer->state.pushed;
     int64_t until = g_get_monotonic_time() + ROOM_WAIT_USEC;
     while (wait && writer->state.written < serial && !writer->state.failing &&
@@ -167,43 +167,17 @@ history_writer_set_settings(HistoryWriter *writer, const HistorySettings *settin
 {
     g_mutex_lock(&writer->lock);
     writer->settings = *settings;
-    writer->clean = true;
-    g_cond_signal(&writer->wake);
     g_mutex_unlock(&writer->lock);
+    history_writer_ask(writer, HISTORY_ASK_CLEAN);
 }
 
 void
-history_writer_clean(HistoryWriter *writer)
+history_writer_ask(HistoryWriter *writer, HistoryAsked what)
 {
     g_mutex_lock(&writer->lock);
-    writer->clean = true;
-    g_cond_signal(&writer->wake);
-    g_mutex_unlock(&writer->lock);
-}
-
-void
-history_writer_suspect(HistoryWriter *writer)
-{
-    g_mutex_lock(&writer->lock);
-    writer->suspect = true;
-    g_cond_signal(&writer->wake);
-    g_mutex_unlock(&writer->lock);
-}
-
-void
-history_writer_hurry(HistoryWriter *writer)
-{
-    g_mutex_lock(&writer->lock);
-    writer->hurry = true;
-    g_cond_signal(&writer->wake);
-    g_mutex_unlock(&writer->lock);
-}
-
-void
-history_writer_sync_soon(HistoryWriter *writer)
-{
-    g_mutex_lock(&writer->lock);
-    writer->sync_soon = true;
+    if ((writer->asked & what) != what)
+        g_cond_signal(&writer->wake);
+    writer->asked |= what;
     g_mutex_unlock(&writer->lock);
 }
 
@@ -284,14 +258,15 @@ next_due(const HistoryWriter *writer)
         /* One attempt in a while, whatever waits. */
         due = writer->retry_usec;
     } else if (waits || writer->batch->len > 0) {
-        bool hurry = writer->hurry || writer->bytes >= HURRY_BYTES || writer->batch->len > 0;
+        bool hurry = (writer->asked & HISTORY_ASK_WRITE) != 0 || writer->bytes >= HURRY_BYTES || writer->batch->len > 0;
         int64_t linger = g_hash_table_size(writer->sessions) > 0 ? SESSION_LINGER_USEC : LINGER_USEC;
         due = hurry ? 0 : writer->oldest_usec + linger;
     }
-    if (writer->suspect || (writer->clean && !writer->state.failing))
+    if ((writer->asked & HISTORY_ASK_CHECK) != 0 ||
+        ((writer->asked & HISTORY_ASK_CLEAN) != 0 && !writer->state.failing))
         due = 0;
     if (writer->sync_usec != 0)
-        due = MIN(due, writer->sync_soon && !waits ? 0 : writer->sync_usec);
+        due = MIN(due, (writer->asked & HISTORY_ASK_SYNC) != 0 && !waits ? 0 : writer->sync_usec);
     if (writer->clean_usec != 0)
         due = MIN(due, writer->clean_usec);
     return due;
@@ -310,7 +285,7 @@ take_items(HistoryWriter *writer)
     }
     if (writer->items.length > 0)
         return;
-    writer->hurry = false;
+    writer->asked &= ~(unsigned)HISTORY_ASK_WRITE;
     writer->oldest_usec = 0;
     writer->taken = writer->state.pushed;
     if (writer->writing_sessions != NULL || g_hash_table_size(writer->sessions) == 0)

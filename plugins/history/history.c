@@ -162,6 +162,6 @@ clean_due(void *self, void *unused)
 {
     History *history = self;
     (void)unused;
-    history_writer_clean(history->writer);
+    history_writer_ask(history->writer, HISTORY_ASK_CLEAN);
     conf_timer(history->plugin, CLEAN_EVERY_MS, clean_due, NULL);
 }
