@@ -6,6 +6,8 @@
 
 #define INT G_GINT64_FORMAT
 #define OPTIONS "plugins = history\nrecent-changes = 1048576\n"
+/* Each update of it is a record of twice the size: of these many the ring holds some fifty. */
+enum { FILLING = 10000, MANY = 300 };
 
 typedef struct {
     TestServer *server;
@@ -56,11 +58,11 @@ revision_of(JsonObject *result)
     return json_object_get_int_member(result, "revision");
 }
 
-/* More than the ring takes; the last revision. */
+/* The last revision. */
 static int64_t
 write_much(World *world, unsigned count)
 {
-    g_autofree char *filling = g_strnfill(2000, 'x');
+    g_autofree char *filling = g_strnfill(FILLING, 'x');
     int64_t last = 0, id = 0;
     for (unsigned i = 0; i < count; i++) {
         id = test_send(world->admin, "object.update",
@@ -90,7 +92,6 @@ expect_changes(TestClient *client, int64_t first, int64_t last)
 static void
 test_beyond_the_ring(void)
 {
-    enum { MANY = 2500 };
     World world;
     world_open(&world, "");
     g_autoptr(TestClient) first = test_client_new(world.server);
@@ -117,9 +118,11 @@ test_beyond_the_ring(void)
     /* The same by `since`, while others write. */
     g_autoptr(TestClient) third = test_client_new(world.server);
     int64_t id = test_send(third, "subscription.open", "{'types':['host'],'since':%" INT "}", revision);
-    int64_t final = write_much(&world, 200);
+    int64_t final = write_much(&world, 20);
     g_assert_true(json_object_has_member(test_wait_response(third, id), "result"));
     expect_changes(third, revision + 1, final);
+    /* In several pages each. */
+    g_assert_cmpint(test_statistic(world.admin, "history.replays"), >=, 6);
     world_close(&world);
 }
 
@@ -146,7 +149,7 @@ test_rights_of_then(void)
                               "{'type':'host','dbid':%" INT
                               ",'grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['read']}]}",
                               world.host, person));
-    int64_t last = write_much(&world, 1200);
+    int64_t last = write_much(&world, MANY);
     g_autoptr(TestClient) reader = test_client_new_as(world.server, "reader", "pw", "confctl");
     test_call(reader, "subscription.open", "{'since':%" INT "}", since);
     JsonObject *changes = test_wait_notification(reader, "changes");
@@ -177,7 +180,7 @@ test_over_a_kill(void)
     test_call(world.admin, "history.list", "{'limit':1}");
     mirror_follow(mirror, first);
     kill_and_start(&world);
-    write_much(&world, 1500);
+    write_much(&world, MANY);
     g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
     JsonObject *result = resume(&world, second, token, mirror->revision, "");
     g_assert_cmpstr(json_object_get_string_member(result, "session"), ==, token);
@@ -290,7 +293,7 @@ test_at_a_proxy(void)
     expect_changes(first, revision + 1, seen);
     test_call(first, "history.list", "{'limit':1}");
     test_server_signal(proxy, SIGKILL);
-    int64_t last = write_much(&world, 1500);
+    int64_t last = write_much(&world, MANY);
     test_server_start(proxy);
     g_autoptr(TestClient) second = test_client_connect(test_server_get_port(proxy));
     JsonObject *result = resume(&world, second, token, seen, "");
