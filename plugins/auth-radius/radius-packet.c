@@ -41,6 +41,7 @@ static bool find_signature(const uint8_t *data, size_t size, size_t *at, bool *w
 static bool is_signed(const uint8_t *data, size_t size, size_t at, const RadiusRequest *request,
                       const char *secret);
 static void read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size);
+static void add_message(GString *message, const char *text, size_t size, bool *goes_on);
 
 bool
 radius_is_possible(void)
@@ -233,13 +234,13 @@ static void
 read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size)
 {
     g_autoptr(GString) message = g_string_new(NULL);
+    bool goes_on = false;
     for (size_t i = HEADER_SIZE; i < size; i += data[i + 1]) {
         const uint8_t *value = data + i + 2;
         uint8_t value_size = (uint8_t)(data[i + 1] - 2);
         switch (data[i]) {
         case ATTRIBUTE_REPLY_MESSAGE:
-            if (message->len + value_size < MESSAGE_MAX)
-                g_string_append_len(message, (const char *)value, value_size);
+            add_message(message, (const char *)value, value_size, &goes_on);
             break;
         case ATTRIBUTE_STATE:
             if (answer->state == NULL && value_size > 0)
@@ -258,6 +259,26 @@ read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size)
             break;
         }
     }
+    /* What does not fit is cut off: no half a character then. */
+    g_string_truncate(message, MIN(message->len, MESSAGE_MAX));
+    const char *end = message->len > 0 ? g_utf8_find_prev_char(message->str, message->str + message->len) : NULL;
+    if (message->len == MESSAGE_MAX && end != NULL &&
+        g_utf8_get_char_validated(end, -1) == (gunichar)-2)
+        g_string_truncate(message, (gsize)(end - message->str));
     if (message->len > 0)
-        answer->message = g_utf8_make_valid(message->str, (gssize)strlen(message->str));
+        answer->message = g_utf8_make_valid(message->str, (gssize)message->len);
+}
+
+/* Several are shown in their order (RFC 2865, 5.18), each on its line; one that fills its attribute goes on in the
+ * next.  Some servers end them by a NUL, which is no text. */
+static void
+add_message(GString *message, const char *text, size_t size, bool *goes_on)
+{
+    size_t length = strnlen(text, size);
+    if (length == 0 || message->len > MESSAGE_MAX)
+        return;
+    if (message->len > 0 && !*goes_on)
+        g_string_append_c(message, '\n');
+    g_string_append_len(message, text, (gssize)length);
+    *goes_on = length == RADIUS_VALUE_MAX;
 }

@@ -112,6 +112,71 @@ test_answer(void)
     radius_request_clear(&request);
 }
 
+/* An unsigned answer with these bytes as attributes; returns its Reply-Message. */
+static char *
+message_of(const void *attributes, size_t size)
+{
+    RadiusRequest request = {0};
+    uint8_t packet[RADIUS_SIZE_MAX] = {RADIUS_REJECT, 0, (uint8_t)((20 + size) >> 8), (uint8_t)(20 + size)};
+    gsize digest_size = 16;
+    RadiusAnswer answer;
+    g_assert_cmpuint(20 + size, <=, sizeof packet);
+    g_assert_true(build(&request, "nemo", "arctangent"));
+    memcpy(packet + 20, attributes, size);
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_MD5);
+    g_checksum_update(checksum, packet, 4);
+    g_checksum_update(checksum, AUTHENTICATOR, 16);
+    g_checksum_update(checksum, packet + 20, (gssize)size);
+    g_checksum_update(checksum, (const uint8_t *)SECRET, strlen(SECRET));
+    g_checksum_get_digest(checksum, packet + 4, &digest_size);
+    g_assert_cmpint(radius_answer_read(&answer, packet, 20 + size, &request, SECRET, false), ==, RADIUS_TRUE);
+    char *message = g_steal_pointer(&answer.message);
+    radius_answer_clear(&answer);
+    radius_request_clear(&request);
+    return message;
+}
+
+static void
+add_text(GByteArray *attributes, const char *text, size_t size)
+{
+    const uint8_t head[2] = {18, (uint8_t)(size + 2)};
+    g_byte_array_append(attributes, head, 2);
+    g_byte_array_append(attributes, (const uint8_t *)text, (guint)size);
+}
+
+/* Several texts are lines; one that fills its attribute goes on in the next; no NUL, and no half a character. */
+static void
+test_messages(void)
+{
+    static const struct {
+        const char *parts[3], *message;
+        size_t sizes[3];
+    } cases[] = {
+        {{"one", "two", "three"}, "one\ntwo\nthree", {3, 3, 5}},
+        {{"one", "", "two"}, "one\ntwo", {3, 0, 3}},
+        {{"a\0b", "\0", "c\0"}, "a\nc", {3, 1, 2}},
+        {{"", "\0\0", ""}, NULL, {0, 2, 0}},
+        {{"\xff", "\xc3", "\xa4"}, "\xef\xbf\xbd\n\xef\xbf\xbd\n\xef\xbf\xbd", {1, 1, 1}},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GByteArray) attributes = g_byte_array_new();
+        for (unsigned k = 0; k < 3; k++)
+            add_text(attributes, cases[i].parts[k], cases[i].sizes[k]);
+        g_autofree char *message = message_of(attributes->data, attributes->len);
+        g_assert_cmpstr(message, ==, cases[i].message);
+    }
+    /* A character across the border of two attributes; 1,024 bytes at most. */
+    g_autoptr(GString) text = g_string_new("x");
+    while (text->len < 2000)
+        g_string_append(text, "\xc3\xa4");
+    g_autoptr(GByteArray) attributes = g_byte_array_new();
+    for (size_t at = 0; at < text->len; at += RADIUS_VALUE_MAX)
+        add_text(attributes, text->str + at, MIN(text->len - at, RADIUS_VALUE_MAX));
+    g_autofree char *message = message_of(attributes->data, attributes->len);
+    g_string_truncate(text, 1023);
+    g_assert_cmpstr(message, ==, text->str);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -119,5 +184,6 @@ main(int argc, char **argv)
     g_test_add_func("/radius-packet/request", test_request);
     g_test_add_func("/radius-packet/sizes", test_sizes);
     g_test_add_func("/radius-packet/answer", test_answer);
+    g_test_add_func("/radius-packet/messages", test_messages);
     return g_test_run();
 }
