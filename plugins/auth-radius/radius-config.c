@@ -19,6 +19,7 @@ enum {
     RETRIES_MAX = 10,
     GROUPS_MAX = 1000,
     SECRET_MAX = 1024,
+    REALM_MAX = 200, /* names must fit beside it */
 };
 
 static void clear_server(void *data);
@@ -39,6 +40,10 @@ static bool give_secrets(RadiusConfig *config, const RadiusSettings *settings, G
 static bool read_groups(RadiusConfig *config, const char *text, GError **error);
 static GBytes *read_value(const char *text);
 static char **split_line(char *line);
+static bool take_secret(GHashTable *secrets, const char *host, const char *secret);
+static bool read_secret_file(const char *path, char **secret, GError **error);
+static char *read_realm(const char *text);
+static bool check_texts(const RadiusConfig *config, GError **error);
 
 RadiusConfig *
 radius_config_new(const RadiusSettings *settings, GError **error)
@@ -53,7 +58,7 @@ radius_config_new(const RadiusSettings *settings, GError **error)
     config->sockets = (unsigned)settings->sockets;
     config->retries = RETRIES_DEFAULT;
     config->nas_identifier = g_strdup(settings->nas_identifier);
-    config->realm = g_strdup(settings->realm);
+    config->realm = read_realm(settings->realm);
     config->must_be_signed = settings->must_be_signed;
     config->by_external_id = settings->match == 1;
     if (settings->servers != NULL && !add_servers(config, settings->servers, false, error)) {
@@ -62,7 +67,8 @@ radius_config_new(const RadiusSettings *settings, GError **error)
     }
     if ((settings->client_file != NULL && !read_client_file(config, settings, secrets, error)) ||
         (settings->servers_file != NULL && !read_secrets(settings->servers_file, secrets, error)) ||
-        !give_secrets(config, settings, secrets, error) || !read_groups(config, settings->group_map, error))
+        !give_secrets(config, settings, secrets, error) || !read_groups(config, settings->group_map, error) ||
+        !check_texts(config, error))
         return NULL;
     if (settings->timeout > 0)
         config->timeout_ms = (unsigned)settings->timeout * 1000;
@@ -160,13 +166,17 @@ read_file(const char *path, char **text, GError **error)
     return fail(error, "file %s is no text", path);
 }
 
-/* A key and the rest; NULL: nothing is said.  Of the line. */
+/* A key and the rest; NULL: nothing is said.  Of the line.  A comment begins a line, or stands behind white space: a
+ * secret may hold the character. */
 static char **
 split_line(char *line)
 {
-    char *comment = strchr(line, '#');
-    if (comment != NULL)
-        *comment = '\0';
+    for (char *at = line; (at = strchr(at, '#')) != NULL; at++) {
+        if (at == line || g_ascii_isspace(at[-1])) {
+            *at = '\0';
+            break;
+        }
+    }
     g_strstrip(line);
     if (*line == '\0')
         return NULL;
@@ -216,7 +226,7 @@ take_client_line(RadiusConfig *config, const char *key, char *value, bool server
         if (!read_number(value, RETRIES_MAX, &config->retries))
             return fail(error, "radius_retries must be a number from 0 to %d", RETRIES_MAX);
     } else if (strcmp(key, "default_realm") == 0 && config->realm == NULL && *value != '\0') {
-        config->realm = g_strdup(value);
+        config->realm = read_realm(value);
     } else if ((strcmp(key, "nas-identifier") == 0 || strcmp(key, "nas_identifier") == 0) &&
                config->nas_identifier == NULL && *value != '\0') {
         config->nas_identifier = g_strdup(value);
@@ -236,13 +246,41 @@ read_secrets(const char *path, GHashTable *secrets, GError **error)
     for (unsigned i = 0; lines[i] != NULL; i++) {
         size_t size = strlen(lines[i]);
         g_autofree char **parts = split_line(lines[i]);
-        if (parts != NULL && *parts[1] == '\0')
-            good = good && fail(error, "file %s, line %u: a host and its secret are expected", path, i + 1);
-        else if (parts != NULL && !g_hash_table_contains(secrets, parts[0]))
-            g_hash_table_insert(secrets, g_strdup(parts[0]), g_strdup(parts[1]));
+        if (parts != NULL && good && !take_secret(secrets, parts[0], parts[1]))
+            good =
+                fail(error, "file %s, line %u: a host and its secret (one word) are expected", path, i + 1);
         explicit_bzero(lines[i], size);
     }
     return good;
+}
+
+/* The original knows pairs as well, "client/server": the secret between the two, whichever of them this is. */
+static bool
+take_secret(GHashTable *secrets, const char *host, const char *secret)
+{
+    if (*secret == '\0' || strcspn(secret, " \t") != strlen(secret))
+        return false;
+    g_auto(GStrv) hosts = g_strsplit(host, "/", 2);
+    for (unsigned i = 0; hosts[i] != NULL; i++) {
+        if (*hosts[i] != '\0' && !g_hash_table_contains(secrets, hosts[i]))
+            g_hash_table_insert(secrets, g_strdup(hosts[i]), g_strdup(secret));
+    }
+    return true;
+}
+
+/* Of one line; blanks are part of it. */
+static bool
+read_secret_file(const char *path, char **secret, GError **error)
+{
+    if (!read_file(path, secret, error))
+        return false;
+    size_t size = strlen(*secret);
+    while (size > 0 && ((*secret)[size - 1] == '\n' || (*secret)[size - 1] == '\r'))
+        (*secret)[--size] = '\0';
+    if (strchr(*secret, '\n') == NULL)
+        return true;
+    wipe(g_steal_pointer(secret));
+    return fail(error, "file %s holds more than one line: a secret is one", path);
 }
 
 static bool
@@ -309,9 +347,8 @@ give_secrets(RadiusConfig *config, const RadiusSettings *settings, GHashTable *s
 {
     char *common = g_strdup(settings->secret);
     if (common == NULL && settings->secret_file != NULL) {
-        if (!read_file(settings->secret_file, &common, error))
+        if (!read_secret_file(settings->secret_file, &common, error))
             return false;
-        g_strchomp(common);
     }
     bool good = true;
     for (unsigned i = 0; i < config->servers->len && good; i++) {
@@ -375,4 +412,22 @@ read_value(const char *text)
         g_byte_array_append(bytes, &byte, 1);
     }
     return g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+}
+
+/* Some write it as it will stand behind the name. */
+static char *
+read_realm(const char *text)
+{
+    return g_strdup(text != NULL && *text == '@' ? text + 1 : text);
+}
+
+/* Too long for its attribute: nobody could log in. */
+static bool
+check_texts(const RadiusConfig *config, GError **error)
+{
+    if (config->nas_identifier != NULL && strlen(config->nas_identifier) > RADIUS_VALUE_MAX)
+        return fail(error, "nas-identifier is longer than %d bytes", RADIUS_VALUE_MAX);
+    if (config->realm != NULL && strlen(config->realm) > REALM_MAX)
+        return fail(error, "the realm is longer than %d bytes", REALM_MAX);
+    return true;
 }

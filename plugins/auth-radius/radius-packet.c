@@ -261,9 +261,9 @@ read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size)
     }
     /* What does not fit is cut off: no half a character then. */
     g_string_truncate(message, MIN(message->len, MESSAGE_MAX));
-    const char *end = message->len > 0 ? g_utf8_find_prev_char(message->str, message->str + message->len) : NULL;
-    if (message->len == MESSAGE_MAX && end != NULL &&
-        g_utf8_get_char_validated(end, -1) == (gunichar)-2)
+    const char *end =
+        message->len > 0 ? g_utf8_find_prev_char(message->str, message->str + message->len) : NULL;
+    if (message->len == MESSAGE_MAX && end != NULL && g_utf8_get_char_validated(end, -1) == (gunichar)-2)
         g_string_truncate(message, (gsize)(end - message->str));
     if (message->len > 0)
         answer->message = g_utf8_make_valid(message->str, (gssize)message->len);

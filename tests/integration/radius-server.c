@@ -27,7 +27,7 @@ static const char CONFIG[] =
     "log {\n destination = stdout\n auth = yes\n}\n"
     "security {\n reject_delay = 0\n status_server = yes\n}\nproxy_requests = no\n"
     "thread pool {\n start_servers = 2\n max_servers = 4\n min_spare_servers = 1\n max_spare_servers = 4\n}\n"
-    "client loopback {\n ipaddr = 127.0.0.1\n secret = %3$s\n require_message_authenticator = yes\n}\n"
+    "client loopback {\n ipaddr = 127.0.0.1\n secret = '%3$s'\n require_message_authenticator = yes\n}\n"
     "modules {\n pap {\n }\n files {\n  usersfile = %1$s/users\n }\n always handled {\n  rcode = handled\n }\n"
     " always ok {\n  rcode = ok\n }\n always reject {\n  rcode = reject\n }\n}\n"
     "server default {\n listen {\n  type = auth\n  ipaddr = 127.0.0.1\n  port = %2$u\n }\n"

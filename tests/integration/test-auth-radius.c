@@ -444,6 +444,46 @@ test_stop(void)
     g_assert_cmpint(g_get_monotonic_time() - since, <, 8 * G_USEC_PER_SEC);
 }
 
+/* A secret as somebody may have chosen it, in each place where one may stand: what is left off makes all answers
+ * forgeries. */
+static void
+test_odd_secrets(void)
+{
+    static const struct {
+        const char *secret, *name, *text, *options;
+    } places[] = {
+        {"s#1;:x", "servers", "# all\n127.0.0.1\ts#1;:x\t# the only one\r\n", "servers-file = servers"},
+        {"pair", "servers", "here.example/127.0.0.1 pair\n", "servers-file = servers"},
+        {"s#1:x", "radiusclient.conf", "authserver 127.0.0.1:%u:s#1:x\n", "radiusclient-file = radiusclient.conf"},
+        {"blanks  ", "secret", "blanks  \r\n", "secret-file = secret"},
+    };
+    g_autoptr(RadiusServer) radius = radius_server_new();
+    if (radius == NULL)
+        return;
+    for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
+        radius_server_signal(radius, SIGKILL);
+        radius_server_set(radius, true, places[i].secret);
+        radius_server_start(radius);
+        g_autofree char *folder = test_make_folder();
+        g_autofree char *path = g_build_filename(folder, places[i].name, NULL);
+        g_auto(GStrv) around = g_strsplit(places[i].text, "%u", 2);
+        g_autofree char *port = g_strdup_printf("%u", radius_server_get_port(radius));
+        g_autofree char *text = around[1] != NULL ? g_strconcat(around[0], port, around[1], NULL) : g_strdup(around[0]);
+        g_assert_true(g_file_set_contents(path, text, -1, NULL));
+        g_auto(GStrv) option = g_strsplit(places[i].options, " = ", 2);
+        g_autofree char *servers = around[1] == NULL ? g_strdup_printf("servers = 127.0.0.1:%s\n", port) : g_strdup("");
+        g_autofree char *options =
+            g_strdup_printf("plugins = auth-radius\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\n"
+                            "%stimeout = 1\nretries = 0\nrealm = @corp\n%s = %s\n",
+                            servers, option[0], path);
+        g_autoptr(TestServer) server = test_primary_new(options);
+        g_autoptr(TestClient) admin = test_client_new(server);
+        add_person(admin, "alice", "alice");
+        g_assert_cmpint(login_code(server, "alice", "realmpw"), ==, 0);
+        test_remove_folder(folder);
+    }
+}
+
 /* Files of the original. */
 static void
 test_files(void)
@@ -473,6 +513,9 @@ test_files(void)
     test_remove_folder(folder);
 }
 
+#define FIFTY "01234567890123456789012345678901234567890123456789"
+#define LONG_TEXT FIFTY FIFTY FIFTY FIFTY FIFTY "0123"
+
 static void
 test_bad_options(void)
 {
@@ -491,6 +534,10 @@ test_bad_options(void)
         {"radiusclient-file = nowhere.conf", "nowhere.conf cannot be read"},
         {"radiusclient-file = bad.conf", "bad.conf, line 2: radius_timeout must be"},
         {"servers-file = bad.servers", "bad.servers, line 1: a host and its secret"},
+        {"servers-file = words.servers", "words.servers, line 2: a host and its secret (one word)"},
+        {"servers = a\nsecret-file = two.lines", "two.lines holds more than one line"},
+        {"nas-identifier = " LONG_TEXT, "nas-identifier is longer than 253 bytes"},
+        {"realm = " LONG_TEXT, "the realm is longer than"},
     };
     g_autofree char *folder = test_make_folder();
     g_autofree char *file = g_build_filename(folder, "confserv.conf", NULL);
@@ -498,6 +545,10 @@ test_bad_options(void)
     g_autofree char *servers = g_build_filename(folder, "bad.servers", NULL);
     g_assert_true(g_file_set_contents(bad, "\nradius_timeout 0\n", -1, NULL));
     g_assert_true(g_file_set_contents(servers, "127.0.0.1\n", -1, NULL));
+    g_autofree char *words = g_build_filename(folder, "words.servers", NULL);
+    g_autofree char *two = g_build_filename(folder, "two.lines", NULL);
+    g_assert_true(g_file_set_contents(words, "a s#1 # a comment\nb two words\n", -1, NULL));
+    g_assert_true(g_file_set_contents(two, "first\nsecond\n", -1, NULL));
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
         g_autofree char *text =
             g_strdup_printf("[confserv]\nport = 1234\nserver = dbserver\nplugins = auth-radius\n[dbserver]\ndbengine = sqlite\n"
@@ -562,6 +613,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-radius/many", test_many);
     g_test_add_func("/auth-radius/groups-and-names", test_groups_and_names);
     g_test_add_func("/auth-radius/stop", test_stop);
+    g_test_add_func("/auth-radius/odd-secrets", test_odd_secrets);
     g_test_add_func("/auth-radius/files", test_files);
     g_test_add_func("/auth-radius/bad-options", test_bad_options);
     g_test_add_func("/auth-radius/proxy", test_proxy);
