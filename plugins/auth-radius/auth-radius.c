@@ -50,7 +50,8 @@ static const ConfOption OPTIONS[] = {
         "the answer, as text or as 0x and hexadecimal digits."),
     CONF_OPTION_INT(
         S, sockets, RADIUS, "max-sockets", "8", "1..64", CONF_AT_ONCE,
-        "Sockets a server at most. Each holds 256 questions; log-ins beyond are answered unavailable."),
+        "Sockets a server at most. Each holds 256 questions; log-ins beyond go to the next server, and are "
+        "answered unavailable after the last."),
     CONF_OPTION_STRING(S, client_file, RADIUS, "radiusclient-file", NULL, NULL, CONF_AT_ONCE,
                        "A radiusclient.conf to be read: authserver, servers, radius_timeout, radius_retries, "
                        "default_realm. Options go before it."),

@@ -18,6 +18,8 @@ static void arm(RadiusExchange *exchange, unsigned ms);
 static void fail_server(RadiusExchange *exchange);
 static bool try_next_address(RadiusExchange *exchange);
 static void give_up_active(const RadiusExchange *exchange);
+static void full(RadiusExchange *exchange);
+static void go_to_next_server(RadiusExchange *exchange, const char *why);
 static void leave_server(RadiusExchange *exchange);
 static void end(RadiusExchange *exchange, const RadiusAnswer *answer, const char *why);
 static void exchange_free(RadiusExchange *exchange);
@@ -147,8 +149,10 @@ radius_server_go_on(RadiusServer *server)
     while ((link = g_queue_pop_head_link(&server->waiting)) != NULL) {
         RadiusExchange *exchange = link->data;
         link->data = NULL;
-        if (server->address_count == 0 || !send_first(exchange))
+        if (server->address_count == 0)
             fail_server(exchange);
+        else if (!send_first(exchange))
+            full(exchange);
     }
     radius_pool_unref(pool);
 }
@@ -160,7 +164,7 @@ radius_exchange_answered(RadiusExchange *exchange, const RadiusAnswer *answer)
     RadiusPool *pool = exchange->pool;
     server->answered_at = g_get_monotonic_time();
     /* Sticky: who answers where the one before was silent is asked first from now on. */
-    if (exchange->tried > 1 && pool->active != server->index &&
+    if (exchange->met_silence && pool->active != server->index &&
         pool->servers[pool->active].answered_at < exchange->began_at) {
         pool->active = server->index;
         pool->client->statistics.failovers++;
@@ -223,25 +227,32 @@ try_server(RadiusExchange *exchange, unsigned index)
     exchange->tried++;
     exchange->addresses_tried = 0;
     radius_server_look_up(server, false);
-    if (server->address_count > 0 ? !send_first(exchange) : !server->looking_up) {
+    if (server->address_count > 0) {
+        if (!send_first(exchange))
+            full(exchange);
+        return;
+    }
+    if (!server->looking_up) {
         fail_server(exchange);
         return;
     }
-    if (server->address_count > 0)
-        return;
     exchange->waiting.data = exchange;
     g_queue_push_tail_link(&server->waiting, &exchange->waiting);
     arm(exchange, pool->config->timeout_ms * (pool->config->retries + 1));
 }
 
-/* To the address of the server that is in use.  False: nothing was sent, no number is free. */
+/* To the address of the server that is in use, or the first after it that can be reached from here.  False: nothing
+ * was sent, there is none, or no number is free. */
 static bool
 send_first(RadiusExchange *exchange)
 {
+    RadiusServer *server = exchange->server;
     exchange->tried = MAX(exchange->tried, 1);
-    exchange->socket = radius_socket_take(exchange->server, exchange, &exchange->id);
-    if (exchange->socket == NULL)
-        return false;
+    while ((exchange->socket = radius_socket_take(server, exchange, &exchange->id)) == NULL) {
+        if (server->sockets->len > 0 || ++exchange->addresses_tried >= server->address_count)
+            return false;
+        server->address = (server->address + 1) % server->address_count;
+    }
     if (!build(exchange)) {
         leave_server(exchange);
         return false;
@@ -302,20 +313,38 @@ arm(RadiusExchange *exchange, unsigned ms)
 static void
 fail_server(RadiusExchange *exchange)
 {
-    RadiusPool *pool = exchange->pool;
-    RadiusServer *server = exchange->server;
+    const RadiusPool *pool = exchange->pool;
     if (try_next_address(exchange))
         return;
     leave_server(exchange);
-    if (exchange->only >= 0 || exchange->tried >= pool->count) {
-        pool->client->statistics.unanswered++;
-        end(exchange, NULL,
-            exchange->only >= 0 ? "The RADIUS server of the challenge does not answer"
-                                : "No RADIUS server answers");
+    exchange->met_silence = true;
+    if (exchange->only < 0 && exchange->tried < pool->count)
+        give_up_active(exchange);
+    go_to_next_server(exchange, exchange->only >= 0 ? "The RADIUS server of the challenge does not answer"
+                                                    : "No RADIUS server answers");
+}
+
+/* Nothing was sent.  That says nothing against a server: the others go on asking it first.  One that cannot be
+ * reached from here at all has no socket. */
+static void
+full(RadiusExchange *exchange)
+{
+    if (exchange->server->sockets->len == 0)
+        fail_server(exchange);
+    else
+        go_to_next_server(exchange, "Too many questions wait for the RADIUS servers");
+}
+
+static void
+go_to_next_server(RadiusExchange *exchange, const char *why)
+{
+    RadiusPool *pool = exchange->pool;
+    if (exchange->only < 0 && exchange->tried < pool->count) {
+        try_server(exchange, (exchange->server->index + 1) % pool->count);
         return;
     }
-    give_up_active(exchange);
-    try_server(exchange, (server->index + 1) % pool->count);
+    pool->client->statistics.unanswered++;
+    end(exchange, NULL, why);
 }
 
 static bool

@@ -62,6 +62,7 @@ struct RadiusExchange {
     unsigned tried;           /* servers */
     unsigned addresses_tried; /* of this server */
     unsigned sent;            /* packets to this server */
+    bool met_silence;         /* of one of them; else they had no number left */
     int64_t began_at;
     unsigned timer;
     RadiusSocket *socket; /* NULL: waits for an address */

@@ -386,6 +386,36 @@ test_many(void)
     g_assert_cmpint(test_statistic(admin, "auth-radius.unanswered"), ==, 0);
 }
 
+/* A server that has as many questions as there are numbers is not dead: one log-in goes elsewhere, no more. */
+static void
+test_full(void)
+{
+    g_autoptr(RadiusServer) radius = radius_server_new();
+    if (radius == NULL)
+        return;
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof own;
+    int silent = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(silent, (struct sockaddr *)&own, sizeof own), ==, 0);
+    g_assert_cmpint(getsockname(silent, (struct sockaddr *)&own, &size), ==, 0);
+    g_autofree char *servers =
+        g_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", ntohs(own.sin_port), radius_server_get_port(radius));
+    g_autoptr(TestServer) server = primary_new("", servers, "timeout = 60\nmax-sockets = 1\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_person(admin, "alice", "alice");
+    g_autoptr(GPtrArray) waiting = g_ptr_array_new_with_free_func((GDestroyNotify)test_client_free);
+    for (unsigned i = 0; i < 256; i++) {
+        TestClient *client = test_client_connect(test_server_get_port(server));
+        g_ptr_array_add(waiting, client);
+        send_login(client, "alice", "alicepw");
+    }
+    test_wait_statistic(admin, "auth-radius.waiting", 256);
+    g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, 0);
+    g_assert_cmpint(test_statistic(admin, "auth-radius.failovers"), ==, 0);
+    g_assert_cmpint(test_statistic(admin, "auth-radius.waiting"), ==, 256);
+    close(silent);
+}
+
 static void
 test_groups_and_names(void)
 {
@@ -611,6 +641,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-radius/garbage", test_garbage);
     g_test_add_func("/auth-radius/failover", test_failover);
     g_test_add_func("/auth-radius/many", test_many);
+    g_test_add_func("/auth-radius/full", test_full);
     g_test_add_func("/auth-radius/groups-and-names", test_groups_and_names);
     g_test_add_func("/auth-radius/stop", test_stop);
     g_test_add_func("/auth-radius/odd-secrets", test_odd_secrets);
