@@ -33,14 +33,21 @@ uint16_t
 test_free_port(void)
 {
     /* Bound until the program ends, so that the kernel gives it to nobody else meanwhile: tests run side by side.
+     * On all addresses, as a server takes it: one that is free on 127.0.0.1 alone may be somebody's elsewhere.
      * Who listens there, with SO_REUSEADDR as servers do, is not kept from it. */
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
+    bool six = test_has_ipv6();
+    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, off = 0;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = six ? AF_INET6 : AF_INET};
+    socklen_t size = six ? sizeof address.v6 : sizeof address.v4;
     g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), ==, 0);
-    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
-    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
-    return ntohs(address.sin_port);
+    g_assert_true(!six || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0);
+    g_assert_cmpint(bind(fd, &address.any, size), ==, 0);
+    g_assert_cmpint(getsockname(fd, &address.any, &size), ==, 0);
+    return ntohs(six ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 bool
