@@ -9,6 +9,7 @@
 
 enum { STOP_MS = 10000 };
 
+static void apply_to_service(ConfServer *server);
 static void write_server(ConfBuffer *buffer, void *data);
 static bool is_writable(void *data);
 static bool may_open(ConfRpcError *error, void *data);
@@ -72,9 +73,13 @@ conf_server_build(ConfServer *server, ConfStore *store)
 {
     ConfAccessSettings access = access_settings(&server->options);
     ConfSessionSettings sessions = session_settings(&server->options);
-    ConfSessionHost host = {
-        .write_server = write_server, .is_writable = is_writable, .may_open = may_open, .is_peer = is_peer,
-        .has_secrets = has_secrets, .plugins = server->plugins, .data = server};
+    ConfSessionHost host = {.write_server = write_server,
+                            .is_writable = is_writable,
+                            .may_open = may_open,
+                            .is_peer = is_peer,
+                            .has_secrets = has_secrets,
+                            .plugins = server->plugins,
+                            .data = server};
     server->store = store;
     conf_store_set_recent_limit(store, (size_t)server->options.recent_changes);
     conf_plugin_set_store(store);
@@ -269,21 +274,29 @@ conf_server_apply_options(ConfServer *server)
         g_ptr_array_add(server->refused_options, g_strdup(refusal->message));
         conf_log(CONF_LOG_OPTION_REFUSED, "option", refusal->message, NULL);
     }
+    conf_poller_set_slow_turn(conf_poller_default(), (unsigned)server->options.slow_turn_warning);
+    if (server->upstream != NULL)
+        conf_upstream_set_reload_delay(server->upstream, (unsigned)server->options.delay_reload);
+    /* A proxy that waits for its first data has nothing yet that they could be told to. */
+    if (server->sessions != NULL)
+        apply_to_service(server);
+}
+
+static void
+apply_to_service(ConfServer *server)
+{
     ConfSessionSettings sessions = session_settings(&server->options);
     ConfAccessSettings access = access_settings(&server->options);
+    ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
+                                         .allow_plain_replica = server->options.allow_plain_replica};
     conf_sessions_set_settings(server->sessions, &sessions);
     conf_access_set_settings(server->access, &access);
     conf_store_set_recent_limit(server->store, (size_t)server->options.recent_changes);
-    ConfDownstreamSettings downstream = {.release = CONF_RELEASE,
-                                         .allow_plain_replica = server->options.allow_plain_replica};
     conf_downstream_set_settings(server->downstream, &downstream);
-    conf_poller_set_slow_turn(conf_poller_default(), (unsigned)server->options.slow_turn_warning);
     if (server->queue != NULL) {
         ConfCommitSettings commit = conf_primary_commit_settings(server);
         conf_commit_queue_set_settings(server->queue, &commit);
     }
-    if (server->upstream != NULL)
-        conf_upstream_set_reload_delay(server->upstream, (unsigned)server->options.delay_reload);
 }
 
 static void

@@ -139,11 +139,35 @@ test_database_restored(void)
     test_call_error(later, -32004, "object.read", "{'type':'host','name':'lost-by-the-copy'}");
 }
 
+/* SIGHUP at a proxy that waits for its first data, with all the plugins that a file may name. */
+static void
+test_reload_before_data(void)
+{
+    g_autoptr(TestServer) primary = test_primary_new(NULL);
+    g_autofree char *host = g_strdup_printf("127.0.0.1:%u", test_server_get_port(primary));
+    g_autoptr(TestServer) proxy = test_proxy_prepare(
+        primary, host, "p1",
+        "[csproxy]\nplugins = tls, addp, history, auth-ldap, auth-radius\nprotocol = addp\n");
+    test_server_signal(primary, SIGTERM);
+    test_server_spawn(proxy);
+    test_server_wait_log(proxy, " 7012 ");
+    for (unsigned i = 0; i < 3; i++)
+        test_server_signal(proxy, SIGHUP);
+    test_server_wait_log(proxy, "Configuration is read anew");
+    test_server_start(primary);
+    g_assert_true(test_server_wait_ready(proxy));
+    g_autoptr(TestClient) client = test_client_new(proxy);
+    test_call(client, "object.count", "{'type':'host'}");
+    test_server_signal(proxy, SIGHUP);
+    test_sync(client);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/proxy/master-killed", test_master_killed);
     g_test_add_func("/integration/proxy/database-restored", test_database_restored);
+    g_test_add_func("/integration/proxy/reload-before-data", test_reload_before_data);
     return g_test_run();
 }
