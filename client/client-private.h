@@ -56,8 +56,11 @@ void confc_credentials_free(ConfcCredentials *credentials);
 gnutls_certificate_credentials_t confc_credentials_get(ConfcCredentials *credentials);
 /* False: a file has changed since it was read. */
 bool confc_credentials_are_current(const ConfcCredentials *credentials);
-/* Why the server's certificate was not accepted. */
-char *confc_credentials_explain(gnutls_session_t session, const char *name);
+/* What is wrong with the server's certificate (GNUTLS_CERT_...); 0: nothing. */
+unsigned confc_credentials_judge(ConfcCredentials *credentials, gnutls_session_t session,
+                                 gnutls_typed_vdata_st *wanted, unsigned wanted_count);
+/* The same in words. */
+char *confc_credentials_explain(gnutls_session_t session, unsigned status, const char *name);
 
 /* ---- tls.c: TLS over a connection ---- */
 typedef struct ConfcTls ConfcTls;

@@ -12,14 +12,18 @@ struct ConfcCredentials {
     gnutls_certificate_credentials_t handle;
     char *files[FILES];        /* ca, crl, certificate, key; NULL: none */
     struct stat stamps[FILES]; /* as they were read */
-    bool shows_certificate;
+    gnutls_x509_crl_t *lists;  /* those in the file */
+    unsigned lists_count;
 };
 
 static bool load_trust(ConfcCredentials *credentials, GError **error);
 static bool load_own(ConfcCredentials *credentials, GError **error);
 static bool note_stamp(ConfcCredentials *credentials, unsigned place, GError **error);
 static void refuse_file(const char *file, const char *what, int code, GError **error);
+static bool load_lists(ConfcCredentials *credentials, GError **error);
 static gnutls_x509_crt_t get_leaf(gnutls_session_t session);
+static gnutls_x509_crt_t import(const gnutls_datum_t *der);
+static bool is_list_outdated(const ConfcCredentials *credentials, gnutls_x509_crt_t certificate);
 static void explain_time(GString *text, gnutls_x509_crt_t leaf, bool is_expired);
 static void explain_owner(GString *text, gnutls_x509_crt_t leaf, const char *name);
 static void explain_signer(GString *text, gnutls_x509_crt_t leaf);
@@ -53,6 +57,9 @@ confc_credentials_free(ConfcCredentials *credentials)
         return;
     if (credentials->handle != NULL)
         gnutls_certificate_free_credentials(credentials->handle);
+    for (unsigned i = 0; i < credentials->lists_count; i++)
+        gnutls_x509_crl_deinit(credentials->lists[i]);
+    gnutls_free(credentials->lists);
     for (unsigned i = 0; i < FILES; i++)
         g_free(credentials->files[i]);
     g_free(credentials);
@@ -80,10 +87,27 @@ confc_credentials_are_current(const ConfcCredentials *credentials)
     return true;
 }
 
-char *
-confc_credentials_explain(gnutls_session_t session, const char *name)
+unsigned
+confc_credentials_judge(ConfcCredentials *credentials, gnutls_session_t session,
+                        gnutls_typed_vdata_st *wanted, unsigned wanted_count)
 {
-    unsigned status = gnutls_session_get_verify_cert_status(session);
+    unsigned status = GNUTLS_CERT_INVALID, count = 0;
+    if (gnutls_certificate_verify_peers(session, wanted, wanted_count, &status) < 0)
+        status |= GNUTLS_CERT_INVALID;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+    for (unsigned i = 0; chain != NULL && i < count && credentials->lists_count > 0; i++) {
+        gnutls_x509_crt_t certificate = import(&chain[i]);
+        if (certificate == NULL || is_list_outdated(credentials, certificate))
+            status |= GNUTLS_CERT_INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED;
+        if (certificate != NULL)
+            gnutls_x509_crt_deinit(certificate);
+    }
+    return status;
+}
+
+char *
+confc_credentials_explain(gnutls_session_t session, unsigned status, const char *name)
+{
     gnutls_x509_crt_t leaf = get_leaf(session);
     GString *text = g_string_new(NULL);
     if (leaf == NULL) {
@@ -123,7 +147,7 @@ confc_credentials_explain(gnutls_session_t session, const char *name)
 static bool
 load_trust(ConfcCredentials *credentials, GError **error)
 {
-    const char *ca = credentials->files[0], *crl = credentials->files[1];
+    const char *ca = credentials->files[0];
     int count = ca != NULL
                     ? gnutls_certificate_set_x509_trust_file(credentials->handle, ca, GNUTLS_X509_FMT_PEM)
                     : gnutls_certificate_set_x509_system_trust(credentials->handle);
@@ -137,11 +161,26 @@ load_trust(ConfcCredentials *credentials, GError **error)
             "This system has no trusted certificates; those of the server's issuer must be given");
         return false;
     }
-    count =
-        crl != NULL ? gnutls_certificate_set_x509_crl_file(credentials->handle, crl, GNUTLS_X509_FMT_PEM) : 1;
-    if (count > 0)
+    return credentials->files[1] == NULL || load_lists(credentials, error);
+}
+
+static bool
+load_lists(ConfcCredentials *credentials, GError **error)
+{
+    const char *file = credentials->files[1];
+    gnutls_datum_t data = {0};
+    int code = gnutls_load_file(file, &data);
+    if (code >= 0)
+        code = gnutls_certificate_set_x509_crl_mem(credentials->handle, &data, GNUTLS_X509_FMT_PEM);
+    int count = code;
+    if (code > 0)
+        code = gnutls_x509_crl_list_import2(&credentials->lists, &credentials->lists_count, &data,
+                                            GNUTLS_X509_FMT_PEM, 0);
+    gnutls_free(data.data);
+    if (count > 0 && code >= 0)
         return true;
-    refuse_file(crl, "a list of revoked certificates", count, error);
+    credentials->lists_count = 0;
+    refuse_file(file, "a list of revoked certificates", code, error);
     return false;
 }
 
@@ -187,13 +226,42 @@ get_leaf(gnutls_session_t session)
 {
     unsigned count = 0;
     const gnutls_datum_t *peers = gnutls_certificate_get_peers(session, &count);
-    gnutls_x509_crt_t leaf = NULL;
-    if (peers == NULL || count == 0 || gnutls_x509_crt_init(&leaf) < 0)
+    return peers != NULL && count > 0 ? import(peers) : NULL;
+}
+
+static gnutls_x509_crt_t
+import(const gnutls_datum_t *der)
+{
+    gnutls_x509_crt_t certificate = NULL;
+    if (gnutls_x509_crt_init(&certificate) < 0)
         return NULL;
-    if (gnutls_x509_crt_import(leaf, peers, GNUTLS_X509_FMT_DER) >= 0)
-        return leaf;
-    gnutls_x509_crt_deinit(leaf);
+    if (gnutls_x509_crt_import(certificate, der, GNUTLS_X509_FMT_DER) >= 0)
+        return certificate;
+    gnutls_x509_crt_deinit(certificate);
     return NULL;
+}
+
+/* GnuTLS looks certificates up in the lists, but not at the dates of these.  Where all lists of an authority are past their
+ * time nobody can say which of its certificates are good: RFC 5280, 6.3.3. */
+static bool
+is_list_outdated(const ConfcCredentials *credentials, gnutls_x509_crt_t certificate)
+{
+    gnutls_datum_t issuer = {0};
+    bool is_found = false, is_current = false;
+    if (gnutls_x509_crt_get_raw_issuer_dn(certificate, &issuer) < 0)
+        return true;
+    for (unsigned i = 0; i < credentials->lists_count; i++) {
+        gnutls_datum_t author = {0};
+        time_t due = gnutls_x509_crl_get_next_update(credentials->lists[i]);
+        if (gnutls_x509_crl_get_raw_issuer_dn(credentials->lists[i], &author) >= 0 &&
+            author.size == issuer.size && memcmp(author.data, issuer.data, issuer.size) == 0) {
+            is_found = true;
+            is_current = is_current || due == (time_t)-1 || due > time(NULL);
+        }
+        gnutls_free(author.data);
+    }
+    gnutls_free(issuer.data);
+    return is_found && !is_current;
 }
 
 static void

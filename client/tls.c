@@ -21,7 +21,9 @@ struct ConfcTls {
     int fd;
     int fault; /* errno of the socket; 0: none */
     char *name;
-    gnutls_typed_vdata_st wanted[2];
+    gnutls_typed_vdata_st wanted[2]; /* of the server's certificate */
+    unsigned wanted_count;
+    unsigned status; /* what is wrong with it; 0: nothing */
     GSource *source;
     ConfcTlsDoneFunc done;
     void *data;
@@ -36,6 +38,7 @@ struct ConfcTls {
 static ssize_t pull(gnutls_transport_ptr_t pointer, void *data, size_t size);
 static ssize_t push(gnutls_transport_ptr_t pointer, const void *data, size_t size);
 static int wait_readable(gnutls_transport_ptr_t pointer, unsigned milliseconds);
+static int verify(gnutls_session_t session);
 static bool prepare(ConfcTls *tls, const char *host, bool check_name, GBytes *ticket, GError **error);
 static void watch(ConfcTls *tls, GIOCondition condition);
 static gboolean step(GSocket *socket, GIOCondition condition, void *data);
@@ -188,7 +191,9 @@ prepare(ConfcTls *tls, const char *host, bool check_name, GBytes *ticket, GError
                                              .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
     tls->wanted[1] =
         (gnutls_typed_vdata_st){.type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)tls->name};
-    gnutls_session_set_verify_cert2(tls->session, tls->wanted, check_name ? 2 : 1, 0);
+    tls->wanted_count = check_name ? 2 : 1;
+    gnutls_session_set_ptr(tls->session, tls);
+    gnutls_session_set_verify_function(tls->session, verify);
     gnutls_transport_set_ptr(tls->session, tls);
     gnutls_transport_set_pull_function(tls->session, pull);
     gnutls_transport_set_pull_timeout_function(tls->session, wait_readable);
@@ -197,6 +202,14 @@ prepare(ConfcTls *tls, const char *host, bool check_name, GBytes *ticket, GError
     if (ticket != NULL)
         gnutls_session_set_data(tls->session, g_bytes_get_data(ticket, NULL), g_bytes_get_size(ticket));
     return true;
+}
+
+static int
+verify(gnutls_session_t session)
+{
+    ConfcTls *tls = gnutls_session_get_ptr(session);
+    tls->status = confc_credentials_judge(tls->credentials, session, tls->wanted, tls->wanted_count);
+    return tls->status == 0 ? 0 : GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
 }
 
 static ssize_t
@@ -255,6 +268,9 @@ step(GSocket *socket, GIOCondition condition, void *data)
         watch(tls, gnutls_record_get_direction(tls->session) != 0 ? G_IO_OUT : G_IO_IN);
         return G_SOURCE_REMOVE;
     }
+    /* A ticket keeps who the server was, not whether that is still believed. */
+    if (code >= 0 && gnutls_session_is_resumed(tls->session) != 0)
+        code = verify(tls->session);
     confc_client_clear_source(&tls->source);
     g_autoptr(GError) error = code < 0 ? explain(tls, code) : NULL;
     tls->done(tls, error, tls->data);
@@ -268,7 +284,7 @@ explain(ConfcTls *tls, int code)
     case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
     case GNUTLS_E_CERTIFICATE_ERROR:
     case GNUTLS_E_NO_CERTIFICATE_FOUND: {
-        g_autofree char *why = confc_credentials_explain(tls->session, tls->name);
+        g_autofree char *why = confc_credentials_explain(tls->session, tls->status, tls->name);
         return g_error_new(CONFC_ERROR, CONFC_ERROR_TLS, "The server is not trusted: %s", why);
     }
     case GNUTLS_E_FATAL_ALERT_RECEIVED:

@@ -62,6 +62,8 @@ tls_credentials_load(const TlsParameters *parameters, GError **error)
     credentials->leaves = g_ptr_array_new_with_free_func(free_leaf);
     credentials->dates = g_array_new(FALSE, FALSE, sizeof(TlsDate));
     g_array_set_clear_func(credentials->dates, clear_date);
+    credentials->lists = g_array_new(FALSE, FALSE, sizeof(TlsList));
+    g_array_set_clear_func(credentials->lists, tls_lists_clear);
     bool good = load_keys(&load, error) && load_chains(&load, error) && fill(credentials, &load, error);
     g_ptr_array_unref(load.chains);
     g_ptr_array_unref(load.keys);
@@ -79,6 +81,7 @@ tls_credentials_free(TlsCredentials *credentials)
     g_ptr_array_unref(credentials->credentials);
     g_ptr_array_unref(credentials->leaves);
     g_array_unref(credentials->dates);
+    g_array_unref(credentials->lists);
     g_free(credentials);
 }
 
@@ -291,12 +294,13 @@ add_lists(TlsCredentials *credentials, gnutls_certificate_credentials_t made, co
         unsigned count = 0;
         if (result > 0 && credentials->credentials->len == 1 &&
             gnutls_x509_crl_list_import2(&lists, &count, &data, GNUTLS_X509_FMT_PEM, 0) < 0)
-            count = 0;
+            result = 0;
         g_free(data.data);
         time_t next = G_MAXLONG;
         for (unsigned k = 0; k < count; k++) {
             time_t due = gnutls_x509_crl_get_next_update(lists[k]);
             next = due != (time_t)-1 ? MIN(next, due) : next;
+            tls_lists_add(credentials->lists, lists[k]);
             gnutls_x509_crl_deinit(lists[k]);
         }
         gnutls_free(lists);

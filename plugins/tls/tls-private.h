@@ -3,7 +3,7 @@
  * tls.c options, hooks, which connections are secured; tls-filter.c the filter that stands on one;
  * tls-session.c the GnuTLS session in it; tls-handshake.c the queue of handshakes; tls-context.c what all
  * sessions with the same options share, and its renewal; tls-credentials.c certificates, keys and lists from
- * their files; tls-cipher.c priority strings; tls-expiry.c days left; tls-login.c log-in by certificate. */
+ * their files; tls-lists.c lists that are out of date; tls-cipher.c priority strings; tls-expiry.c days left; tls-login.c log-in by certificate. */
 #pragma once
 
 #include <sys/queue.h>
@@ -35,10 +35,16 @@ typedef struct {
 } TlsDate;
 
 typedef struct {
+    GBytes *issuer;     /* its name, DER */
+    time_t next_update; /* from then on it is out of date */
+} TlsList;
+
+typedef struct {
     /* [0] holds all certificates; the others begin with one of their own and are chosen by name. */
     GPtrArray *credentials; /* of gnutls_certificate_credentials_t */
     GPtrArray *leaves;      /* of gnutls_x509_crt_t: of credentials[i + 1] */
     GArray *dates;          /* of TlsDate */
+    GArray *lists;          /* of TlsList */
 } TlsCredentials;
 
 /* NULL: *error says which file is wrong and why. */
@@ -46,6 +52,13 @@ TlsCredentials *tls_credentials_load(const TlsParameters *parameters, GError **e
 void tls_credentials_free(TlsCredentials *credentials);
 /* Those for the name that a client asks for; else the first. */
 gnutls_certificate_credentials_t tls_credentials_choose(const TlsCredentials *credentials, const char *name);
+
+/* ---- lists of revoked certificates: tls-lists.c ---- */
+void tls_lists_add(GArray *lists, gnutls_x509_crl_t crl);
+/* A GDestroyNotify of TlsList. */
+void tls_lists_clear(void *list);
+/* Whether the lists of an authority that signed a certificate of the chain (DER) are all out of date. */
+bool tls_lists_are_outdated(const GArray *lists, const gnutls_datum_t *chain, unsigned count);
 
 /* ---- what is negotiated: tls-cipher.c ---- */
 /* A priority string of GnuTLS from options sec-protocol and cipher-list; g_free().  NULL: *error. */
@@ -83,6 +96,7 @@ typedef enum {
     TLS_FAILED_UNTRUSTED,
     TLS_FAILED_EXPIRED,
     TLS_FAILED_REVOKED,
+    TLS_FAILED_LIST_OUTDATED, /* whether it is revoked is not known */
     TLS_FAILED_NAME,
     TLS_FAILED_REFUSED, /* the peer sent an alert */
     TLS_FAILED_TIMEOUT,

@@ -59,12 +59,16 @@ tls_session_failure(const TlsFilter *filter, int result, char **why)
     switch (result) {
     case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR: {
         gnutls_datum_t text;
-        if (gnutls_certificate_verification_status_print(filter->verify_status, GNUTLS_CRT_X509, &text, 0) >=
-            0) {
+        TlsFailure failure = certificate_failure(filter->verify_status);
+        if (failure == TLS_FAILED_LIST_OUTDATED)
+            *why = g_strdup("The certificate may have been revoked: the revocation list of its authority is "
+                            "out of date");
+        else if (gnutls_certificate_verification_status_print(filter->verify_status, GNUTLS_CRT_X509, &text,
+                                                              0) >= 0) {
             *why = g_strchomp(g_strdup((char *)text.data));
             gnutls_free(text.data);
         }
-        return certificate_failure(filter->verify_status);
+        return failure;
     }
     case GNUTLS_E_NO_CERTIFICATE_FOUND:
     case GNUTLS_E_CERTIFICATE_REQUIRED:
@@ -114,6 +118,10 @@ tls_session_send_alert(TlsFilter *filter, int result)
         break;
     case TLS_FAILED_REVOKED:
         alert = GNUTLS_A_CERTIFICATE_REVOKED;
+        break;
+    case TLS_FAILED_LIST_OUTDATED:
+        /* Nothing is wrong with the certificate itself. */
+        alert = GNUTLS_A_CERTIFICATE_UNKNOWN;
         break;
     case TLS_FAILED_UNTRUSTED:
         alert = GNUTLS_A_UNKNOWN_CA;
@@ -257,6 +265,10 @@ judge(TlsFilter *filter)
     filter->verify_status = GNUTLS_CERT_INVALID;
     if (gnutls_certificate_verify_peers(filter->session, data, count, &filter->verify_status) < 0)
         filter->verify_status |= GNUTLS_CERT_INVALID;
+    unsigned length = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(filter->session, &length);
+    if (chain != NULL && tls_lists_are_outdated(filter->context->credentials->lists, chain, length))
+        filter->verify_status |= GNUTLS_CERT_INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED;
     return filter->verify_status;
 }
 
@@ -269,6 +281,11 @@ certificate_failure(unsigned status)
         return TLS_FAILED_EXPIRED;
     if ((status & GNUTLS_CERT_UNEXPECTED_OWNER) != 0)
         return TLS_FAILED_NAME;
+    /* What else is wrong with it weighs more. */
+    const unsigned outdated =
+        GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE;
+    if ((status & outdated) != 0 && (status & ~(outdated | GNUTLS_CERT_INVALID)) == 0)
+        return TLS_FAILED_LIST_OUTDATED;
     return TLS_FAILED_UNTRUSTED;
 }
 

@@ -127,6 +127,7 @@ add_statistics(Tls *self)
         [TLS_FAILED_UNTRUSTED] = "failedUntrusted",
         [TLS_FAILED_EXPIRED] = "failedExpired",
         [TLS_FAILED_REVOKED] = "failedRevoked",
+        [TLS_FAILED_LIST_OUTDATED] = "failedListOutdated",
         [TLS_FAILED_NAME] = "failedName",
         [TLS_FAILED_REFUSED] = "failedRefused",
         [TLS_FAILED_TIMEOUT] = "failedTimeout",

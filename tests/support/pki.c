@@ -18,6 +18,7 @@ struct TestPki {
     uint32_t serial;
 };
 
+static void write_list(TestPki *pki, const char *issuer, const char *file, int seconds, va_list names);
 static void check(int result, const char *what);
 static gnutls_x509_crt_t read_certificate(TestPki *pki, const char *name);
 static gnutls_x509_privkey_t read_key(TestPki *pki, const char *name);
@@ -123,22 +124,37 @@ test_pki_make(TestPki *pki, const char *name, const TestCertificate *wanted)
 void
 test_pki_revoke(TestPki *pki, const char *issuer, const char *file, ...)
 {
+    va_list names;
+    va_start(names, file);
+    write_list(pki, issuer, file, 30 * DAY, names);
+    va_end(names);
+}
+
+void
+test_pki_revoke_until(TestPki *pki, const char *issuer, const char *file, int seconds, ...)
+{
+    va_list names;
+    va_start(names, seconds);
+    write_list(pki, issuer, file, seconds, names);
+    va_end(names);
+}
+
+static void
+write_list(TestPki *pki, const char *issuer, const char *file, int seconds, va_list names)
+{
     gnutls_x509_crl_t list;
     time_t now = time(NULL);
     check(gnutls_x509_crl_init(&list), "crl_init");
     check(gnutls_x509_crl_set_version(list, 2), "version");
-    check(gnutls_x509_crl_set_this_update(list, now - DAY), "this_update");
-    check(gnutls_x509_crl_set_next_update(list, now + 30 * DAY), "next_update");
+    check(gnutls_x509_crl_set_this_update(list, now - 2 * DAY), "this_update");
+    check(gnutls_x509_crl_set_next_update(list, now + seconds), "next_update");
     uint32_t number = g_htonl(++pki->serial);
     check(gnutls_x509_crl_set_number(list, &number, sizeof number), "number");
-    va_list names;
-    va_start(names, file);
     for (const char *name = va_arg(names, const char *); name != NULL; name = va_arg(names, const char *)) {
         gnutls_x509_crt_t certificate = read_certificate(pki, name);
         check(gnutls_x509_crl_set_crt(list, certificate, now - DAY), "revoke");
         gnutls_x509_crt_deinit(certificate);
     }
-    va_end(names);
     gnutls_x509_crt_t authority = read_certificate(pki, issuer);
     gnutls_x509_privkey_t key = read_key(pki, issuer);
     check(gnutls_x509_crl_sign2(list, authority, key, GNUTLS_DIG_SHA256, 0), "sign");

@@ -38,3 +38,6 @@ const char *test_pki_path(TestPki *pki, const char *file);
 void test_pki_make(TestPki *pki, const char *name, const TestCertificate *certificate);
 /* Writes FILE with the revocation list of `issuer` that names these certificates (NULL-ended). */
 void test_pki_revoke(TestPki *pki, const char *issuer, const char *file, ...) G_GNUC_NULL_TERMINATED;
+/* The same; its successor is due in so many seconds, which may be past. */
+void test_pki_revoke_until(TestPki *pki, const char *issuer, const char *file, int seconds, ...)
+    G_GNUC_NULL_TERMINATED;
