@@ -456,7 +456,7 @@ stop_now(void *data)
     conf_timer_cancel(&server->stop_deadline);
     conf_timer_cancel(&server->stop_poll);
     if (server->sessions != NULL)
-        conf_sessions_finish_all(server->sessions, "stopping");
+        conf_sessions_stop(server->sessions);
     /* One more turn or two: what was written last leaves the sockets. */
     conf_timer_arm(&server->stop_deadline, 50, (ConfTimerFunc)g_main_loop_quit, server->loop);
 }

@@ -1,5 +1,5 @@
 /* saved.c - sessions on disk, by service "history": a client resumes its session where the server was killed
- * meanwhile.
+ * or started anew meanwhile.
  *
  * A session is saved at the end of the turn in which it was opened, broken or changed, and forgotten when it
  * ends.  What is saved holds the hash of its token, no token and no secret: whether the password was changed
@@ -93,6 +93,25 @@ conf_saved_change(ConfSession *session)
 }
 
 void
+conf_saved_flush(ConfSessions *sessions)
+{
+    GHashTableIter iter;
+    void *member;
+    g_hash_table_iter_init(&iter, sessions->unsaved);
+    while (g_hash_table_iter_next(&iter, &member, NULL)) {
+        ConfSession *session = member;
+        /* That of a replica is of no use to anybody else: its server logs in anew. */
+        g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
+        if (session->taken_ended == NULL) {
+            write_session(session, &buffer);
+            conf_buffer_append_char(&buffer, '\0');
+        }
+        save_text(sessions, session->token_hash, session->taken_ended == NULL ? buffer.data : NULL);
+    }
+    g_hash_table_remove_all(sessions->unsaved);
+}
+
+void
 conf_saved_forget(ConfSession *session)
 {
     g_hash_table_remove(session->sessions->unsaved, session);
@@ -182,22 +201,8 @@ save_text(ConfSessions *sessions, const char *hash, const char *text)
 static void
 flush(void *data)
 {
-    ConfSessions *sessions = data;
-    GHashTableIter iter;
-    void *member;
-    g_hash_table_iter_init(&iter, sessions->unsaved);
-    while (g_hash_table_iter_next(&iter, &member, NULL)) {
-        ConfSession *session = member;
-        /* That of a replica is of no use to anybody else: its server logs in anew. */
-        g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
-        if (session->taken_ended == NULL) {
-            write_session(session, &buffer);
-            conf_buffer_append_char(&buffer, '\0');
-        }
-        save_text(sessions, session->token_hash, session->taken_ended == NULL ? buffer.data : NULL);
-    }
-    g_hash_table_remove_all(sessions->unsaved);
-    conf_saved_sweep(sessions);
+    conf_saved_flush(data);
+    conf_saved_sweep(data);
 }
 
 static void

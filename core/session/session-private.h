@@ -283,6 +283,8 @@ void conf_saved_stop(ConfSessions *sessions);
 /* It is another one than what was saved last. */
 void conf_saved_change(ConfSession *session);
 void conf_saved_change_one(ConfSession *session, void *data); /* the same, for conf_sessions_foreach() */
+/* What has changed is handed over now, not at the end of the turn. */
+void conf_saved_flush(ConfSessions *sessions);
 /* It ends. */
 void conf_saved_forget(ConfSession *session);
 void conf_saved_sweep(ConfSessions *sessions); /* now and then */

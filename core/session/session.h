@@ -125,8 +125,11 @@ void conf_transaction_write_dry_run(ConfSession *session, int64_t present, const
 void conf_session_author_transaction(const ConfSession *session, ConfTransaction *transaction);
 /* session.ending with the reason as its last line, then closed; cannot be resumed. */
 void conf_session_finish(ConfSessions *sessions, ConfSession *session, const char *reason);
-/* All: stopping, role, environment. */
+/* All: role, environment. */
 void conf_sessions_finish_all(ConfSessions *sessions, const char *reason);
+/* The server ends: all are told `stopping` and closed.  Where somebody keeps sessions on disk they can be resumed
+ * at the server that is started next. */
+void conf_sessions_stop(ConfSessions *sessions);
 typedef void (*ConfSessionFunc2)(ConfSession *session, void *data);
 void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data);
 /* A line (with LF) to every open session: server.status. */

@@ -29,6 +29,7 @@ static void index_session(GHashTable *table, ConfKey key, ConfSession *session, 
 static void write_ending(ConfSession *session, const char *reason);
 static void add_to_tables(ConfSession *session);
 static void forget(ConfSession *session, const char *reason);
+static void drop(ConfSession *session, const char *reason);
 
 static const ConfConnectionFuncs client_funcs = {
     .line = client_line,
@@ -71,7 +72,7 @@ conf_sessions_free(ConfSessions *sessions)
 {
     if (sessions == NULL)
         return;
-    conf_sessions_finish_all(sessions, "stopping");
+    conf_sessions_stop(sessions);
     conf_timer_cancel(&sessions->sweep_timer);
     conf_waits_clear(sessions); /* Those who wait know their clients. */
     g_autoptr(GList) clients = g_hash_table_get_keys(sessions->clients);
@@ -351,6 +352,25 @@ conf_sessions_finish_all(ConfSessions *sessions, const char *reason)
 }
 
 void
+conf_sessions_stop(ConfSessions *sessions)
+{
+    static const char reason[] = "stopping";
+    g_autoptr(GList) all = g_hash_table_get_values(sessions->by_token);
+    for (GList *link = all; link != NULL; link = link->next) {
+        ConfSession *session = link->data;
+        /* That of a replica is taken up by none: its server logs in anew. */
+        if (session->taken_ended != NULL)
+            conf_session_finish(sessions, session, reason);
+        else
+            conf_session_break(session, reason);
+    }
+    conf_saved_flush(sessions);
+    g_autoptr(GList) rest = g_hash_table_get_values(sessions->by_token);
+    for (GList *link = rest; link != NULL; link = link->next)
+        drop(link->data, reason);
+}
+
+void
 conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data)
 {
     GHashTableIter iter;
@@ -526,13 +546,21 @@ write_ending(ConfSession *session, const char *reason)
     conf_client_of(session->connection)->closing = true;
 }
 
-/* Takes the session out of every table and frees it. */
+/* It is over: what was saved of it goes too. */
 static void
 forget(ConfSession *session, const char *reason)
 {
-    ConfSessions *sessions = session->sessions;
     session->finished = true;
     conf_saved_forget(session);
+    drop(session, reason);
+}
+
+/* Takes the session out of every table and frees it. */
+static void
+drop(ConfSession *session, const char *reason)
+{
+    ConfSessions *sessions = session->sessions;
+    session->finished = true;
     conf_hooks_session_closed(session, reason);
     conf_replay_stop(session);
     conf_producer_remove(session);

@@ -223,6 +223,52 @@ try_resume(World *world, const char *token, int code)
     test_client_abort(client);
 }
 
+/* A stop as asked, as for an upgrade: clients are told, and go on where they were at the next start. */
+static void
+test_over_a_stop(void)
+{
+    World world;
+    world_open(&world, "");
+    g_autoptr(TestClient) first = test_client_new(world.server);
+    g_autofree char *token =
+        g_strdup(json_object_get_string_member(test_client_get_session(first), "session"));
+    Mirror *mirror = mirror_new();
+    mirror->revision = revision_of(test_call(first, "subscription.open", "{'initial':true}"));
+    mirror_follow(mirror, first);
+    write_much(&world, 5);
+    mirror_follow(mirror, first);
+    g_autoptr(TestClient) second = test_client_new(world.server);
+    g_autofree char *closed =
+        g_strdup(json_object_get_string_member(test_client_get_session(second), "session"));
+    test_call(second, "session.close", "{}");
+    test_server_signal(world.server, SIGTERM);
+    g_assert_cmpint(test_server_wait_exit(world.server), ==, 0);
+    g_assert_cmpstr(json_object_get_string_member(test_wait_notification(first, "session.ending"), "reason"),
+                    ==, "stopping");
+    test_client_free(world.admin);
+    test_server_start(world.server);
+    reconnect(&world);
+    write_much(&world, 5);
+    g_autoptr(TestClient) third = test_client_connect(test_server_get_port(world.server));
+    resume(&world, third, token, mirror->revision, "");
+    mirror_follow(mirror, third);
+    mirror_compare(mirror, third, "after a stop");
+    mirror_free(mirror);
+    try_resume(&world, closed, -32003);
+    /* The audit tells of the end, and of the new beginning. */
+    JsonArray *rows = json_object_get_array_member(
+        test_call(world.admin, "history.sessions", "{'user':'default'}"), "sessions");
+    unsigned stopped = 0, resumed = 0;
+    for (unsigned i = 0; i < json_array_get_length(rows); i++) {
+        JsonObject *row = json_array_get_object_element(rows, i);
+        stopped += g_strcmp0(json_object_get_string_member_with_default(row, "reason", NULL), "stopping") == 0;
+        resumed += strcmp(json_object_get_string_member(row, "kind"), "resumed") == 0;
+    }
+    g_assert_cmpuint(stopped, ==, 2); /* `first` and the administrator's */
+    g_assert_cmpuint(resumed, ==, 1);
+    world_close(&world);
+}
+
 /* What the session stood on has gone meanwhile: the password, the right, the person, the time. */
 static void
 test_no_longer_allowed(void)
@@ -311,6 +357,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/resume-history/beyond-the-ring", test_beyond_the_ring);
     g_test_add_func("/integration/resume-history/rights-of-then", test_rights_of_then);
     g_test_add_func("/integration/resume-history/over-a-kill", test_over_a_kill);
+    g_test_add_func("/integration/resume-history/over-a-stop", test_over_a_stop);
     g_test_add_func("/integration/resume-history/no-longer-allowed", test_no_longer_allowed);
     g_test_add_func("/integration/resume-history/at-a-proxy", test_at_a_proxy);
     return g_test_run();
