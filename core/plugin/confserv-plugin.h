@@ -352,7 +352,7 @@ CONF_API const char *conf_login_get_token(const ConfLogin *l); /* of other mecha
 /* NULL: unknown here, or an application as itself */
 CONF_API const ConfObject *conf_login_get_person(const ConfLogin *l);
 CONF_API ConfConnection *conf_login_get_connection(const ConfLogin *l); /* NULL: gone */
-/* What the directory says to the user: data.text of the error. */
+/* What the directory says to the user: data.text of the error, or text of the answer that tells of the session. */
 CONF_API void conf_login_set_text(ConfLogin *l, const char *text);
 /* Further access groups for this session (names); unknown ones are logged and left out. */
 CONF_API void conf_login_add_group(ConfLogin *l, const char *group);

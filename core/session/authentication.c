@@ -41,6 +41,7 @@ conf_authentication_goes_on(ConfLogin *login, ConfVerdict verdict, const GError 
         !g_error_matches(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE))
         return false;
     login->unanswered = true;
+    g_clear_pointer(&login->text, g_free); /* Another decides: what this one said is no part of it. */
     return true;
 }
 

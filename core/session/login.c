@@ -91,6 +91,8 @@ conf_sessions_continue(ConfSessions *sessions, ConfRequest *request)
     const ConfJson *params = conf_request_parse_params(request, names, &error);
     bool fine = params != NULL && conf_params_string(params, "", "challenge", true, &challenge, &error) &&
                 conf_params_string(params, "", "response", true, &response, &error);
+    if (fine && response.size > 0 && memchr(response.data, '\0', response.size) != NULL)
+        fine = conf_rpc_fail_path(&error, "/response", "/response holds a NUL character");
     if (fine && (login == NULL || login->request != NULL || login->challenge[0] == '\0' ||
                  !conf_slice_is(challenge, login->challenge)))
         fine = conf_rpc_fail_path(&error, "/challenge", "No such challenge stands on this connection");
@@ -100,6 +102,7 @@ conf_sessions_continue(ConfSessions *sessions, ConfRequest *request)
     }
     conf_timer_cancel(&login->challenge_timer);
     login->challenge[0] = '\0';
+    g_clear_pointer(&login->text, g_free); /* It was said of the question. */
     conf_secret_replace(&login->response, conf_slice_dup(response));
     login->request = conf_request_hold(request);
     conf_connection_hold_input(client->connection);
@@ -366,6 +369,10 @@ let_in(ConfLogin *login, bool by_plugin)
     ConfBuffer *buffer = conf_request_begin(login->request);
     conf_buffer_append_char(buffer, '{');
     conf_login_write_session(session, token, buffer);
+    if (by_plugin && login->text != NULL) {
+        CONF_BUFFER_LITERAL(buffer, ",\"text\":");
+        conf_json_append_string(buffer, conf_slice_from_string(login->text));
+    }
     conf_buffer_append_char(buffer, '}');
     conf_request_end(login->request);
     conf_rules_note_login(session, by_plugin);

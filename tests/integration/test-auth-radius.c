@@ -173,7 +173,9 @@ test_challenge(void)
     radius_server_signal(radius, SIGSTOP);
     int64_t id = test_send(client, "session.continue", "{'challenge':'%s','response':'123456'}",
                            json_object_get_string_member(data, "challenge"));
-    g_assert_cmpint(wait_login(client, id, NULL), ==, -32013);
+    const char *text;
+    g_assert_cmpint(wait_login(client, id, &text), ==, -32013);
+    g_assert_cmpstr(text, ==, NULL);
     radius_server_signal(radius, SIGCONT);
     data = json_object_get_object_member(
         test_call_error(client, -32002, "session.open", "{'user':'otp','password':'otppw','application':'confctl'}"), "data");

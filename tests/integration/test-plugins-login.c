@@ -67,6 +67,10 @@ assert_refused(Fixture *fixture, int code, const char *user, const char *passwor
 static void
 test_verdicts(Fixture *fixture, const void *data)
 {
+    g_autoptr(TestClient) greeted = connect_to(fixture);
+    JsonObject *opened = test_call(greeted, "session.open", OPEN, "ext-ann", "welcome");
+    g_assert_cmpstr(json_object_get_string_member(opened, "text"), ==, "Welcome, \"ann\"");
+    g_autofree char *greeting = test_events(fixture->admin, "t-login.events");
     assert_opens(fixture, "ext-ann", "yes");
     test_assert_events(fixture->admin, "t-login.events",
                        "ext-ann as confctl by password from 127.0.0.1: ext-ann");
@@ -185,6 +189,8 @@ test_challenge(Fixture *fixture, const void *data)
         challenge_of(test_call_error(client, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
     test_call_error(client, -32602, "session.continue", "{'challenge':'00','response':'first'}");
     test_call_error(client, -32000, "object.count", "{}");
+    test_call_error(client, -32602, "session.continue", "{'challenge':'%s','response':'first\\u0000'}",
+                    first);
     g_autofree char *second = challenge_of(
         test_call_error(client, -32002, "session.continue", "{'challenge':'%s','response':'first'}", first),
         "And now?");
@@ -193,6 +199,7 @@ test_challenge(Fixture *fixture, const void *data)
     JsonObject *opened =
         test_call(client, "session.continue", "{'challenge':'%s','response':'second'}", second);
     g_assert_true(json_object_has_member(opened, "session"));
+    g_assert_false(json_object_has_member(opened, "text"));
     test_call(client, "object.count", "{}");
     test_assert_events(fixture->admin, "t-login.events",
                        "ext-ann as confctl by password from 127.0.0.1: ext-ann; "
@@ -201,7 +208,11 @@ test_challenge(Fixture *fixture, const void *data)
     g_autoptr(TestClient) other = connect_to(fixture);
     g_autofree char *third =
         challenge_of(test_call_error(other, -32002, "session.open", OPEN, "ext-ann", "challenge"), "Token?");
-    test_call_error(other, -32001, "session.continue", "{'challenge':'%s','response':'wrong'}", third);
+    JsonObject *refused =
+        test_call_error(other, -32001, "session.continue", "{'challenge':'%s','response':'wrong'}", third);
+    /* What was said beside the question is not said of the response. */
+    g_assert_null(strstr(test_error_message(refused), "token"));
+    g_assert_false(json_object_has_member(refused, "data"));
     test_call_error(other, -32602, "session.continue", "{'challenge':'%s','response':'first'}", third);
     /* Not its own after all: what it has put off is nothing to the next directory. */
     g_autofree char *fourth =

@@ -115,8 +115,10 @@ judge_later(Self *self, ConfLogin *l, const char *how, GError **error)
         return ask(self, l, (Asking){.verdict = CONF_REFUSE, .is_away = true}, false);
     if (test_is(how, "later-next"))
         return ask(self, l, (Asking){.verdict = CONF_NEXT}, true);
-    if (test_is(how, "challenge"))
+    if (test_is(how, "challenge")) {
+        conf_login_set_text(l, "Look at your token");
         return ask(self, l, (Asking){.verdict = CONF_LATER}, false);
+    }
     if (test_is(how, "time-out")) {
         self->kept = conf_login_later(l, 30, gone, self);
         return CONF_LATER;
@@ -142,6 +144,10 @@ judge(Self *self, ConfLogin *l, const char *how, GError **error)
 {
     if (test_is(how, "yes"))
         return CONF_DONE;
+    if (test_is(how, "welcome")) {
+        conf_login_set_text(l, "Welcome, \"ann\"");
+        return CONF_DONE;
+    }
     if (test_is(how, "next"))
         return CONF_NEXT;
     if (test_is(how, "away"))
