@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "model/key.h"
+#include "access/account-state.h"
 
 enum { CONF_ACCOUNT_WRONG_MAX = 1000000 };
 
@@ -12,17 +12,39 @@ typedef struct {
     ConfKey key;
     int64_t last_login_ms;
     int64_t wrong, wrong_since_ms, wrong_at_ms;
-    int64_t locked_until_ms; /* G_MAXINT64: until the password is set anew */
-    int64_t forced_ms;       /* of a tenant: since when its rule forces new passwords */
+    int64_t locked_until_ms; /* CONF_ACCOUNT_FOREVER_MS: until the password is set anew */
+    int64_t forced_ms;       /* since when a rule of this tenant or person forces new passwords */
+    int64_t right_ms;        /* the last right password */
+    int64_t anew_ms;         /* when the password was set anew */
+    /* What the server above has not been told of. */
+    int64_t untold_wrong;
+    bool untold_login, untold_right, untold_lock;
 } ConfAccountRecord;
 
-typedef struct ConfAccountFile ConfAccountFile;
+/* A server whose reports are numbered. */
+typedef struct {
+    char name[CONF_ACCOUNT_ORIGIN_MAX + 1];
+    int64_t last; /* number of the last report that was taken */
+    bool own;     /* this server, and the one above took it */
+} ConfAccountOrigin;
 
-/* Calls `load` for each record of this environment, before it returns.  `snapshot`: all records as they
- * are, a new array. */
+typedef struct {
+    GArray *records; /* of ConfAccountRecord */
+    GArray *origins; /* of ConfAccountOrigin */
+} ConfAccountSnapshot;
+
+typedef struct ConfAccountFile ConfAccountFile;
+typedef struct {
+    /* Called for what the file holds of this environment, before conf_account_file_open() returns. */
+    void (*load)(const ConfAccountRecord *record, void *data);
+    void (*load_origin)(const ConfAccountOrigin *origin, void *data);
+    /* All of it as it is now, in new arrays. */
+    void (*snapshot)(ConfAccountSnapshot *snapshot, void *data);
+    void *data;
+} ConfAccountFileHost;
+
 ConfAccountFile *conf_account_file_open(const char *folder, const char *environment,
-                                        void (*load)(const ConfAccountRecord *record, void *data),
-                                        GArray *(*snapshot)(void *data), void *data);
+                                        const ConfAccountFileHost *host);
 /* Waits for the disk where something is to be written. NULL is allowed. */
 void conf_account_file_close(ConfAccountFile *file);
 void conf_account_file_change(ConfAccountFile *file);

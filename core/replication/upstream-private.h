@@ -47,10 +47,9 @@ typedef struct {
 /* upstream-accounts.c */
 typedef struct {
     ConfTimer due;
-    bool asking;
-    int64_t next;                                 /* of the master's: what changed after it is asked for */
-    ConfAccountReport told[CONF_ACCOUNTS_A_TIME]; /* under way */
-    unsigned told_count;
+    bool asking;  /* the link is live */
+    bool agreed;  /* which of this server's reports the master has taken is known */
+    int64_t next; /* of the master's: what changed after it is asked for */
 } ConfAccountsLink;
 
 struct ConfUpstream {

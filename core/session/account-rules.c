@@ -12,7 +12,7 @@ enum { DEFAULT_ACCOUNT = 100 }; /* made by -init: somebody must get in */
 
 static void read_rules(ConfSessions *sessions, const ConfObject *person, ConfPolicy *policy);
 static int64_t changed_at(const ConfObject *person);
-static void tenant_committed(ConfSessions *sessions, const ConfObject *tenant);
+static void note_forcing(ConfSessions *sessions, const ConfChange *change);
 static bool has_new_password(const ConfObject *before, const ConfObject *after);
 
 bool
@@ -24,7 +24,7 @@ conf_rules_bar(ConfSessions *sessions, const ConfObject *person)
     ConfPolicy policy;
     read_rules(sessions, person, &policy);
     if (policy.lockout_threshold > 0 && !policy.override_lockout &&
-        conf_accounts_is_locked(accounts, key, now))
+        conf_accounts_is_locked(accounts, key, &policy, now))
         return true;
     return last != 0 && person->dbid != DEFAULT_ACCOUNT &&
            conf_policy_is_idle(&policy, MAX(last, changed_at(person)), now);
@@ -34,9 +34,10 @@ void
 conf_rules_note_wrong(ConfSessions *sessions, const ConfObject *person, const char *address)
 {
     ConfPolicy policy;
+    int64_t now = conf_clock_wall_ms();
     read_rules(sessions, person, &policy);
     if (conf_accounts_note_wrong(conf_access_accounts(sessions->access), conf_object_key(person), &policy, 1,
-                                 conf_clock_wall_ms()))
+                                 now, now))
         conf_log(CONF_LOG_ACCOUNT_LOCKED, "user", person->name, "address", address, NULL);
 }
 
@@ -46,10 +47,11 @@ conf_rules_note_login(ConfSession *session, bool by_plugin)
     ConfSessions *sessions = session->sessions;
     ConfKey key = session->person.dbid != 0 ? session->person : session->application;
     ConfAccounts *accounts = conf_access_accounts(sessions->access);
+    int64_t now = conf_clock_wall_ms();
     if (sessions->settings.last_login)
-        conf_accounts_note_login(accounts, key, conf_clock_wall_ms());
-    if (!by_plugin)
-        conf_accounts_note_right(accounts, key);
+        conf_accounts_note_login(accounts, key, now);
+    if (!by_plugin && key.type == CONF_TYPE_PERSON)
+        conf_accounts_note_right(accounts, key, now, now);
 }
 
 bool
@@ -106,15 +108,15 @@ conf_rules_committed(ConfSessions *sessions, const ConfChange *change)
     const ConfObject *before = change->before, *after = change->after;
     ConfAccounts *accounts = conf_access_accounts(sessions->access);
     ConfKey key = conf_object_key(before != NULL ? before : after);
-    if (key.type == CONF_TYPE_TENANT && after != NULL)
-        tenant_committed(sessions, after);
+    if ((key.type == CONF_TYPE_TENANT || key.type == CONF_TYPE_PERSON) && after != NULL)
+        note_forcing(sessions, change);
     if (before == NULL ||
         (key.type != CONF_TYPE_PERSON && key.type != CONF_TYPE_APPLICATION && key.type != CONF_TYPE_TENANT))
         return;
     if (after == NULL)
         conf_accounts_forget(accounts, key);
     else if (key.type == CONF_TYPE_PERSON && has_new_password(before, after))
-        conf_accounts_unlock(accounts, key);
+        conf_accounts_unlock(accounts, key, conf_clock_wall_ms());
 }
 
 bool
@@ -158,17 +160,20 @@ changed_at(const ConfObject *person)
     return text != NULL && conf_clock_parse(conf_slice_from_string(text), &time) ? time : 0;
 }
 
-/* From when its rule is in force, and not from when somebody first meets it. */
+/* From when the rule of a tenant or person is in force, and not from when somebody first meets it. */
 static void
-tenant_committed(ConfSessions *sessions, const ConfObject *tenant)
+note_forcing(ConfSessions *sessions, const ConfChange *change)
 {
     ConfPolicy policy = {0};
     ConfAccounts *accounts = conf_access_accounts(sessions->access);
-    conf_policy_add(&policy, conf_object_get_raw(tenant, "annex"));
+    ConfSlice annex = conf_object_get_raw(change->after, "annex");
+    if (change->before != NULL && conf_slice_equal(annex, conf_object_get_raw(change->before, "annex")))
+        return;
+    conf_policy_add(&policy, annex);
     if (policy.force_password_reset)
-        conf_accounts_forced_since(accounts, conf_object_key(tenant), conf_clock_wall_ms());
+        conf_accounts_forced_since(accounts, conf_object_key(change->after), conf_clock_wall_ms());
     else
-        conf_accounts_not_forced(accounts, conf_object_key(tenant));
+        conf_accounts_not_forced(accounts, conf_object_key(change->after));
 }
 
 static bool
