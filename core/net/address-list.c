@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "net/address-private.h"
 
-enum { ENTRIES_MAX = 1000 };
+enum { ENTRIES_MAX = 1000, MAPPED_BITS = 96 };
 
 typedef struct {
     ConfAddress address;
@@ -18,6 +18,7 @@ struct ConfAddressList {
 };
 
 static bool parse_entry(char *text, Entry *entry);
+static void make_plain(Entry *entry);
 static const uint8_t *bytes_of(const ConfAddress *address, unsigned *bits);
 static bool matches(const Entry *entry, const ConfAddress *address);
 
@@ -85,7 +86,21 @@ parse_entry(char *text, Entry *entry)
     if (slash != NULL && !g_ascii_string_to_unsigned(slash + 1, 10, 0, all, &bits, NULL))
         return false;
     entry->bits = (unsigned)bits;
+    make_plain(entry);
     return true;
+}
+
+/* IPv4 in the form that sockets of both kinds see it in: ours are of one kind each. */
+static void
+make_plain(Entry *entry)
+{
+    struct in6_addr mapped = entry->address.v6.sin6_addr;
+    if (entry->address.any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped) ||
+        entry->bits < MAPPED_BITS)
+        return;
+    entry->address = (ConfAddress){.v4 = {.sin_family = AF_INET}};
+    memcpy(&entry->address.v4.sin_addr, mapped.s6_addr + MAPPED_BITS / 8, sizeof(entry->address.v4.sin_addr));
+    entry->bits -= MAPPED_BITS;
 }
 
 /* NULL: an address of another kind. */

@@ -19,6 +19,11 @@ enum {
 static const uint8_t SIGNATURE[CONF_PROXY_SIGNATURE_SIZE] = {'\r', '\n', '\r', '\n', 0,   '\r',
                                                              '\n', 'Q',  'U',  'I',  'T', '\n'};
 
+/* Of version 1, a line of text; no JSON begins like it. */
+static const char OLD_SIGNATURE[] = "PROXY ";
+enum { OLD_SEEN = 64, OLD_SIZE = sizeof(OLD_SIGNATURE) - 1 };
+
+static uint8_t go_on_old(uint8_t seen, const uint8_t *bytes, size_t size);
 static int refuse(const char **why, const char *text);
 static size_t address_size(uint8_t family, bool *known);
 static void read_address(const uint8_t *addresses, uint8_t family, ConfProxyHeader *header);
@@ -56,11 +61,25 @@ uint8_t
 conf_proxy_signature_go_on(uint8_t seen, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
+    if (seen == 0 && size > 0 && bytes[0] == (uint8_t)OLD_SIGNATURE[0])
+        seen = OLD_SEEN;
+    if (seen >= OLD_SEEN)
+        return go_on_old(seen, bytes, size);
     for (size_t i = 0; i < size && seen < CONF_PROXY_SIGNATURE_SIZE; i++, seen++) {
         if (bytes[i] != SIGNATURE[seen])
             return CONF_PROXY_NO_SIGNATURE;
     }
     return seen;
+}
+
+static uint8_t
+go_on_old(uint8_t seen, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size && seen < OLD_SEEN + OLD_SIZE; i++, seen++) {
+        if (bytes[i] != (uint8_t)OLD_SIGNATURE[seen - OLD_SEEN])
+            return CONF_PROXY_NO_SIGNATURE;
+    }
+    return seen < OLD_SEEN + OLD_SIZE ? seen : CONF_PROXY_SIGNATURE_SIZE;
 }
 
 static int
@@ -97,7 +116,12 @@ read_address(const uint8_t *addresses, uint8_t family, ConfProxyHeader *header)
         inet_ntop(AF_INET, addresses, header->address, sizeof(header->address));
         port = addresses + 8;
     } else if (family == TCP_OVER_IPV6) {
-        inet_ntop(AF_INET6, addresses, header->address, sizeof(header->address));
+        /* A balancer that listens on both at once tells of IPv4 in the other's form. */
+        struct in6_addr whose;
+        memcpy(&whose, addresses, sizeof(whose));
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&whose);
+        inet_ntop(mapped ? AF_INET : AF_INET6, addresses + (mapped ? 12 : 0), header->address,
+                  sizeof(header->address));
         port = addresses + 32;
     }
     header->has_address = port != NULL;

@@ -23,6 +23,12 @@
               "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" \
               "\x12\x34" \
               "\x07\xe4"
+#define MAPPED \
+    SIGNATURE "\x21\x21\x00\x24" \
+              "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01" \
+              "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x00\x00\x01" \
+              "\x12\x34" \
+              "\x07\xe4"
 #define LOCAL SIGNATURE "\x20\x00\x00\x00"
 #define LOCAL_LONG \
     SIGNATURE "\x20\x00\x00\x04" \
@@ -45,6 +51,7 @@ test_good(void)
         {BYTES(IPV4), "192.0.2.1", 0x1234},   {BYTES(IPV4_TLV), "192.0.2.1", 0x1234},
         {BYTES(IPV6), "2001:db8::9", 0x1234}, {BYTES(LOCAL), NULL, 0},
         {BYTES(LOCAL_LONG), NULL, 0},         {BYTES(UNSPECIFIED), NULL, 0},
+        {BYTES(MAPPED), "192.0.2.1", 0x1234},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {
         ConfProxyHeader header;
@@ -100,6 +107,16 @@ test_signature(void)
     for (unsigned i = 0; i < CONF_PROXY_SIGNATURE_SIZE; i++)
         seen = conf_proxy_signature_go_on(seen, &SIGNATURE[i], 1);
     g_assert_cmpuint(seen, ==, CONF_PROXY_SIGNATURE_SIZE);
+    /* Version 1 is a header as well. */
+    static const char old[] = "PROXY TCP4 192.0.2.1 10.0.0.1 4660 2020\r\n";
+    g_assert_cmpuint(conf_proxy_signature_go_on(0, BYTES(old)), ==, CONF_PROXY_SIGNATURE_SIZE);
+    g_assert_cmpuint(conf_proxy_signature_go_on(0, BYTES("PROXIES \n")), ==, CONF_PROXY_NO_SIGNATURE);
+    g_assert_cmpuint(conf_proxy_signature_go_on(0, BYTES("\rROXY ")), ==, CONF_PROXY_NO_SIGNATURE);
+    for (unsigned i = seen = 0; i < 6; i++) {
+        g_assert_cmpuint(seen, !=, CONF_PROXY_SIGNATURE_SIZE);
+        seen = conf_proxy_signature_go_on(seen, &old[i], 1);
+    }
+    g_assert_cmpuint(seen, ==, CONF_PROXY_SIGNATURE_SIZE);
 }
 
 static void
@@ -110,11 +127,14 @@ test_address_list(void)
         const char *list;
         bool has_loopback;
     } lists[] = {
-        {"127.0.0.1", true},       {"10.0.0.1, 127.0.0.1", true},
-        {"127.0.0.0/8", true},     {"0.0.0.0/0", true},
-        {"127.0.0.0/31", true},    {"127.0.0.2/31", false},
-        {"128.0.0.0/1", false},    {"::/0", false},
-        {"::1, 127.0.0.2", false}, {"", false},
+        {"127.0.0.1", true},           {"10.0.0.1, 127.0.0.1", true},
+        {"127.0.0.0/8", true},         {"0.0.0.0/0", true},
+        {"127.0.0.0/31", true},        {"127.0.0.2/31", false},
+        {"128.0.0.0/1", false},        {"::/0", false},
+        {"::1, 127.0.0.2", false},     {"", false},
+        {"::ffff:127.0.0.1", true},    {"::ffff:127.0.0.0/104", true},
+        {"::ffff:127.0.0.2", false},   {"::ffff:0.0.0.0/95", false},
+        {"::ffff:127.0.0.0/96", true},
     };
     int fds[2];
     net_test_tcp_pair(fds);
@@ -234,6 +254,12 @@ test_header_of_a_stranger(void)
     send_bytes(second, BYTES(IPV4 IPV4 "first\n"));
     WAIT_FOR(balanced->closed == 1);
     g_assert_cmpuint(balanced->line_count, ==, 0);
+
+    g_autoptr(Peer) old = NULL;
+    g_autoptr(Server) of_old = server_with_peer(&old);
+    send_bytes(old, BYTES("PROXY TCP4 192.0.2.1 10.0.0.1 4660 2020\r\nfirst\n"));
+    WAIT_FOR(of_old->closed == 1);
+    g_assert_cmpuint(of_old->line_count, ==, 0);
 
     g_autoptr(Peer) third = NULL;
     g_autoptr(Server) empty_lines = server_with_peer(&third);
