@@ -37,8 +37,9 @@ typedef struct {
     bool is_nobody; /* a name that the session knows nobody of */
     bool with_former;
     int64_t limit;
-    /* how far it is */
-    int64_t revision, ordinal;
+    int64_t revision, ordinal; /* behind this row the job reads on */
+    int64_t taken_revision,
+        taken_ordinal; /* the last row that was looked at: behind it the next page begins */
     GPtrArray *rows;
     bool is_complete;
     unsigned looked_at;
@@ -117,8 +118,11 @@ read_filter(Listing *listing, ConfRequest *request)
     listing->revision = G_MAXINT64;
     listing->ordinal = G_MAXINT64;
     const ConfJson *cursor = conf_value_member(params, "cursor");
-    if (cursor == NULL ||
-        history_cursor_read(conf_value_string(cursor), &listing->revision, &listing->ordinal))
+    bool is_cursor = cursor == NULL ||
+                     history_cursor_read(conf_value_string(cursor), &listing->revision, &listing->ordinal);
+    listing->taken_revision = listing->revision;
+    listing->taken_ordinal = listing->ordinal;
+    if (is_cursor)
         return true;
     history_refuse(request, "/cursor", "This is no cursor of history.list.");
     return false;
@@ -370,8 +374,8 @@ take_page(Listing *listing)
             }
             listing->count++;
         }
-        listing->revision = row->revision;
-        listing->ordinal = row->ordinal;
+        listing->taken_revision = row->revision;
+        listing->taken_ordinal = row->ordinal;
     }
     return false;
 }
@@ -479,7 +483,7 @@ answer(Listing *listing)
     g_string_append_c(listing->page, ']');
     if (!listing->is_complete)
         g_string_append_printf(listing->page, ",\"cursor\":\"%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT "\"",
-                               listing->revision, listing->ordinal);
+                               listing->taken_revision, listing->taken_ordinal);
     g_string_append_c(listing->page, '}');
     conf_later_answer(listing->later, listing->page->str);
 }

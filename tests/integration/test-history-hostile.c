@@ -1,0 +1,106 @@
+/* test-history-hostile.c - the history where it was broken once: pages, resumptions where memory begins. */
+#include "history-model.h"
+
+#include <string.h>
+
+#define INT G_GINT64_FORMAT
+#define HISTORY "plugins = history\n"
+
+static int64_t
+revision_of(JsonObject *result)
+{
+    return json_object_get_int_member(result, "revision");
+}
+
+static int64_t
+new_host(TestClient *admin, const char *name)
+{
+    JsonObject *created = test_call(admin, "object.create", "{'object':{'type':'host','name':'%s'}}", name);
+    return json_object_get_int_member(created, "dbid");
+}
+
+static int64_t
+fill_host(TestClient *admin, int64_t host, unsigned number, size_t size)
+{
+    g_autofree char *filling = g_strnfill(size, 'x');
+    return revision_of(test_call(admin, "object.update",
+                                 "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'k':'%u%s'}}}}", host,
+                                 number, filling));
+}
+
+/* A page that is full where the rows of one read end: the rows of the next read are all on the next page. */
+static void
+test_pages(void)
+{
+    enum { UPDATES = 40 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t host = new_host(client, "h"), last = 0;
+    for (unsigned i = 0; i < UPDATES; i++)
+        last = fill_host(client, host, i, 13600);
+    for (unsigned limit = 9; limit <= 11; limit++) {
+        int64_t expected = last;
+        g_autofree char *cursor = g_strdup("");
+        while (cursor != NULL) {
+            JsonObject *page = test_call(client, "history.list",
+                                         "{'type':'host','dbid':%" INT ",'limit':%u%s}", host, limit, cursor);
+            JsonArray *entries = json_object_get_array_member(page, "entries");
+            for (unsigned i = 0; i < json_array_get_length(entries); i++)
+                g_assert_cmpint(revision_of(json_array_get_object_element(entries, i)), ==, expected--);
+            g_free(cursor);
+            cursor = json_object_has_member(page, "cursor")
+                         ? g_strdup_printf(",'cursor':'%s'", json_object_get_string_member(page, "cursor"))
+                         : NULL;
+        }
+        g_assert_cmpint(expected, ==, last - UPDATES - 1);
+    }
+}
+
+/* A proxy that was killed knows only what came after; who stands right before that has missed nothing more. */
+static void
+test_where_memory_begins(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestServer) proxy = test_proxy_new(server, "px", "[csproxy]\n" HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t host = new_host(admin, "h");
+    g_autoptr(TestClient) first = test_client_new(proxy);
+    g_autofree char *token = test_client_dup_token(first), *environment = test_client_dup_environment(first);
+    JsonObject *opened = test_call(first, "subscription.open", "{'types':['host']}");
+    int64_t seen = revision_of(opened);
+    g_autofree char *chain = g_strdup(json_object_get_string_member(opened, "chain"));
+    int64_t written = fill_host(admin, host, 1, 10);
+    while (seen < written) {
+        JsonObject *changes = test_wait_notification(first, "changes");
+        seen = revision_of(changes);
+        g_free(chain);
+        chain = g_strdup(json_object_get_string_member(changes, "chain"));
+    }
+    /* What the session has had stands in the proxy's file. */
+    test_call(first, "history.list", "{'limit':1}");
+    test_server_signal(proxy, SIGKILL);
+    for (unsigned i = 0; i < 3; i++)
+        written = fill_host(admin, host, i, 10);
+    test_server_start(proxy);
+    g_autoptr(TestClient) wrong = test_client_connect(test_server_get_port(proxy));
+    test_call_error(wrong, -32011, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'0123456789abcdef'}",
+                    token, environment, seen);
+    g_autoptr(TestClient) second = test_client_connect(test_server_get_port(proxy));
+    JsonObject *result = test_call(second, "session.resume",
+                                   "{'session':'%s','environment':'%s','revision':%" INT ",'chain':'%s'}",
+                                   token, environment, seen, chain);
+    g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, written - seen);
+    while (seen < written)
+        g_assert_cmpint(revision_of(test_wait_notification(second, "changes")), ==, ++seen);
+    g_assert_false(test_has_notification(second, "changes"));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/integration/history-hostile/pages", test_pages);
+    g_test_add_func("/integration/history-hostile/where-memory-begins", test_where_memory_begins);
+    return g_test_run();
+}
