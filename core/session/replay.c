@@ -80,6 +80,7 @@ conf_replay_go(ConfSession *session)
     ConfReplay *replay = session->replay;
     replay->going = true;
     replay->keeping = false;
+    replay->chain[0] = '\0'; /* It was right. */
     if (replay->kept_upto == 0) {
         replay->cursor = replay->reset_at != 0 ? replay->reset_base : replay->from;
         if (replay->past != NULL)
@@ -193,7 +194,9 @@ next_commit(ConfSession *session, ConfCommit **commit)
 {
     ConfReplay *replay = session->replay;
     ConfStore *store = session->sessions->store;
-    ConfCommit *recent = conf_store_recent_after(store, replay->cursor);
+    /* The ring may begin here and not know the chain: the commit that proves it comes out of the history. */
+    bool is_unproved = replay->chain[0] != '\0' && replay->cursor == replay->from;
+    ConfCommit *recent = is_unproved ? NULL : conf_store_recent_after(store, replay->cursor);
     if (recent != NULL) {
         conf_replay_rest(session);
         *commit = conf_commit_ref(recent);

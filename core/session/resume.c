@@ -207,16 +207,20 @@ take_up(Resuming *resuming)
     ConfStore *store = resuming->sessions->store;
     const ConfJson *chain = conf_json_member(params, "chain");
     g_autofree char *known = chain != NULL ? conf_slice_dup(chain->text) : NULL;
-    bool in_ring = resuming->revision >= conf_store_recent_start(store);
-    if (!conf_slice_is(conf_json_member(params, "environment")->text,
-                       conf_store_position(store)->environment) ||
-        (in_ring ? conf_store_check_history(store, resuming->revision, known) != CONF_HISTORY_SAME
-                 : !conf_archive_is_there(resuming->sessions))) {
+    bool is_here =
+        conf_slice_is(conf_json_member(params, "environment")->text, conf_store_position(store)->environment);
+    ConfHistoryVerdict verdict =
+        is_here ? conf_store_check_history(store, resuming->revision, known) : CONF_HISTORY_OTHER;
+    /* What the ring cannot tell (from before it, from within a fold, the chain of where it begins) the history
+     * may. */
+    bool is_held = verdict == CONF_HISTORY_SAME ||
+                   (verdict == CONF_HISTORY_GONE && conf_archive_is_there(resuming->sessions));
+    if (!is_held) {
         tell_gone(resuming);
         return;
     }
     conf_replay_start(session, resuming->revision, counted, resuming);
-    if (!in_ring && known != NULL)
+    if (verdict == CONF_HISTORY_GONE && known != NULL)
         conf_replay_set_chain(session, known);
 }
 
