@@ -7,7 +7,7 @@
 
 #include "ldap-private.h"
 
-enum { SETS_MAX = 64 };
+enum { SETS_MAX = 64, GROUPS_ANY = 0, GROUPS_NONE = -1 };
 
 /* A log-in that waits for its answer. */
 typedef struct {
@@ -15,17 +15,20 @@ typedef struct {
     ConfLogin *login;
     ConfLater *later;
     LdapQuestion *question;
+    int64_t groups_of; /* the tenant whose access groups the servers may give; GROUPS_... */
 } Attempt;
 
 static const char *get_own(const void *data, const char *section, const char *key);
 static const char *get_annex(const void *data, const char *section, const char *key);
 static ConfVerdict refuse(GError **error, int code, const char *message);
-static LdapSet *set_of(AuthLdap *self, const ConfJson *person, int *chase, GError **error);
+static LdapSet *set_of(AuthLdap *self, const ConfJson *person, int *chase, int64_t *groups_of,
+                       GError **error);
 static LdapSet *set_of_annex(AuthLdap *self, const ConfJson *annex, GError **error);
 static void forget_oldest(AuthLdap *self);
 static void gone(void *data);
 static void answered(LdapOutcome outcome, const char *text, const char *why, const GPtrArray *groups,
                      void *data);
+static bool may_give(const Attempt *attempt, const char *name);
 static bool read_errors(ConfPlugin *p, GHashTable **errors, GError **error);
 
 static ConfVerdict
@@ -44,7 +47,8 @@ login(void *data, ConfLogin *l, GError **error)
     if (self->stopping)
         return refuse(error, CONF_ERROR_UNAVAILABLE, "The server stops");
     int chase = -1;
-    LdapSet *set = set_of(self, person, &chase, error);
+    int64_t groups_of = GROUPS_ANY;
+    LdapSet *set = set_of(self, person, &chase, &groups_of, error);
     if (set == NULL)
         return CONF_REFUSE;
     const char *id = conf_value_string(conf_value_member(person, "externalId"));
@@ -53,6 +57,7 @@ login(void *data, ConfLogin *l, GError **error)
     Attempt *attempt = g_new0(Attempt, 1);
     attempt->self = self;
     attempt->login = l;
+    attempt->groups_of = groups_of;
     attempt->later = conf_login_later(l, ldap_question_limit_ms(set), gone, attempt);
     attempt->question = ldap_question_new(set, id, password, chase, answered, attempt);
     ldap_question_start(attempt->question);
@@ -164,9 +169,11 @@ refuse(GError **error, int code, const char *message)
     return CONF_REFUSE;
 }
 
-/* The servers of the person's annex, of its tenant's, of this server. Each may say of referrals alone. */
+/* The servers of the person's annex, of its tenant's, of this server. Each may say of referrals alone.  Whoever may
+ * write an annex must not give more rights by it than that: a tenant's names groups of that tenant, a person's
+ * none. */
 static LdapSet *
-set_of(AuthLdap *self, const ConfJson *person, int *chase, GError **error)
+set_of(AuthLdap *self, const ConfJson *person, int *chase, int64_t *groups_of, GError **error)
 {
     int64_t dbid = 0;
     const ConfObject *tenant = conf_value_integer(conf_value_member(person, "tenant"), &dbid)
@@ -184,8 +191,10 @@ set_of(AuthLdap *self, const ConfJson *person, int *chase, GError **error)
             g_propagate_error(error, g_error_new_literal(CONF_ERROR, CONF_ERROR_UNAVAILABLE, why->message));
             return NULL;
         }
-        if (set != NULL)
+        if (set != NULL) {
+            *groups_of = bodies[i] == person ? GROUPS_NONE : dbid;
             return set;
+        }
         const char *word = annex != NULL ? get_annex(annex, AUTH_LDAP, "chase-referrals") : NULL;
         if (*chase < 0 && word != NULL && strlen(word) == 1 && *word >= '0' && *word <= '2')
             *chase = *word - '0';
@@ -256,8 +265,10 @@ answered(LdapOutcome outcome, const char *text, const char *why, const GPtrArray
     switch (outcome) {
     case LDAP_YES:
         self->accepted++;
-        for (unsigned i = 0; i < groups->len; i++)
-            conf_login_add_group(attempt->login, groups->pdata[i]);
+        for (unsigned i = 0; i < groups->len; i++) {
+            if (may_give(attempt, groups->pdata[i]))
+                conf_login_add_group(attempt->login, groups->pdata[i]);
+        }
         verdict = CONF_DONE;
         break;
     case LDAP_NO:
@@ -278,6 +289,26 @@ answered(LdapOutcome outcome, const char *text, const char *why, const GPtrArray
         break;
     }
     conf_later_finish(attempt->later, verdict, error);
+}
+
+static bool
+may_give(const Attempt *attempt, const char *name)
+{
+    if (attempt->groups_of == GROUPS_ANY)
+        return true;
+    ConfPlugin *plugin = attempt->self->plugin;
+    const ConfObject *group =
+        attempt->groups_of != GROUPS_NONE ? conf_plugin_lookup_name(plugin, "accessGroup", name) : NULL;
+    int64_t tenant = 0;
+    if (group != NULL &&
+        conf_value_integer(
+            conf_value_member(conf_value_parse(conf_object_get_json(group, NULL), NULL), "tenant"),
+            &tenant) &&
+        tenant == attempt->groups_of)
+        return true;
+    conf_plugin_log(plugin, 0, "An annex may not give this access group", "group", name, "user",
+                    conf_login_get_user(attempt->login), NULL);
+    return false;
 }
 
 static bool

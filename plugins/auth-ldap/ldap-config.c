@@ -263,8 +263,10 @@ finish(AuthLdapServerConfig *config, GError **error)
         return fail(error, "app-user has no password");
     if (config->url->tls && settings->start_tls)
         return fail(error, "start-tls is for ldap://, ldaps:// is encrypted from the start");
+    /* With authorities named, a referral of ldap:// to ldaps:// can be followed too. */
     return read_groups(config, error) &&
-           (!(config->url->tls || settings->start_tls) || make_credentials(config, error));
+           (!(config->url->tls || settings->start_tls || settings->ca != NULL) ||
+            make_credentials(config, error));
 }
 
 static bool

@@ -8,9 +8,11 @@
 
 #include "ldap-private.h"
 
-enum { MESSAGES_A_TURN = 64 };
+enum { MESSAGES_A_TURN = 64, OLD_USEC = 1000000 };
 
 static bool dial(LdapLink *link);
+static bool dial_next(LdapLink *link);
+static void arm(LdapLink *link);
 static void watch(LdapLink *link, GIOCondition condition);
 static void turn(LdapLink *link);
 static void connected(LdapLink *link);
@@ -20,6 +22,8 @@ static void ask_tls(LdapLink *link);
 static void bind_application(LdapLink *link);
 static void made(LdapLink *link);
 static void take_messages(LdapLink *link);
+static void take_message(LdapLink *link, LDAPMessage *message);
+static void take_notice(LdapLink *link, LDAPMessage *message);
 static void take_own(LdapLink *link, LDAPMessage *message);
 static void too_late(void *self, void *data);
 static void go_on(void *self, void *data);
@@ -40,8 +44,7 @@ ldap_link_open(LdapServer *server, bool searches)
         g_ptr_array_add(server->binders, link);
     server->set->owner->connections++;
     server->set->owner->connects++;
-    link->timer = conf_timer(server->set->owner->plugin,
-                             (unsigned)server->config->settings.connect_timeout * 1000, too_late, link);
+    link->made_at = g_get_monotonic_time();
     if (dial(link))
         return link;
     ldap_link_fail(link, "no connection");
@@ -53,7 +56,10 @@ ldap_link_fail(LdapLink *link, const char *why)
 {
     LdapServer *server = link->server;
     LdapSet *set = ldap_set_ref(server->set);
-    bool searches = link->searches, was_ready = link->state == LINK_READY, was_used = link->answered > 0;
+    bool searches = link->searches, was_ready = link->state == LINK_READY;
+    /* An old connection that the server has closed meanwhile says nothing about the server. */
+    bool was_old = was_ready && !link->at_fault &&
+                   (link->answered > 0 || g_get_monotonic_time() - link->made_at > OLD_USEC);
     g_autoptr(GList) questions = g_hash_table_get_values(link->questions);
     for (GList *item = questions; item != NULL; item = item->next)
         ldap_question_detach(item->data);
@@ -61,8 +67,7 @@ ldap_link_fail(LdapLink *link, const char *why)
     ldap_link_close(link);
     for (GList *item = questions; item != NULL; item = item->next) {
         LdapQuestion *question = item->data;
-        /* An old connection that the server has closed meanwhile says nothing about the server. */
-        if (was_used && !question->again) {
+        if (was_old && !question->again) {
             question->again = true;
             question->queue = searches ? &server->to_search : &server->to_bind;
             g_queue_push_tail(question->queue, question);
@@ -107,6 +112,14 @@ ldap_link_rest(LdapLink *link)
                                  rested, link);
 }
 
+void
+ldap_link_answered(LdapLink *link)
+{
+    link->answered++;
+    link->unasked_bytes = 0;
+    link->passed_over = 0;
+}
+
 bool
 ldap_link_is_free(const LdapLink *link)
 {
@@ -141,8 +154,10 @@ dial(LdapLink *link)
             link->state = LINK_CONNECTING;
             g_hash_table_insert(owner->links, GINT_TO_POINTER(fd), link);
             watch(link, G_IO_OUT);
-            if (link->watch != 0)
+            if (link->watch != 0) {
+                arm(link);
                 return true;
+            }
             g_hash_table_remove(owner->links, GINT_TO_POINTER(fd));
             link->fd = -1;
         }
@@ -151,6 +166,19 @@ dial(LdapLink *link)
         server->address++;
     }
     return false;
+}
+
+/* All of its making has connect-timeout; addresses that may not answer share it. */
+static void
+arm(LdapLink *link)
+{
+    LdapServer *server = link->server;
+    int64_t limit = server->config->settings.connect_timeout * G_USEC_PER_SEC;
+    int64_t left = MAX(link->made_at + limit - g_get_monotonic_time(), 0);
+    if (link->state == LINK_CONNECTING)
+        left /= 1 + server->address_count - MIN(link->addresses_tried, server->address_count);
+    conf_unwatch(server->set->owner->plugin, link->timer);
+    link->timer = conf_timer(server->set->owner->plugin, (unsigned)(left / 1000) + 1, too_late, link);
 }
 
 static void
@@ -181,6 +209,20 @@ turn(LdapLink *link)
     ldap_set_unref(set);
 }
 
+/* This address does not answer. */
+static bool
+dial_next(LdapLink *link)
+{
+    AuthLdap *owner = link->server->set->owner;
+    conf_unwatch(owner->plugin, link->watch);
+    link->watch = 0;
+    g_hash_table_remove(owner->links, GINT_TO_POINTER(link->fd));
+    close(link->fd);
+    link->fd = -1;
+    link->server->address++;
+    return dial(link);
+}
+
 static void
 connected(LdapLink *link)
 {
@@ -189,17 +231,13 @@ connected(LdapLink *link)
     if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &code, &size) != 0)
         code = errno;
     if (code != 0) {
-        ConfPlugin *plugin = link->server->set->owner->plugin;
-        conf_unwatch(plugin, link->watch);
-        link->watch = 0;
-        g_hash_table_remove(link->server->set->owner->links, GINT_TO_POINTER(link->fd));
-        close(link->fd);
-        link->fd = -1;
-        link->server->address++;
-        if (!dial(link))
+        if (!dial_next(link))
             ldap_link_fail(link, g_strerror(code));
-    } else if (link->server->tls) {
-        link->state = LINK_ENCRYPTING;
+        return;
+    }
+    link->state = LINK_ENCRYPTING;
+    arm(link);
+    if (link->server->tls) {
         shake(link);
     } else if (!initialize(link)) {
         ldap_link_fail(link, "no memory");
@@ -222,9 +260,10 @@ shake(LdapLink *link)
         conf_plugin_log(link->server->set->owner->plugin, 1, "An LDAP server cannot be trusted", "server",
                         link->server->host, "reason", why, NULL);
         ldap_link_fail(link, why);
-    } else if ((link->ld == NULL && !initialize(link)) || !ldap_tls_install(link)) {
+    } else if (link->ld == NULL && !initialize(link)) {
         ldap_link_fail(link, "no memory");
     } else {
+        link->is_encrypted = true;
         bind_application(link);
     }
 }
@@ -233,15 +272,12 @@ static bool
 initialize(LdapLink *link)
 {
     int version = LDAP_VERSION3;
-    ber_len_t most = LDAP_MESSAGE_MAX;
-    Sockbuf *buffer = NULL;
     if (ldap_init_fd(link->fd, LDAP_PROTO_TCP, "ldap://server", &link->ld) != LDAP_SUCCESS)
         return false;
     ldap_set_option(link->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
     ldap_set_option(link->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
     ldap_set_option(link->ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
-    return ldap_get_option(link->ld, LDAP_OPT_SOCKBUF, &buffer) == LDAP_OPT_SUCCESS && buffer != NULL &&
-           ber_sockbuf_ctrl(buffer, LBER_SB_OPT_SET_MAX_INCOMING, &most) == 1;
+    return ldap_tls_install(link);
 }
 
 static void
@@ -275,6 +311,7 @@ static void
 made(LdapLink *link)
 {
     link->state = LINK_READY;
+    link->made_at = g_get_monotonic_time();
     ldap_server_say(link->server, "Connected to an LDAP server", link->tls != NULL ? "encrypted" : "plain");
     ldap_link_rest(link);
     ldap_server_pump(link->server);
@@ -285,44 +322,78 @@ made(LdapLink *link)
 static void
 take_messages(LdapLink *link)
 {
-    for (unsigned i = 0; i < MESSAGES_A_TURN; i++) {
+    int type = 1;
+    link->turn_bytes = 0;
+    for (unsigned i = 0; i < MESSAGES_A_TURN && type > 0; i++) {
         struct timeval none = {0, 0};
         LDAPMessage *message = NULL;
-        int type = ldap_result(link->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &none, &message);
-        if (type == 0)
-            return;
-        if (type < 0) {
+        size_t before = link->turn_bytes;
+        link->may_read = true;
+        type = ldap_result(link->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &none, &message);
+        if (type > 0)
+            take_message(link, message);
+        else if (type < 0)
             ldap_link_fail(link, "the server closed the connection, or spoke no LDAP");
-            return;
+        else if (link->turn_bytes > before) {
+            /* A part of a message, or one that answers nothing and was passed over. */
+            link->passed_over++;
+            type = 1;
         }
-        link->received_at = g_get_monotonic_time();
-        int msgid = ldap_msgid(message);
-        LdapQuestion *question = g_hash_table_lookup(link->questions, GINT_TO_POINTER(msgid));
-        if (link->state != LINK_READY && msgid == link->msgid)
-            take_own(link, message);
-        else if (question != NULL)
-            ldap_question_message(question, message);
-        ldap_msgfree(message);
         if (link->dead || link->state == LINK_ENCRYPTING)
             return;
     }
-    /* Others come first; what TLS has read already wakes nobody. */
-    if (link->again == 0)
+    if (link->unasked_bytes > LDAP_UNASKED_MAX || link->passed_over > LDAP_PASSED_OVER_MAX) {
+        link->at_fault = true;
+        ldap_link_fail(link, "the server says too much that was not asked");
+    } else if (link->again == 0 &&
+               (type > 0 || link->turn_bytes >= LDAP_TURN_BYTES || ldap_tls_has_more(link))) {
+        /* Others come first; what TLS has read already wakes nobody. */
         link->again = conf_timer(link->server->set->owner->plugin, 1, go_on, link);
+    }
+}
+
+static void
+take_message(LdapLink *link, LDAPMessage *message)
+{
+    int msgid = ldap_msgid(message);
+    LdapQuestion *question = g_hash_table_lookup(link->questions, GINT_TO_POINTER(msgid));
+    link->received_at = g_get_monotonic_time();
+    if (msgid == LDAP_RES_UNSOLICITED)
+        take_notice(link, message);
+    else if (link->state != LINK_READY && msgid == link->msgid)
+        take_own(link, message);
+    else if (question != NULL)
+        ldap_question_message(question, message);
+    ldap_msgfree(message);
+}
+
+/* The notice of disconnection (RFC 4511, 4.4.1): what is under way there will not be answered.  No other notice
+ * is known. */
+static void
+take_notice(LdapLink *link, LDAPMessage *message)
+{
+    char *oid = NULL;
+    if (ldap_msgtype(message) == LDAP_RES_EXTENDED &&
+        ldap_parse_extended_result(link->ld, message, &oid, NULL, 0) == LDAP_SUCCESS && oid != NULL &&
+        strcmp(oid, LDAP_NOTICE_OF_DISCONNECTION) == 0)
+        ldap_link_fail(link, "the server gave notice of disconnection");
+    ldap_memfree(oid);
 }
 
 /* The answer to StartTLS or to the bind as app-user. */
 static void
 take_own(LdapLink *link, LDAPMessage *message)
 {
-    int code = LDAP_OTHER;
+    int code = LDAP_OTHER, kind = (int)(link->state == LINK_BINDING ? LDAP_RES_BIND : LDAP_RES_EXTENDED);
     char *text = NULL;
-    if (ldap_parse_result(link->ld, message, &code, NULL, &text, NULL, NULL, 0) != LDAP_SUCCESS)
+    if (ldap_msgtype(message) != kind ||
+        ldap_parse_result(link->ld, message, &code, NULL, &text, NULL, NULL, 0) != LDAP_SUCCESS)
         code = LDAP_DECODING_ERROR;
     if (code == LDAP_SUCCESS && link->state == LINK_ASKING_TLS) {
         link->state = LINK_ENCRYPTING;
         shake(link);
     } else if (code == LDAP_SUCCESS) {
+        ldap_link_answered(link);
         made(link);
     } else {
         g_autofree char *why = g_strdup_printf(
@@ -341,7 +412,8 @@ too_late(void *self, void *data)
     (void)self;
     LdapLink *link = data;
     link->timer = 0;
-    ldap_link_fail(link, "no connection within connect-timeout");
+    if (link->state != LINK_CONNECTING || !dial_next(link))
+        ldap_link_fail(link, "no connection within connect-timeout");
 }
 
 static void

@@ -14,6 +14,11 @@ enum {
     LDAP_REFERRED_MAX = 16,  /* servers that were referred to and are kept */
     LDAP_SEARCHES_MAX = 256, /* at once on one connection */
     LDAP_MESSAGE_MAX = 1 << 20,
+    LDAP_TURN_BYTES = 1 << 18,   /* read of one connection before others have their turn */
+    LDAP_UNASKED_MAX = 1 << 22,  /* bytes without an answer that was waited for */
+    LDAP_PASSED_OVER_MAX = 2000, /* reads that brought no message that was waited for */
+    LDAP_REMARKS_MAX = 1000,     /* references and the like in one answer */
+    LDAP_ABANDONED_MAX = 100,    /* searches, of one connection */
 };
 
 typedef struct AuthLdap AuthLdap;
@@ -69,7 +74,12 @@ struct LdapLink {
     int msgid;             /* of the request of its making */
     GHashTable *questions; /* msgid -> LdapQuestion */
     uint64_t answered;     /* requests */
-    int64_t received_at;
+    int64_t received_at, made_at;
+    size_t turn_bytes, unasked_bytes;
+    unsigned abandoned, passed_over;
+    bool may_read;     /* a message; then others have their turn */
+    bool is_encrypted; /* what libldap reads and writes goes through TLS */
+    bool at_fault;     /* not merely closed: its questions are not asked again here */
     bool busy, dead;
 };
 
@@ -84,11 +94,13 @@ struct LdapQuestion {
     LdapServer *server;
     LdapStep step;
     char *id, *password, *dn;
-    AuthLdapChase chase;
+    int chase;             /* as the annex says; -1: as the server that is asked */
     AuthLdapUrl *referred; /* followed now */
     GQueue references;     /* char * URLs to be followed */
     unsigned followed, entries;
+    unsigned remarks; /* messages of an answer before its end */
     bool bind_referred;
+    bool lost;        /* a referral led nowhere: that nobody has the entry is not known */
     LdapServer *home; /* where the entry is */
     unsigned first, tried, round;
     bool once;     /* no further rounds */
@@ -136,6 +148,8 @@ LdapLink *ldap_link_open(LdapServer *server, bool searches);
 /* Its questions go elsewhere. */
 void ldap_link_fail(LdapLink *link, const char *why);
 void ldap_link_close(LdapLink *link);
+/* One of its requests. */
+void ldap_link_answered(LdapLink *link);
 /* Nobody uses it now. */
 void ldap_link_rest(LdapLink *link);
 bool ldap_link_is_free(const LdapLink *link);
@@ -143,8 +157,10 @@ void ldap_link_ready(void *self, int fd, GIOCondition condition); /* of conf_wat
 
 /* ldap-tls.c.  0: done; 1: to be called again when the descriptor is as wanted; -1: *why. */
 int ldap_tls_shake(LdapLink *link, GIOCondition *wanted, char **why);
-/* libldap reads and writes through it from now on. */
+/* What libldap reads and writes goes through here from now on: bounded, and encrypted once `is_encrypted`. */
 bool ldap_tls_install(LdapLink *link);
+/* Bytes were read that nothing else will tell of. */
+bool ldap_tls_has_more(const LdapLink *link);
 
 /* ldap-question.c */
 LdapQuestion *ldap_question_new(LdapSet *set, const char *id, const char *password, int chase, LdapDone done,
@@ -159,3 +175,12 @@ void ldap_question_message(LdapQuestion *question, LDAPMessage *message);
 void ldap_question_fail(LdapQuestion *question, const char *why);
 /* Waits no more, neither in a queue nor for an answer. */
 void ldap_question_detach(LdapQuestion *question);
+
+/* ldap-verdict.c */
+/* Another try, or another server, may help. */
+bool ldap_verdict_is_retryable(const AuthLdap *owner, int code);
+/* For the user: the directory's own words (may be NULL), those of its policy (may be NULL), of the file, of
+ * the standard.  Lent. */
+const char *ldap_verdict_text(const AuthLdap *owner, int code, const char *text, const char *policy);
+/* What a password policy says against the log-in; NULL: nothing. */
+const char *ldap_verdict_policy(LDAP *ld, LDAPControl **controls, bool *must_change);

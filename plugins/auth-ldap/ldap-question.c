@@ -5,26 +5,29 @@
 #include "ldap-private.h"
 
 enum { LIMIT_MAX_MS = 60000, ATTRIBUTES_NONE = 1, TEXT_MAX = 1024 };
+#define MANY_ENTRIES "the directory has more than one entry for it"
 
 static void ask(LdapQuestion *question, LdapServer *server);
 static void wait_in(LdapQuestion *question, GQueue *queue);
 static void arm(LdapQuestion *question, unsigned ms);
 static void too_late(void *self, void *data);
 static void ask_again(void *self, void *data);
+static void abandon(LdapQuestion *question);
+static void go_on_with(LdapLink *link);
 static int send_search(LdapQuestion *question, LdapLink *link);
 static int send_bind(LdapQuestion *question, LdapLink *link);
 static int send_group(LdapQuestion *question, LdapLink *link);
 static int search(LdapLink *link, const char *base, int scope, const char *filter, int *msgid);
+static void take_remark(LdapQuestion *question, LDAPMessage *message, int type);
 static void take_entry(LdapQuestion *question, LDAPMessage *message);
 static void take_references(LdapQuestion *question, char **urls);
+static AuthLdapChase chase_of(const LdapQuestion *question);
 static void searched(LdapQuestion *question, int code, const char *text);
 static void follow(LdapQuestion *question);
 static void bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPControl **controls);
-static void next_group(LdapQuestion *question);
+static void next_group(LdapQuestion *question, int code, const char *text);
 static void answered(LdapQuestion *question);
-static bool is_retryable(const LdapQuestion *question, int code);
 static void refused(LdapQuestion *question, int code, const char *text, const char *policy);
-static const char *policy_of(LdapLink *link, LDAPControl **controls, bool *must_change);
 static void finish(LdapQuestion *question, LdapOutcome outcome, const char *text, const char *why);
 
 LdapQuestion *
@@ -34,8 +37,7 @@ ldap_question_new(LdapSet *set, const char *id, const char *password, int chase,
     question->set = ldap_set_ref(set);
     question->id = g_strdup(id);
     question->password = g_strdup(password);
-    const AuthLdapServerConfig *config = set->configs->pdata[0];
-    question->chase = chase >= 0 ? (AuthLdapChase)chase : (AuthLdapChase)config->settings.chase;
+    question->chase = chase;
     question->first = set->active;
     question->once = g_get_monotonic_time() < set->away_until;
     question->groups = g_ptr_array_new();
@@ -56,11 +58,15 @@ ldap_question_start(LdapQuestion *question)
 void
 ldap_question_free(LdapQuestion *question)
 {
-    AuthLdap *owner = question->set->owner;
+    LdapSet *set = question->set;
+    LdapLink *link = question->link;
+    /* Until a bind is answered nothing may be sent (RFC 4511, 4.2.1), and nobody waits for this one. */
+    bool binds = link != NULL && question->step == STEP_BIND;
+    if (!binds)
+        abandon(question);
     ldap_question_detach(question);
-    g_hash_table_remove(owner->questions, question);
-    owner->waiting--;
-    ldap_set_unref(question->set);
+    g_hash_table_remove(set->owner->questions, question);
+    set->owner->waiting--;
     auth_ldap_wipe(question->password);
     auth_ldap_url_free(question->referred);
     g_queue_clear_full(&question->references, g_free);
@@ -69,6 +75,14 @@ ldap_question_free(LdapQuestion *question)
     g_free(question->dn);
     g_free(question->why);
     g_free(question);
+    if (binds) {
+        LdapServer *server = link->server;
+        ldap_link_close(link);
+        ldap_server_pump(server);
+    } else {
+        go_on_with(link);
+    }
+    ldap_set_unref(set);
 }
 
 unsigned
@@ -93,6 +107,7 @@ ldap_question_send(LdapQuestion *question, LdapLink *link)
                                                : send_group(question, link);
     if (result == LDAP_SUCCESS) {
         question->link = link;
+        question->remarks = 0;
         question->sent_at = g_get_monotonic_time();
         g_hash_table_insert(link->questions, GINT_TO_POINTER(question->msgid), question);
         conf_unwatch(owner->plugin, link->timer);
@@ -116,24 +131,19 @@ ldap_question_message(LdapQuestion *question, LDAPMessage *message)
     int code = LDAP_OTHER;
     char *text = NULL, **urls = NULL;
     LDAPControl **controls = NULL;
-    switch (ldap_msgtype(message)) {
-    case LDAP_RES_SEARCH_ENTRY:
-        take_entry(question, message);
+    int type = ldap_msgtype(message);
+    if (type == LDAP_RES_SEARCH_ENTRY || type == LDAP_RES_SEARCH_REFERENCE || type == LDAP_RES_INTERMEDIATE) {
+        take_remark(question, message, type);
         return;
-    case LDAP_RES_SEARCH_REFERENCE:
-        if (question->step == STEP_SEARCH &&
-            ldap_parse_reference(link->ld, message, &urls, NULL, 0) == LDAP_SUCCESS)
-            take_references(question, urls);
-        ber_memvfree((void **)urls);
+    }
+    if (type != (int)(question->step == STEP_BIND ? LDAP_RES_BIND : LDAP_RES_SEARCH_RESULT)) {
+        link->at_fault = true;
+        ldap_link_fail(link, "an answer of another kind than the request");
         return;
-    case LDAP_RES_INTERMEDIATE:
-        return;
-    default:
-        break;
     }
     if (ldap_parse_result(link->ld, message, &code, NULL, &text, &urls, &controls, 0) != LDAP_SUCCESS)
         code = LDAP_DECODING_ERROR;
-    link->answered++;
+    ldap_link_answered(link);
     const char *said =
         text != NULL && *text != '\0' && strlen(text) <= TEXT_MAX && g_utf8_validate(text, -1, NULL) ? text
                                                                                                      : NULL;
@@ -149,10 +159,10 @@ ldap_question_message(LdapQuestion *question, LDAPMessage *message)
         ldap_question_detach(question);
         if (searching)
             searched(question, code, said);
-        else if (is_retryable(question, code))
+        else if (ldap_verdict_is_retryable(question->set->owner, code))
             ldap_question_fail(question, said != NULL ? said : ldap_err2string(code));
         else
-            next_group(question);
+            next_group(question, code, said);
     }
     if (!link->dead)
         ldap_link_rest(link);
@@ -185,6 +195,12 @@ ldap_question_fail(LdapQuestion *question, const char *why)
     ldap_question_detach(question);
     g_free(question->why);
     question->why = g_steal_pointer(&kept);
+    /* Another place that was referred to may have the entry. */
+    if (question->step == STEP_SEARCH && question->followed > 0 && question->references.length > 0) {
+        question->lost = true;
+        follow(question);
+        return;
+    }
     unsigned count = set->servers->len;
     for (;;) {
         question->tried++;
@@ -215,7 +231,7 @@ ask(LdapQuestion *question, LdapServer *server)
     question->server = server;
     question->home = NULL;
     question->entries = question->followed = question->group = 0;
-    question->again = question->bind_referred = false;
+    question->again = question->bind_referred = question->lost = false;
     g_clear_pointer(&question->dn, g_free);
     g_clear_pointer(&question->referred, auth_ldap_url_free);
     g_queue_clear_full(&question->references, g_free);
@@ -250,14 +266,42 @@ too_late(void *self, void *data)
     LdapLink *link = question->link;
     question->timer = 0;
     /* Silent since this was sent, or held by a bind that can hardly be taken back: of no use to others. */
-    if (link != NULL && (!link->searches || link->received_at < question->sent_at)) {
-        link->answered = 0;
+    if (link != NULL &&
+        (!link->searches || link->received_at < question->sent_at || link->abandoned >= LDAP_ABANDONED_MAX)) {
+        link->at_fault = true;
         ldap_link_fail(link, "no answer within response-timeout");
         return;
     }
-    if (link != NULL)
-        ldap_abandon_ext(link->ld, question->msgid, NULL, NULL);
+    abandon(question);
+    go_on_with(link);
     ldap_question_fail(question, "no answer within response-timeout");
+}
+
+/* A search; the connection goes on without it. */
+static void
+abandon(LdapQuestion *question)
+{
+    LdapLink *link = question->link;
+    if (link == NULL)
+        return;
+    link->abandoned++;
+    ldap_abandon_ext(link->ld, question->msgid, NULL, NULL);
+    ldap_question_detach(question);
+}
+
+/* It has room for others, or for nobody. */
+static void
+go_on_with(LdapLink *link)
+{
+    if (link == NULL || link->dead)
+        return;
+    LdapServer *server = link->server;
+    /* What was abandoned is never answered, and libldap remembers it. */
+    if (link->abandoned >= LDAP_ABANDONED_MAX && ldap_link_is_free(link))
+        ldap_link_close(link);
+    else
+        ldap_link_rest(link);
+    ldap_server_pump(server);
 }
 
 static void
@@ -313,6 +357,24 @@ search(LdapLink *link, const char *base, int scope, const char *filter, int *msg
                            msgid);
 }
 
+/* What comes before the end of an answer. */
+static void
+take_remark(LdapQuestion *question, LDAPMessage *message, int type)
+{
+    LdapLink *link = question->link;
+    char **urls = NULL;
+    if (++question->remarks > LDAP_REMARKS_MAX) {
+        link->at_fault = true;
+        ldap_link_fail(link, "an answer has no end");
+    } else if (type == LDAP_RES_SEARCH_ENTRY) {
+        take_entry(question, message);
+    } else if (type == LDAP_RES_SEARCH_REFERENCE && question->step == STEP_SEARCH &&
+               ldap_parse_reference(link->ld, message, &urls, NULL, 0) == LDAP_SUCCESS) {
+        take_references(question, urls);
+    }
+    ber_memvfree((void **)urls);
+}
+
 static void
 take_entry(LdapQuestion *question, LDAPMessage *message)
 {
@@ -320,7 +382,18 @@ take_entry(LdapQuestion *question, LDAPMessage *message)
         question->is_member = true;
         return;
     }
-    if (question->step != STEP_SEARCH || question->entries++ > 0)
+    if (question->step != STEP_SEARCH)
+        return;
+    /* Two were asked for at most.  One that does not keep to that may go on for long. */
+    if (++question->entries > 2) {
+        LdapLink *link = question->link;
+        ldap_question_detach(question);
+        answered(question);
+        finish(question, LDAP_NO, NULL, MANY_ENTRIES);
+        ldap_link_fail(link, "the server tells of more entries than were asked for");
+        return;
+    }
+    if (question->entries > 1)
         return;
     char *dn = ldap_get_dn(question->link->ld, message);
     /* A bind as nobody would need no password. */
@@ -334,10 +407,21 @@ take_entry(LdapQuestion *question, LDAPMessage *message)
 static void
 take_references(LdapQuestion *question, char **urls)
 {
+    if (chase_of(question) == AUTH_LDAP_IGNORE || urls == NULL || urls[0] == NULL)
+        return;
     /* The further ones are other ways to the same. */
-    if (question->chase != AUTH_LDAP_IGNORE && urls != NULL && urls[0] != NULL &&
-        question->references.length + question->followed < LDAP_REFERRALS_MAX)
+    if (question->references.length + question->followed < LDAP_REFERRALS_MAX)
         g_queue_push_tail(&question->references, g_strdup(urls[0]));
+    else
+        question->lost = true;
+}
+
+/* Of the server that referrals began at. */
+static AuthLdapChase
+chase_of(const LdapQuestion *question)
+{
+    return question->chase >= 0 ? (AuthLdapChase)question->chase
+                                : (AuthLdapChase)question->server->config->settings.chase;
 }
 
 static void
@@ -347,7 +431,7 @@ searched(LdapQuestion *question, int code, const char *text)
         question->entries = MAX(question->entries, 2);
     else if (code != LDAP_SUCCESS && code != LDAP_REFERRAL) {
         /* The account is not at fault: the base, a right of app-user... */
-        if (!is_retryable(question, code))
+        if (!ldap_verdict_is_retryable(question->set->owner, code))
             conf_plugin_log(question->set->owner->plugin, 0, "An LDAP server does not search", "server",
                             question->server->host, "reason", text != NULL ? text : ldap_err2string(code),
                             NULL);
@@ -358,9 +442,13 @@ searched(LdapQuestion *question, int code, const char *text)
         follow(question);
         return;
     }
+    if (question->entries == 0 && question->lost) {
+        ldap_question_fail(question, "a referral leads nowhere, or there are too many");
+        return;
+    }
     answered(question);
     if (question->entries > 1) {
-        finish(question, LDAP_NO, NULL, "the directory has more than one entry for it");
+        finish(question, LDAP_NO, NULL, MANY_ENTRIES);
     } else if (question->entries == 0) {
         finish(question, LDAP_NOT_KNOWN, NULL, "the directory has no entry for it");
     } else if (question->dn == NULL) {
@@ -380,9 +468,10 @@ follow(LdapQuestion *question)
     g_autoptr(GError) error = NULL;
     AuthLdapUrl *url = auth_ldap_url_new(text, &error);
     question->followed++;
-    LdapServer *server = url != NULL ? ldap_server_refer(question->server, url, question->chase) : NULL;
+    LdapServer *server = url != NULL ? ldap_server_refer(question->server, url, chase_of(question)) : NULL;
     if (server == NULL) {
         auth_ldap_url_free(url);
+        question->lost = true;
         ldap_question_fail(question, "a referral cannot be followed");
         return;
     }
@@ -398,12 +487,13 @@ static void
 bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPControl **controls)
 {
     bool must_change = false;
-    const char *policy = policy_of(question->link, controls, &must_change);
+    const char *policy = ldap_verdict_policy(question->link->ld, controls, &must_change);
     ldap_question_detach(question);
-    if (code == LDAP_REFERRAL && urls != NULL && urls[0] != NULL && question->chase != AUTH_LDAP_IGNORE &&
+    if (code == LDAP_REFERRAL && urls != NULL && urls[0] != NULL && chase_of(question) != AUTH_LDAP_IGNORE &&
         !question->bind_referred) {
         g_autoptr(AuthLdapUrl) url = auth_ldap_url_new(urls[0], NULL);
-        LdapServer *server = url != NULL ? ldap_server_refer(question->server, url, question->chase) : NULL;
+        LdapServer *server =
+            url != NULL ? ldap_server_refer(question->server, url, chase_of(question)) : NULL;
         question->bind_referred = true;
         if (server != NULL) {
             question->server = server;
@@ -411,7 +501,7 @@ bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPContr
             return;
         }
     }
-    if (code == LDAP_REFERRAL || is_retryable(question, code)) {
+    if (code == LDAP_REFERRAL || ldap_verdict_is_retryable(question->set->owner, code)) {
         ldap_question_fail(question, text != NULL ? text : ldap_err2string(code));
     } else if (code != LDAP_SUCCESS || must_change) {
         answered(question);
@@ -429,9 +519,14 @@ bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPContr
 }
 
 static void
-next_group(LdapQuestion *question)
+next_group(LdapQuestion *question, int code, const char *text)
 {
     const GArray *groups = question->server->config->groups;
+    /* A group that is not there has nobody; one that may not be read must be known of. */
+    if (code != LDAP_SUCCESS && code != LDAP_NO_SUCH_OBJECT)
+        conf_plugin_log(question->set->owner->plugin, 0, "A group cannot be read", "group",
+                        g_array_index(groups, AuthLdapGroup, question->group).dn, "server",
+                        question->server->host, "reason", text != NULL ? text : ldap_err2string(code), NULL);
     if (question->is_member)
         g_ptr_array_add(question->groups, g_array_index(groups, AuthLdapGroup, question->group).group);
     question->again = false;
@@ -459,47 +554,14 @@ answered(LdapQuestion *question)
                     "port", port, NULL);
 }
 
-static bool
-is_retryable(const LdapQuestion *question, int code)
-{
-    GHashTable *errors = question->set->owner->errors;
-    const AuthLdapError *item = errors != NULL ? g_hash_table_lookup(errors, GINT_TO_POINTER(code)) : NULL;
-    /* A wrong password is final, whatever a file says. */
-    return code != LDAP_SUCCESS && code != LDAP_INVALID_CREDENTIALS &&
-           (code < 0 || code == LDAP_BUSY || code == LDAP_UNAVAILABLE || code == LDAP_TIMELIMIT_EXCEEDED ||
-            code == LDAP_ADMINLIMIT_EXCEEDED || code == LDAP_OPERATIONS_ERROR ||
-            code == LDAP_PROTOCOL_ERROR || code == LDAP_OTHER || (item != NULL && item->retry));
-}
-
-/* What the user is told: the directory's own words, those of the file, those of the standard. */
+/* What the user is told comes from ldap-verdict.c. */
 static void
 refused(LdapQuestion *question, int code, const char *text, const char *policy)
 {
-    GHashTable *errors = question->set->owner->errors;
-    const AuthLdapError *item = errors != NULL ? g_hash_table_lookup(errors, GINT_TO_POINTER(code)) : NULL;
-    const char *told = text != NULL                         ? text
-                       : policy != NULL                     ? policy
-                       : item != NULL && item->text != NULL ? item->text
-                                                            : ldap_err2string(code);
+    const char *told = ldap_verdict_text(question->set->owner, code, text, policy);
     g_autofree char *why = g_strdup_printf("LDAP code %d: %s", code, policy != NULL ? policy : told);
     g_autofree char *kept = g_strdup(told);
     finish(question, LDAP_NO, kept, why);
-}
-
-/* NULL: it says nothing. */
-static const char *
-policy_of(LdapLink *link, LDAPControl **controls, bool *must_change)
-{
-    ber_int_t expire = -1, grace = -1;
-    LDAPPasswordPolicyError error = PP_noError;
-    LDAPControl *control =
-        controls != NULL ? ldap_control_find(LDAP_CONTROL_PASSWORDPOLICYRESPONSE, controls, NULL) : NULL;
-    if (control == NULL ||
-        ldap_parse_passwordpolicy_control(link->ld, control, &expire, &grace, &error) != 0 ||
-        error == PP_noError)
-        return NULL;
-    *must_change = error == PP_changeAfterReset;
-    return ldap_passwordpolicy_err2txt(error);
 }
 
 static void

@@ -136,8 +136,10 @@ ldap_server_pump(LdapServer *server)
 {
     ldap_set_ref(server->set);
     LdapSet *set = server->set;
-    pump_searches(server);
-    pump_binds(server);
+    if (!set->owner->stopping) {
+        pump_searches(server);
+        pump_binds(server);
+    }
     ldap_set_unref(set);
 }
 

@@ -121,7 +121,9 @@ auth_ldap_errors_new(const char *text, GError **error)
     for (unsigned i = 0; lines[i] != NULL; i++) {
         if (read_error_line(errors, lines[i]))
             continue;
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "line %u is no CODE [retry] [TEXT]", i + 1);
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "line %u is no CODE [retry] [TEXT], or its text is longer than %d bytes or not UTF-8",
+                    i + 1, TEXT_SIZE_MAX);
         return NULL;
     }
     return g_steal_pointer(&errors);
@@ -274,6 +276,7 @@ free_error(void *data)
     g_free(item);
 }
 
+/* Codes below 0 are those of the client library, as the original's file has them. */
 static bool
 read_error_line(GHashTable *errors, char *line)
 {
@@ -281,23 +284,35 @@ read_error_line(GHashTable *errors, char *line)
     g_strstrip(line);
     if (*line == '\0')
         return true;
-    size_t digits = strspn(line, "0123456789");
-    char end = line[digits];
+    bool negative = *line == '-';
+    char *text = line + (negative ? 1 : 0);
+    size_t digits = strspn(text, "0123456789");
+    char end = text[digits];
     if (digits == 0 || digits > 5 || (end != '\0' && strchr(" \t,:=", end) == NULL))
         return false;
     int64_t code = g_ascii_strtoll(line, NULL, 10);
-    if (code > CODE_MAX)
+    if (ABS(code) > CODE_MAX)
         return false;
-    char *text = line + digits;
+    text += digits;
     text += strspn(text, " \t,:=");
-    AuthLdapError *item = g_new0(AuthLdapError, 1);
-    if (g_ascii_strncasecmp(text, "retry", 5) == 0 && (text[5] == '\0' || strchr(" \t,:", text[5]) != NULL)) {
-        item->retry = true;
+    bool retry =
+        g_ascii_strncasecmp(text, "retry", 5) == 0 && (text[5] == '\0' || strchr(" \t,:", text[5]) != NULL);
+    if (retry) {
         text += 5;
         text += strspn(text, " \t,:");
     }
-    if (*text != '\0' && strlen(text) <= TEXT_SIZE_MAX && g_utf8_validate(text, -1, NULL))
+    if (strlen(text) > TEXT_SIZE_MAX || !g_utf8_validate(text, -1, NULL))
+        return false;
+    /* One line may give the text, another say that it is to be tried again. */
+    AuthLdapError *item = g_hash_table_lookup(errors, GINT_TO_POINTER((int)code));
+    if (item == NULL) {
+        item = g_new0(AuthLdapError, 1);
+        g_hash_table_insert(errors, GINT_TO_POINTER((int)code), item);
+    }
+    item->retry |= retry;
+    if (*text != '\0') {
+        g_free(item->text);
         item->text = g_strdup(text);
-    g_hash_table_replace(errors, GINT_TO_POINTER((int)code), item);
+    }
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 struct TestSlapd {
     char *folder;
     uint16_t port, tls_port;
+    char *host;
     bool has_tls;
     GPid pid; /* 0: not running */
 };
@@ -29,13 +31,21 @@ static const char CONFIG[] =
 
 static void write_text(const char *folder, const char *name, const char *text);
 static void add_person(GString *ldif, const char *name, const char *more);
-static char *make_data(uint16_t refer_port);
-static void die_with_parent(void *data);
-static bool answers(uint16_t port);
+static void add_policy(GString *ldif, const char *name, const char *more);
+static char *make_data(const TestSlapdOptions *options);
+static void open_log(void *folder);
+static bool answers(const TestSlapd *slapd);
 
 TestSlapd *
 test_slapd_new(const char *pki_folder, uint16_t refer_port)
 {
+    return test_slapd_new_with(&(TestSlapdOptions){.pki_folder = pki_folder, .refer_port = refer_port});
+}
+
+TestSlapd *
+test_slapd_new_with(const TestSlapdOptions *options)
+{
+    const char *pki_folder = options->pki_folder;
     if (!g_file_test("/usr/sbin/slapd", G_FILE_TEST_IS_EXECUTABLE)) {
         if (g_getenv("CI") != NULL)
             g_error("slapd is missing (package slapd)");
@@ -47,11 +57,13 @@ test_slapd_new(const char *pki_folder, uint16_t refer_port)
     slapd->port = test_free_port();
     slapd->tls_port = test_free_port();
     slapd->has_tls = pki_folder != NULL;
+    slapd->host = g_strdup(options->host != NULL ? options->host : "127.0.0.1");
     g_autofree char *tls = pki_folder != NULL ? g_strdup_printf("TLSCACertificateFile %1$s/ca.pem\nTLSCertificateFile "
                                                                 "%1$s/server.pem\nTLSCertificateKeyFile %1$s/server.key\n",
                                                                 pki_folder)
                                               : g_strdup("");
-    g_autofree char *config = g_strdup_printf(CONFIG, slapd->folder, tls), *data = make_data(refer_port);
+    g_autofree char *global = g_strconcat(tls, options->global, NULL);
+    g_autofree char *config = g_strdup_printf(CONFIG, slapd->folder, global), *data = make_data(options);
     g_autofree char *database = g_build_filename(slapd->folder, "db", NULL);
     g_assert_cmpint(g_mkdir_with_parents(database, 0700), ==, 0);
     write_text(slapd->folder, "slapd.conf", config);
@@ -72,16 +84,17 @@ void
 test_slapd_start(TestSlapd *slapd)
 {
     g_assert_cmpint(slapd->pid, ==, 0);
-    g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://127.0.0.1:%u ldaps://127.0.0.1:%u", slapd->port, slapd->tls_port)
-                                           : g_strdup_printf("ldap://127.0.0.1:%u", slapd->port);
-    const char *argv[] = {"/usr/sbin/slapd", "-d", "0", "-f", "slapd.conf", "-h", urls, NULL};
+    g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://%1$s:%2$u ldaps://%1$s:%3$u", slapd->host, slapd->port,
+                                                             slapd->tls_port)
+                                           : g_strdup_printf("ldap://%s:%u", slapd->host, slapd->port);
+    const char *argv[] = {"/usr/sbin/slapd", "-d", "stats", "-f", "slapd.conf", "-h", urls, NULL};
     g_autoptr(GError) error = NULL;
     g_spawn_async(slapd->folder, (char **)argv, NULL,
-                  G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, die_with_parent, NULL,
-                  &slapd->pid, &error);
+                  G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_CHILD_INHERITS_STDIN, open_log,
+                  slapd->folder, &slapd->pid, &error);
     g_assert_no_error(error);
     int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
-    while (!answers(slapd->port)) {
+    while (!answers(slapd)) {
         if (waitpid(slapd->pid, NULL, WNOHANG) == slapd->pid || g_get_monotonic_time() > until)
             g_error("slapd did not start");
         g_usleep(5000);
@@ -97,6 +110,41 @@ test_slapd_signal(TestSlapd *slapd, int signal_number)
     while (waitpid(slapd->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     slapd->pid = 0;
+}
+
+char *
+test_slapd_person(const char *name, const char *more)
+{
+    return g_strdup_printf("dn: uid=%1$s,ou=people," TEST_LDAP_BASE "\nobjectClass: inetOrgPerson\nuid: %1$s\ncn: %1$s\n"
+                           "sn: %1$s\nuserPassword: %1$spw\n%2$s\n",
+                           name, more);
+}
+
+void
+test_slapd_modify(TestSlapd *slapd, const char *ldif)
+{
+    g_autofree char *url = g_strdup_printf("ldap://%s:%u", slapd->host, slapd->port), *output = NULL;
+    const char *argv[] = {"/usr/bin/ldapmodify", "-x", "-H", url,    "-D", TEST_LDAP_ADMIN,
+                          "-w", TEST_LDAP_ADMIN_PASSWORD, "-f", "changes.ldif", NULL};
+    g_autoptr(GError) error = NULL;
+    int status = 0;
+    write_text(slapd->folder, "changes.ldif", ldif);
+    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status, &error);
+    g_assert_no_error(error);
+    if (status != 0)
+        g_error("ldapmodify: %s", output);
+}
+
+unsigned
+test_slapd_count(const TestSlapd *slapd, const char *text)
+{
+    g_autofree char *path = g_build_filename(slapd->folder, "log", NULL), *log = NULL;
+    unsigned count = 0;
+    if (!g_file_get_contents(path, &log, NULL, NULL))
+        return 0;
+    for (const char *at = log; (at = strstr(at, text)) != NULL; at += strlen(text))
+        count++;
+    return count;
 }
 
 uint16_t
@@ -120,6 +168,7 @@ test_slapd_free(TestSlapd *slapd)
         test_slapd_signal(slapd, SIGKILL);
     test_remove_folder(slapd->folder);
     g_free(slapd->folder);
+    g_free(slapd->host);
     g_free(slapd);
 }
 
@@ -135,24 +184,32 @@ write_text(const char *folder, const char *name, const char *text)
 static void
 add_person(GString *ldif, const char *name, const char *more)
 {
+    g_autofree char *entry = test_slapd_person(name, more);
+    g_string_append(ldif, entry);
+}
+
+static void
+add_policy(GString *ldif, const char *name, const char *more)
+{
     g_string_append_printf(ldif,
-                           "dn: uid=%1$s,ou=people," TEST_LDAP_BASE "\nobjectClass: inetOrgPerson\nuid: %1$s\ncn: %1$s\n"
-                           "sn: %1$s\nuserPassword: %1$spw\n%2$s\n",
+                           "dn: cn=%1$s,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: "
+                           "pwdPolicy\ncn: %1$s\npwdAttribute: userPassword\n%2$s\n",
                            name, more);
 }
 
 static char *
-make_data(uint16_t refer_port)
+make_data(const TestSlapdOptions *options)
 {
     GString *ldif = g_string_new("dn: " TEST_LDAP_BASE "\nobjectClass: dcObject\nobjectClass: organization\no: Example\n"
                                  "dc: example\n\n");
     static const char *const UNITS[] = {"people", "policies", "groups"};
     for (unsigned i = 0; i < G_N_ELEMENTS(UNITS); i++)
         g_string_append_printf(ldif, "dn: ou=%1$s," TEST_LDAP_BASE "\nobjectClass: organizationalUnit\nou: %1$s\n\n", UNITS[i]);
-    g_string_append(ldif, "dn: cn=std,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: pwdPolicy\n"
-                          "cn: std\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxFailure: 1000000\n\n"
-                          "dn: cn=short,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: pwdPolicy\n"
-                          "cn: short\npwdAttribute: userPassword\npwdMaxAge: 1\npwdGraceAuthNLimit: 0\n\n");
+    add_policy(ldif, "std", "pwdLockout: TRUE\npwdMaxFailure: 1000000\n");
+    add_policy(ldif, "short", "pwdMaxAge: 1\npwdGraceAuthNLimit: 0\n");
+    add_policy(ldif, "three", "pwdLockout: TRUE\npwdMaxFailure: 3\npwdLockoutDuration: 0\n");
+    add_policy(ldif, "grace", "pwdMaxAge: 1\npwdGraceAuthNLimit: 2\n");
+    add_policy(ldif, "reset", "pwdMustChange: TRUE\n");
     add_person(ldif, "alice", "mail: alice@example.test\n");
     add_person(ldif, "bob", "mail: bob@example.test\n");
     add_person(ldif, "twin1", "mail: twin@example.test\n");
@@ -161,32 +218,43 @@ make_data(uint16_t refer_port)
     add_person(ldif, "dis", "pwdAccountLockedTime: 000001010000Z\n");
     g_string_append(ldif, "dn: cn=ops,ou=groups," TEST_LDAP_BASE "\nobjectClass: groupOfNames\ncn: ops\n"
                           "member: uid=alice,ou=people," TEST_LDAP_BASE "\n\n");
-    if (refer_port != 0)
+    if (options->data != NULL)
+        g_string_append(ldif, options->data);
+    if (options->refer_port != 0)
         g_string_append_printf(ldif,
                                "dn: ou=elsewhere," TEST_LDAP_BASE "\nobjectClass: referral\nobjectClass: extensibleObject\n"
                                "ou: elsewhere\nref: ldap://127.0.0.1:%u/ou=people," TEST_LDAP_BASE "\n\n",
-                               refer_port);
+                               options->refer_port);
     return g_string_free(ldif, FALSE);
 }
 
+/* In the child. */
 static void
-die_with_parent(void *data)
+open_log(void *folder)
 {
+    g_autofree char *path = g_build_filename(folder, "log", NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
 }
 
 /* An anonymous bind, answered by success. */
 static bool
-answers(uint16_t port)
+answers(const TestSlapd *slapd)
 {
     static const uint8_t BIND[] = {0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0};
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(slapd->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(slapd->port), .sin6_addr = in6addr_loopback};
+    bool is_v6 = *slapd->host == '[';
+    const struct sockaddr *address = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
     struct timeval limit = {5, 0};
     uint8_t answer[64];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!is_v6)
+        g_assert_cmpint(inet_pton(AF_INET, slapd->host, &v4.sin_addr), ==, 1);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    bool good = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+    bool good = connect(fd, address, is_v6 ? sizeof v6 : sizeof v4) == 0 &&
                 send(fd, BIND, sizeof BIND, MSG_NOSIGNAL) == (ssize_t)sizeof BIND && recv(fd, answer, sizeof answer, 0) > 0;
     close(fd);
     return good;
