@@ -111,7 +111,8 @@ run_server(const ConfCommandLine *line, const ConfSettings *settings)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-    /* Libraries of plugins write to sockets with write() (libldap): a peer that is gone is their error, not our end. */
+    /* Libraries of plugins write to sockets with write() (libldap): a peer that is gone is their error, not our
+     * end. */
     signal(SIGPIPE, SIG_IGN);
     if (!conf_log_configure(settings, &error))
         return fail(error);

@@ -24,6 +24,7 @@ enum {
 struct ConfAccess {
     ConfStore *store;
     ConfLoginPauses *pauses;
+    ConfLoginPauses *guesses; /* at what directories said that are away */
     ConfRecentSuccess *recent;
     ConfRecentSuccess *external; /* of directories: for when they are away */
     ConfHashQueue *queue;
@@ -81,6 +82,7 @@ conf_access_new(ConfStore *store, const ConfAccessSettings *settings)
     ConfAccess *access = g_new0(ConfAccess, 1);
     access->store = store;
     access->pauses = conf_login_pauses_new();
+    access->guesses = conf_login_pauses_new();
     access->recent = conf_recent_success_new();
     access->external = conf_recent_success_new();
     access->queue = conf_hash_queue_new();
@@ -103,6 +105,7 @@ conf_access_free(ConfAccess *access)
     while (access->delayed.length > 0)
         on_delay_over(access->delayed.head->data);
     conf_login_pauses_free(access->pauses);
+    conf_login_pauses_free(access->guesses);
     conf_recent_success_free(access->recent);
     conf_recent_success_free(access->external);
     conf_accounts_free(access->accounts);
@@ -113,6 +116,8 @@ void
 conf_access_set_settings(ConfAccess *access, const ConfAccessSettings *settings)
 {
     conf_login_pauses_set(access->pauses, settings->login_attempts, settings->login_pause_ms,
+                          settings->address_rate);
+    conf_login_pauses_set(access->guesses, settings->login_attempts, settings->login_pause_ms,
                           settings->address_rate);
     conf_hash_queue_set_limit(access->queue, settings->hash_queue);
 }
@@ -207,11 +212,29 @@ conf_access_note_external(ConfAccess *access, const ConfObject *person, ConfSlic
 }
 
 bool
-conf_access_check_external(ConfAccess *access, const ConfObject *person, ConfSlice password, int64_t within_s)
+conf_access_check_external(ConfAccess *access, const ConfObject *person, const char *address,
+                           ConfSlice password, int64_t within_s)
 {
     int64_t now = conf_clock_monotonic_usec();
-    return conf_recent_success_check(access->external, conf_object_key(person), EXTERNAL, password,
-                                     within_s * G_USEC_PER_SEC, now);
+    ConfSlice name = conf_object_name(person);
+    if (conf_login_pauses_wait_ms(access->guesses, name, address, now) > 0)
+        return false;
+    if (!conf_recent_success_check(access->external, conf_object_key(person), EXTERNAL, password,
+                                   within_s * G_USEC_PER_SEC, now)) {
+        conf_login_pauses_note_refusal(access->guesses, name, address, now);
+        return false;
+    }
+    conf_login_pauses_note_success(access->guesses, name, address, now);
+    return true;
+}
+
+void
+conf_access_forget_external(ConfAccess *access, const ConfObject *person, ConfSlice password)
+{
+    ConfKey key = conf_object_key(person);
+    if (conf_recent_success_check(access->external, key, EXTERNAL, password, G_MAXINT64,
+                                  conf_clock_monotonic_usec()))
+        conf_recent_success_forget(access->external, key);
 }
 
 void

@@ -44,9 +44,12 @@ void conf_access_forget(ConfAccess *access, ConfKey account);
 /* Of a directory: it said yes to this password of this person.  Kept as a keyed digest, in memory, until the
  * person changes in any way. */
 void conf_access_note_external(ConfAccess *access, const ConfObject *person, ConfSlice password);
-/* Did it say so within this time? */
-bool conf_access_check_external(ConfAccess *access, const ConfObject *person, ConfSlice password,
-                                int64_t within_s);
+/* Did it say so within this time?  Guesses from one address pause like refusals, in an account of their own: they
+ * are no failed attempts, and say no more than that the directory is away. */
+bool conf_access_check_external(ConfAccess *access, const ConfObject *person, const char *address,
+                                ConfSlice password, int64_t within_s);
+/* It says no to this password now: its yes of before is forgotten, if that was to the same. */
+void conf_access_forget_external(ConfAccess *access, const ConfObject *person, ConfSlice password);
 
 /* Hash for storage, by the worker pool: func on the main loop, once, with the text, or NULL and -32013,
  * -32014, or -32602 (too long, or with a NUL: then at once). */

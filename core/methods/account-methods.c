@@ -167,6 +167,9 @@ change_password(ConfRequest *request, void *data)
     if (fine && conf_slice_is(old, change->password))
         fine = conf_rpc_fail_path(&error, "/new", "The new password is the old one");
     fine = fine && apply_rules(change, "/new", &error);
+    if (fine && change->old_hash == NULL)
+        fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
+                             "This account has no password here to change: it is kept by a directory");
     if (!fine) {
         conf_request_fail(request, &error);
         change_free(change);

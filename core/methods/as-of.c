@@ -177,7 +177,7 @@ conf_methods_may_read_then(ConfMethods *methods, ConfSession *session, const Con
         return conf_session_may_read(session, present);
     const ConfAcl *acl = conf_past_last_acl(past, conf_object_key(then));
     if (acl == NULL)
-        return conf_access_is_administrator(conf_store_state(store), conf_session_subject(session));
+        return conf_session_is_administrator(session);
     return conf_session_may_read_gone(session, acl, then);
 }
 

@@ -95,8 +95,7 @@ session_list(ConfRequest *request, void *data)
     bool fine = params != NULL &&
                 conf_params_integer(params, "", "limit", 1, SESSIONS_LIMIT_MAX, false, &limit, &error) &&
                 conf_params_integer(params, "", "cursor", 0, G_MAXINT64, false, &cursor, &error);
-    ConfKey subject = conf_session_subject(conf_request_get_session(request));
-    if (fine && !conf_access_is_administrator(conf_store_state(methods->context.store), subject))
+    if (fine && !conf_session_is_administrator(conf_request_get_session(request)))
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,
                              "Right changePermissions is missing on tenant Environment");
     if (!fine) {

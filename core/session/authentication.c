@@ -12,11 +12,15 @@
 #define INTERNAL "internal"
 
 static void find_libraries(ConfLogin *login);
+static bool comes_to_rescue(const ConfLogin *login);
 static char **libraries_of(const ConfSessions *sessions, const ConfObject *person);
 static char *annex_value(const ConfObject *object, const char *key);
+static char *annex_library(const ConfObject *object);
 static bool annex_boolean(const ConfObject *object, const char *key, bool otherwise);
 static char **split(const char *list);
 static ConfVerdict ask_libraries(ConfLogin *login, GError **error);
+static bool may_be_internal(const ConfLogin *login);
+static bool was_right_lately(ConfLogin *login);
 static ConfVerdict conclude(ConfLogin *login, GError **error);
 static void tell_missing(const char *library);
 
@@ -25,6 +29,8 @@ conf_authentication_ask(ConfLogin *login, GError **error)
 {
     ConfVerdict verdict = CONF_NEXT;
     if (login->stage == CONF_LOGIN_HOOKS) {
+        if (login->judged == NULL)
+            conf_login_judge(login, conf_login_get_person(login));
         verdict = conf_hooks_login(login, &login->position, error);
         if (verdict != CONF_NEXT)
             return verdict;
@@ -71,6 +77,40 @@ conf_authentication_succeeded(ConfLogin *login)
         conf_access_note_external(login->sessions->access, person, conf_slice_from_string(login->password));
 }
 
+/* It may have been right until it was changed there. */
+void
+conf_authentication_refused(ConfLogin *login)
+{
+    const ConfObject *person = conf_login_get_person(login);
+    if (login->stage == CONF_LOGIN_LIBRARIES && login->asked && person != NULL && login->response == NULL)
+        conf_access_forget_external(login->sessions->access, person, conf_slice_from_string(login->password));
+}
+
+bool
+conf_authentication_is_of(const ConfLogin *login)
+{
+    static const char *const DECISIVE[] = {"externalId", "annex"};
+    const ConfObject *then = login->judged;
+    const ConfObject *now =
+        then == NULL
+            ? NULL
+            : conf_store_lookup_name(
+                  login->sessions->store, then->type,
+                  conf_slice_from_string(login->user != NULL ? login->user : login->application), NULL);
+    if (then == NULL || now == then)
+        return true;
+    if (now == NULL || !conf_key_equal(conf_object_key(then), conf_object_key(now)))
+        return false;
+    /* A hook may itself write into the account what its directory says of it. */
+    bool same = login->stage == CONF_LOGIN_HOOKS ||
+                (now->tenant == then->tenant &&
+                 conf_slice_equal(conf_bytes_slice(now->secrets), conf_bytes_slice(then->secrets)));
+    for (unsigned i = 0; same && login->stage != CONF_LOGIN_HOOKS && i < G_N_ELEMENTS(DECISIVE); i++)
+        same =
+            conf_slice_equal(conf_object_get_raw(now, DECISIVE[i]), conf_object_get_raw(then, DECISIVE[i]));
+    return same;
+}
+
 bool
 conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person)
 {
@@ -86,8 +126,19 @@ find_libraries(ConfLogin *login)
     const ConfObject *application = conf_store_lookup_name(login->sessions->store, CONF_TYPE_APPLICATION,
                                                            conf_slice_from_string(login->application), NULL);
     /* Rights are not asked yet: groups that a directory names may bring them. */
-    if (person != NULL && person->enabled && application != NULL && application->enabled)
+    if (person != NULL && person->enabled && application != NULL && application->enabled &&
+        !comes_to_rescue(login)) {
+        conf_login_judge(login, person);
         login->libraries = libraries_of(login->sessions, person);
+    }
+}
+
+/* Who was started with -rescue-port must be got at without any directory. */
+static bool
+comes_to_rescue(const ConfLogin *login)
+{
+    return login->client->management &&
+           strcmp(conf_connection_get_port_id(login->client->connection), "rescue") == 0;
 }
 
 /* NULL: the internal password decides. */
@@ -99,14 +150,14 @@ libraries_of(const ConfSessions *sessions, const ConfObject *person)
         conf_store_lookup(sessions->store, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = person->tenant});
     if (annex_boolean(tenant, "enforce-internal-auth", settings->enforce_internal))
         return NULL;
-    g_autofree char *own = annex_value(person, "library");
+    g_autofree char *own = annex_library(person);
     if (own != NULL)
         return split(own);
     g_autofree char *external_id = conf_object_get_string(person, "externalId");
     if ((external_id == NULL || *external_id == '\0') &&
         !annex_boolean(tenant, "enforce-external-auth", settings->enforce_external))
         return NULL;
-    g_autofree char *of_tenant = annex_value(tenant, "library");
+    g_autofree char *of_tenant = annex_library(tenant);
     if (of_tenant != NULL)
         return split(of_tenant);
     char **libraries = split(settings->library);
@@ -130,12 +181,22 @@ annex_value(const ConfObject *object, const char *key)
     return value != NULL && value->kind == CONF_JSON_STRING ? conf_slice_dup(value->text) : NULL;
 }
 
+/* NULL: it names none.  What names nothing is not "internal": that would open a way round the directory. */
+static char *
+annex_library(const ConfObject *object)
+{
+    char *list = annex_value(object, "library");
+    if (list != NULL && list[strspn(list, ", \t\r\n")] == '\0')
+        g_clear_pointer(&list, g_free);
+    return list;
+}
+
 static bool
 annex_boolean(const ConfObject *object, const char *key, bool otherwise)
 {
     g_autofree char *text = annex_value(object, key);
     bool value;
-    return text != NULL && conf_option_read_boolean(text, &value) ? value : otherwise;
+    return text != NULL && conf_option_read_boolean(g_strstrip(text), &value) ? value : otherwise;
 }
 
 /* NULL: it names nothing, or the internal password first. */
@@ -163,8 +224,10 @@ ask_libraries(ConfLogin *login, GError **error)
     while ((name = login->libraries[login->library]) != NULL) {
         login->library++;
         if (strcmp(name, INTERNAL) == 0) {
+            if (login->unanswered && !may_be_internal(login))
+                break;
             login->stage = CONF_LOGIN_INTERNAL;
-            return CONF_NEXT;
+            return login->unanswered && was_right_lately(login) ? CONF_DONE : CONF_NEXT;
         }
         if (!conf_hooks_have_library(name)) {
             tell_missing(name);
@@ -197,12 +260,34 @@ ask_libraries(ConfLogin *login, GError **error)
     return conclude(login, error);
 }
 
+/* Who has no password here is not refused by it: the directory that knows did not answer. */
+static bool
+may_be_internal(const ConfLogin *login)
+{
+    const ConfObject *person = conf_login_get_person(login);
+    return person == NULL || conf_object_get_boolean(person, "passwordSet");
+}
+
+/* By a directory that does not answer now. */
+static bool
+was_right_lately(ConfLogin *login)
+{
+    const ConfObject *person = conf_login_get_person(login);
+    int64_t within_s = login->sessions->settings.offline_login_s;
+    if (within_s <= 0 || person == NULL ||
+        !conf_access_check_external(login->sessions->access, person, login->address,
+                                    conf_slice_from_string(login->password), within_s))
+        return false;
+    conf_log(CONF_LOG_LOGIN_OFFLINE, "user", login->user, "address", login->address, NULL);
+    return true;
+}
+
 /* Nobody of the list has decided. */
 static ConfVerdict
 conclude(ConfLogin *login, GError **error)
 {
-    const ConfSessionSettings *settings = &login->sessions->settings;
-    const ConfObject *person = conf_login_get_person(login);
+    if (!login->unanswered)
+        conf_authentication_refused(login);
     login->stage = CONF_LOGIN_INTERNAL; /* What is said now is final. */
     if (!login->asked) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE,
@@ -213,12 +298,8 @@ conclude(ConfLogin *login, GError **error)
         g_set_error(error, CONF_ERROR, CONF_ERROR_DENIED, "no directory knows this account");
         return CONF_REFUSE;
     }
-    if (settings->offline_login_s > 0 && person != NULL &&
-        conf_access_check_external(login->sessions->access, person, conf_slice_from_string(login->password),
-                                   settings->offline_login_s)) {
-        conf_log(CONF_LOG_LOGIN_OFFLINE, "user", login->user, "address", login->address, NULL);
+    if (was_right_lately(login))
         return CONF_DONE;
-    }
     g_set_error(error, CONF_ERROR, CONF_ERROR_UNAVAILABLE,
                 "No directory answers that could know this account");
     return CONF_REFUSE;

@@ -19,11 +19,12 @@ struct ConfLogin {
     char *text; /* what the directory said to the user */
     bool replace;
     ConfLoginStage stage;
-    unsigned position; /* in the chain of hooks */
-    char **libraries;  /* of [authentication] library for this account; NULL: the internal password decides */
-    unsigned library;  /* the next of them */
-    bool asked;        /* one of them was */
-    bool unanswered;   /* one of them could not find out */
+    unsigned position;        /* in the chain of hooks */
+    const ConfObject *judged; /* a reference: the account that the password is, or was, looked at for */
+    char **libraries; /* of [authentication] library for this account; NULL: the internal password decides */
+    unsigned library; /* the next of them */
+    bool asked;       /* one of them was */
+    bool unanswered;  /* one of them could not find out */
     bool waits_for_library;
     bool later_next; /* a hook that had taken it later finished with CONF_NEXT: go on behind it */
     ConfLater *later;
@@ -52,6 +53,10 @@ void conf_authentication_again(ConfLogin *login);
 void conf_authentication_let_go(ConfLogin *login);
 /* The password was right for whoever was asked last. */
 void conf_authentication_succeeded(ConfLogin *login);
+/* Whoever was asked last says no to the password. */
+void conf_authentication_refused(ConfLogin *login);
+/* Is who has the name now the account that the password was right for? */
+bool conf_authentication_is_of(const ConfLogin *login);
 /* Does the internal password of this person count, and nothing before it? */
 bool conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person);
 /* account-rules.c */
@@ -66,6 +71,8 @@ bool conf_rules_must_change(ConfSessions *sessions, const ConfObject *person);
 int64_t conf_rules_password_end(ConfSessions *sessions, const ConfObject *person);
 /* A plugin that had taken the log-in has finished. Takes `error`. */
 void conf_login_later_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
+/* Takes no reference. */
+void conf_login_judge(ConfLogin *login, const ConfObject *account);
 /* Takes `state`. */
 void conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state);
 /* Wipes what stands there. */

@@ -14,6 +14,7 @@ static void take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 static void check_internally(ConfLogin *login);
 static void password_checked(bool right, const ConfRpcError *error, void *data);
 static void let_in(ConfLogin *login, bool by_plugin);
+static bool may_be_told(ConfLogin *login);
 static bool make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error);
 static ConfSession *find_candidate(ConfLogin *login);
 static bool displace(ConfLogin *login, ConfKey application, ConfRpcError *error);
@@ -196,6 +197,15 @@ conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state)
 }
 
 void
+conf_login_judge(ConfLogin *login, const ConfObject *account)
+{
+    const ConfObject *former = login->judged;
+    login->judged = account != NULL ? conf_object_ref(account) : NULL;
+    if (former != NULL)
+        conf_object_unref(former);
+}
+
+void
 conf_secret_replace(char **secret, char *value)
 {
     if (*secret != NULL)
@@ -259,8 +269,10 @@ take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
     } else {
         refused(&failure);
     }
-    if (login->text != NULL)
+    if (login->text != NULL && may_be_told(login))
         conf_rpc_error_add_string(&failure, "text", login->text);
+    if (!unavailable)
+        conf_authentication_refused(login);
     if (!unavailable)
         conf_access_note_refusal(
             login->sessions->access,
@@ -281,7 +293,7 @@ check_internally(ConfLogin *login)
         return;
     }
     g_auto(ConfRpcError) unavailable = CONF_RPC_ERROR_INIT;
-    if (password && !conf_sessions_can_check(sessions, &unavailable)) {
+    if (password && !login->paused && !conf_sessions_can_check(sessions, &unavailable)) {
         refuse(login, &unavailable, "no passwords are held here");
         return;
     }
@@ -297,6 +309,7 @@ check_internally(ConfLogin *login)
     login->paused |= conf_access_pause_ms(sessions->access, name, login->address) > 0;
     if (candidate != NULL)
         conf_session_discard(candidate);
+    conf_login_judge(login, account);
     /* It may be decided before the call returns, and then the log-in is gone with it. */
     bool decided = false;
     login->decided = &decided;
@@ -381,12 +394,28 @@ let_in(ConfLogin *login, bool by_plugin)
     conf_hooks_session_opened(session, false);
 }
 
+/* Of whom may not log in with a right password either, the directory's words would tell that one was wrong. */
+static bool
+may_be_told(ConfLogin *login)
+{
+    ConfSession *candidate = login->stage == CONF_LOGIN_LIBRARIES ? find_candidate(login) : NULL;
+    if (candidate != NULL)
+        conf_session_discard(candidate);
+    return candidate != NULL || login->stage != CONF_LOGIN_LIBRARIES;
+}
+
 static bool
 make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
 {
     ConfSession *made = find_candidate(login);
     if (made == NULL)
         return refused(error);
+    if (!conf_authentication_is_of(login)) {
+        conf_session_discard(made);
+        conf_rpc_fail(error, CONF_RPC_UNAVAILABLE, "The account was changed meanwhile: log in again");
+        conf_rpc_error_add_integer(error, "retryAfter", 1);
+        return false;
+    }
     if (!conf_client_admits(login->client, made, error) ||
         (made->server_application && !displace(login, made->application, error))) {
         conf_session_discard(made);
@@ -495,6 +524,7 @@ finish(ConfLogin *login)
     client->login = NULL;
     conf_request_release(request);
     ConfConnection *connection = client->connection;
+    conf_client_answered_late(client);
     login_free(login);
     conf_connection_release_input(connection);
 }
@@ -510,6 +540,7 @@ login_free(ConfLogin *login)
     g_clear_pointer(&login->state, g_bytes_unref);
     if (login->groups != NULL)
         g_array_unref(login->groups);
+    conf_login_judge(login, NULL);
     g_strfreev(login->libraries);
     g_free(login->user);
     g_free(login->application);

@@ -103,7 +103,10 @@ names_right(uint8_t rights, const char *right)
 bool
 conf_session_is_administrator(const ConfSession *s)
 {
-    return conf_access_is_administrator(conf_store_state(s->sessions->store), s->subject);
+    const ConfObject *environment = conf_store_lookup(
+        s->sessions->store, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = CONF_DBID_ENVIRONMENT});
+    return environment != NULL && (conf_identity_rights_on(s->sessions->store, s->identity, environment) &
+                                   CONF_RIGHT_CHANGE_PERMISSIONS) != 0;
 }
 
 const ConfObject *

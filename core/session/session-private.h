@@ -97,6 +97,7 @@ struct ConfClient {
     ConfTimer timer;
     GList link; /* in sessions->unauthenticated while it has no session */
     bool linked;
+    bool is_late; /* login-timeout passed while it waited for an answer */
 };
 
 /* One entry of what a session is told of a commit. */
@@ -312,6 +313,8 @@ ConfSession *conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number
 ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
 ConfClient *conf_client_of(ConfConnection *connection);
 /* False: the port that it came by is not for that session (-32001), or its account has too many (-32016). */
+/* Its log-in was refused: it has time for what comes next, if that answer took long. */
+void conf_client_answered_late(ConfClient *client);
 bool conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error);
 /* What conf_session_identity() should be now; a reference. */
 ConfIdentity *conf_session_current_identity(ConfSession *session);

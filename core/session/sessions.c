@@ -11,6 +11,7 @@
 enum {
     LINE_BEFORE_LOGIN = 64 * 1024,
     SWEEP_MS = 5000,
+    LATE_MS = 1000, /* for what comes after an answer that took longer than login-timeout */
     STALLED_MAX_USEC = 60 * 1000000,
 };
 
@@ -181,6 +182,13 @@ conf_sessions_accept(ConfSessions *sessions, ConfMethodTable *table, int fd, con
         client_unlink(oldest);
         conf_connection_close(oldest->connection, "Too many connections have not logged in");
     }
+}
+
+void
+conf_client_answered_late(ConfClient *client)
+{
+    if (client->linked && client->is_late)
+        conf_timer_arm(&client->timer, LATE_MS, login_timed_out, client);
 }
 
 bool
@@ -462,11 +470,12 @@ login_timed_out(void *data)
     ConfClient *client = data;
     if (client->login != NULL) {
         /* Its password is still being checked: the queue before it is not its fault. */
-        conf_timer_arm(&client->timer, 1000, login_timed_out, client);
+        conf_timer_arm(&client->timer, LATE_MS, login_timed_out, client);
+        client->is_late = true;
         return;
     }
     client_unlink(client);
-    conf_connection_close(client->connection, "It did not log in within login-timeout");
+    conf_connection_close_after_answer(client->connection, "It did not log in within login-timeout");
 }
 
 static void

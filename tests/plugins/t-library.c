@@ -1,7 +1,7 @@
 /* t-library.c - test plugins (built twice, as t-library-one and t-library-two): libraries of [authentication].
  *
- * What each does with a log-in stands in the password after its own short name: "one=no two=later-yes".  With option
- * `away` = true of its section it does not know, whatever stands there. */
+ * What each does with a log-in stands in the password after its own short name: "one=no two=later-yes", or in option
+ * `says` of its section.  With option `away` = true of its section it does not know, whatever stands there. */
 #include "plugin-test.h"
 
 typedef struct {
@@ -53,7 +53,13 @@ login(void *data, ConfLogin *l, GError **error)
     test_note(self->events, "%s", conf_login_get_user(l));
     g_assert(*password != '\0');
     const char *away = conf_plugin_get_option(self->plugin, NAME, "away");
+    const char *says = conf_plugin_get_option(self->plugin, NAME, "says");
     word = test_is(away, "true") ? "away" : word != NULL ? word + strlen(SHORT "=") : "unknown";
+    word = says != NULL && *says != '\0' ? says : word;
+    if (g_str_has_prefix(word, "no-with-text"))
+        conf_login_set_text(l, SHORT " says no");
+    if (g_str_has_prefix(word, "yes-in-"))
+        conf_login_add_group(l, word + strlen("yes-in-"));
     if (g_str_has_prefix(word, "ask") && conf_login_get_state(l) == NULL) {
         g_autoptr(GBytes) state = g_bytes_new("1", 1);
         conf_later_challenge(conf_login_later(l, 10000, gone, self), "More?", state);
@@ -76,12 +82,21 @@ login(void *data, ConfLogin *l, GError **error)
         g_ptr_array_add(self->held, asking);
         return CONF_LATER;
     }
-    if (!g_str_has_prefix(word, "later-"))
+    /* "later-yes": after 1 ms; "after-1500-yes". */
+    unsigned delay_ms = 1;
+    if (g_str_has_prefix(word, "after-")) {
+        char *end = NULL;
+        delay_ms = (unsigned)strtoul(word + strlen("after-"), &end, 10);
+        word = end + strspn(end, "-");
+    } else if (g_str_has_prefix(word, "later-")) {
+        word += strlen("later-");
+    } else {
         return decide(word, error);
+    }
     Asking *asking = g_new0(Asking, 1);
-    asking->verdict = decide(word + strlen("later-"), &asking->error);
+    asking->verdict = decide(word, &asking->error);
     asking->later = conf_login_later(l, 10000, gone, self);
-    conf_timer(self->plugin, 1, due, asking);
+    conf_timer(self->plugin, delay_ms, due, asking);
     return CONF_LATER;
 }
 
