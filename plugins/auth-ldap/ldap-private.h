@@ -12,7 +12,7 @@ enum {
     LDAP_ADDRESSES_MAX = 8,
     LDAP_REFERRALS_MAX = 4,  /* followed for one log-in */
     LDAP_REFERRED_MAX = 16,  /* servers that were referred to and are kept */
-    LDAP_SEARCHES_MAX = 256, /* at once on one connection */
+    LDAP_SEARCHES_MAX = 64,  /* at once on one connection: beyond 100 slapd (conn_max_pending) hangs up */
     LDAP_MESSAGE_MAX = 1 << 20,
     LDAP_TURN_BYTES = 1 << 18,   /* read of one connection before others have their turn */
     LDAP_UNASKED_MAX = 1 << 22,  /* bytes without an answer that was waited for */

@@ -1,0 +1,42 @@
+/* test-auth-ldap-users.c - what users see of a real slapd that pauses, changes and is changed. */
+#include "ldap-fixture.h"
+
+#include <string.h>
+
+/* A server that was busy for a moment finds many waiting: it must be asked so that it answers all of them. */
+static void
+test_pause(void)
+{
+    enum { MANY = 500 };
+    g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
+    if (slapd == NULL)
+        return;
+    g_autoptr(TestServer) server =
+        ldap_primary_new(test_slapd_get_port(slapd), "login-timeout = 60\n", "response-timeout = 30\nconnect-timeout = 30\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    ldap_add_person(admin, "anna", "alice");
+    g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
+    test_slapd_signal(slapd, SIGSTOP);
+    TestClient *clients[MANY];
+    int64_t ids[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        clients[i] = test_client_connect(test_server_get_port(server));
+        ids[i] = ldap_send_login(clients[i], "anna", "alicepw");
+    }
+    test_wait_statistic(admin, "auth-ldap.waiting", MANY);
+    test_slapd_signal(slapd, SIGCONT);
+    for (unsigned i = 0; i < MANY; i++) {
+        g_assert_cmpint(ldap_wait_login(clients[i], ids[i], NULL), ==, 0);
+        test_client_free(clients[i]);
+    }
+    /* Nobody hung up. */
+    g_assert_cmpint(test_statistic(admin, "auth-ldap.connects"), <=, 9);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/auth-ldap/users/pause", test_pause);
+    return g_test_run();
+}
