@@ -2,10 +2,12 @@
  *
  * client.c owns the object, its properties and signals; connect.c finds a server and logs in; request.c
  * sends calls and matches answers; notification.c takes what the server says by itself; link.c is the
- * socket, tls.c and credentials.c what protects it; subscription.c and mirror.c keep what was subscribed to. */
+ * socket, tls.c and credentials.c what protects it; subscription.c and mirror.c keep what was subscribed
+ * to. */
 #pragma once
 
 #include "confclient.h"
+#include "json-members.h"
 
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -25,12 +27,6 @@ enum {
 /* ---- json.c ---- */
 /* One JSON value of at most CONFC_DEPTH_MAX levels, UTF-8; *error in CONFC_ERROR_MALFORMED. */
 JsonNode *confc_json_parse(const char *text, gsize size, GError **error);
-/* Members of the wanted kind, or the fallback; `object` may be NULL. */
-const char *confc_json_string(JsonObject *object, const char *name);
-gint64 confc_json_integer(JsonObject *object, const char *name, gint64 fallback);
-bool confc_json_boolean(JsonObject *object, const char *name);
-JsonObject *confc_json_object(JsonObject *object, const char *name);
-JsonArray *confc_json_array(JsonObject *object, const char *name);
 JsonNode *confc_json_copy(JsonNode *node);
 JsonObject *confc_json_copy_object(JsonObject *object);
 
@@ -48,8 +44,8 @@ GPtrArray *confc_addresses_parse(const char *text, GError **error);
 
 /* ---- credentials.c: what TLS trusts and shows of itself ---- */
 typedef struct ConfcCredentials ConfcCredentials;
-/* Files in PEM form, each may be NULL; ca NULL: what the system trusts; key NULL: in the file of the certificate.
- * *error in CONFC_ERROR_ARGUMENT. */
+/* Files in PEM form, each may be NULL; ca NULL: what the system trusts; key NULL: in the file of the
+ * certificate. *error in CONFC_ERROR_ARGUMENT. */
 ConfcCredentials *confc_credentials_load(const char *ca, const char *crl, const char *certificate,
                                          const char *key, GError **error);
 void confc_credentials_free(ConfcCredentials *credentials);
@@ -74,7 +70,8 @@ void confc_tls_free(ConfcTls *tls);
 void confc_tls_handshake(ConfcTls *tls, ConfcTlsDoneFunc done, void *data);
 /* As the functions of pollable streams; -1 with G_IO_ERROR_WOULD_BLOCK: not now. */
 gssize confc_tls_read(ConfcTls *tls, void *data, gsize size, GError **error);
-/* Takes what fits into a record; confc_tls_flush() sends it.  False: not all yet, or *error is another one. */
+/* Takes what fits into a record; confc_tls_flush() sends it.  False: not all yet, or *error is another
+ * one. */
 gssize confc_tls_write(ConfcTls *tls, const void *data, gsize size, GError **error);
 bool confc_tls_flush(ConfcTls *tls, GError **error);
 bool confc_tls_has_input(const ConfcTls *tls);

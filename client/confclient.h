@@ -131,7 +131,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfcSubscription, g_object_unref)
  *
  * - tls: use it.  Setting one of the files or the server's name does so too.  A client that uses TLS never
  *   speaks plain, whatever happens.
- * - tls-ca: file of trusted certificates (PEM); unset: what the system trusts.  tls-crl: file of revoked ones.
+ * - tls-ca: file of trusted certificates (PEM); unset: what the system trusts.
+ * - tls-crl: file of lists of revoked ones.  Once a list is out of date, no server of its authority is trusted.
  * - tls-certificate, tls-key: files of an own certificate with its key (unset: the key is in the same file).
  *   With neither user nor secret the application logs in by it.
  * - tls-server-name: what the server's certificate must be for; unset: the host of the address.

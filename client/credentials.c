@@ -1,5 +1,5 @@
-/* credentials.c - what TLS trusts and what it shows of itself: files read with GnuTLS, and in words why a server's
- * certificate is not accepted. */
+/* credentials.c - what TLS trusts and what it shows of itself: files read with GnuTLS, and in words why a
+ * server's certificate is not accepted. */
 #include "client-private.h"
 
 #include <errno.h>
@@ -241,8 +241,8 @@ import(const gnutls_datum_t *der)
     return NULL;
 }
 
-/* GnuTLS looks certificates up in the lists, but not at the dates of these.  Where all lists of an authority are past their
- * time nobody can say which of its certificates are good: RFC 5280, 6.3.3. */
+/* GnuTLS looks certificates up in the lists, but not at the dates of these.  Where all lists of an
+ * authority are past their time nobody can say which of its certificates are good: RFC 5280, 6.3.3. */
 static bool
 is_list_outdated(const ConfcCredentials *credentials, gnutls_x509_crt_t certificate)
 {

@@ -2,11 +2,6 @@
  * with the nesting. */
 #include "client-private.h"
 
-#include <string.h>
-
-static bool check_size(const char *text, gsize size);
-static JsonNode *get_member(JsonObject *object, const char *name, JsonNodeType type);
-
 JsonNode *
 confc_json_parse(const char *text, gsize size, GError **error)
 {
@@ -19,7 +14,7 @@ confc_json_parse(const char *text, gsize size, GError **error)
         g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line is not valid UTF-8");
         return NULL;
     }
-    if (!check_size(text, size)) {
+    if (!confc_json_is_parsable(text, size, CONFC_DEPTH_MAX, CONFC_VALUES_MAX)) {
         g_set_error(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
                     "A line is no JSON, nested deeper than %d, or holds more than %d values", CONFC_DEPTH_MAX,
                     CONFC_VALUES_MAX);
@@ -36,43 +31,6 @@ confc_json_parse(const char *text, gsize size, GError **error)
     if (root == NULL)
         g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "A line holds no JSON value");
     return root;
-}
-
-const char *
-confc_json_string(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node)
-                                                                           : NULL;
-}
-
-gint64
-confc_json_integer(JsonObject *object, const char *name, gint64 fallback)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node)
-                                                                          : fallback;
-}
-
-bool
-confc_json_boolean(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_BOOLEAN && json_node_get_boolean(node);
-}
-
-JsonObject *
-confc_json_object(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_OBJECT);
-    return node != NULL ? json_node_get_object(node) : NULL;
-}
-
-JsonArray *
-confc_json_array(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_ARRAY);
-    return node != NULL ? json_node_get_array(node) : NULL;
 }
 
 /* json_node_copy() shares what is inside; a copy that may be changed needs one of each level.  Values from
@@ -107,43 +65,4 @@ confc_json_copy_object(JsonObject *object)
     while (json_object_iter_next_ordered(&iter, &name, &value))
         json_object_set_member(copy, name, confc_json_copy(value));
     return copy;
-}
-
-/* Brackets inside strings do not count; whether the text is well formed is the parser's business. */
-static bool
-check_size(const char *text, gsize size)
-{
-    unsigned depth = 0, values = 0;
-    bool in_string = false;
-    for (gsize i = 0; i < size; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == ',' || c == ':') {
-            if (++values > CONFC_VALUES_MAX)
-                return false;
-        } else if (c == '{' || c == '[') {
-            if (++depth > CONFC_DEPTH_MAX)
-                return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        } else if (c == '\'' || c == '/') {
-            /* json-glib takes 'strings' and comments, in which brackets would be miscounted; JSON has
-             * neither. */
-            return false;
-        }
-    }
-    return true;
-}
-
-static JsonNode *
-get_member(JsonObject *object, const char *name, JsonNodeType type)
-{
-    JsonNode *node = object != NULL ? json_object_get_member(object, name) : NULL;
-    return node != NULL && json_node_get_node_type(node) == type ? node : NULL;
 }

@@ -126,8 +126,8 @@ readable(GObject *stream, void *data)
     ConfcLink *link = data;
     gint64 until = g_get_monotonic_time() + TURN_USEC;
     link->refs++;
-    /* Timers have their turn too, however much a server sends.  What TLS has taken from the socket already would not
-     * wake the loop. */
+    /* Timers have their turn too, however much a server sends.  What TLS has taken from the socket
+     * already would not wake the loop. */
     while (!link->is_closed && read_some(link) &&
            (g_get_monotonic_time() < until || (link->tls != NULL && confc_tls_has_input(link->tls))))
         continue;

@@ -1,8 +1,9 @@
 /* tls.c - TLS over a connection that stands: the handshake, then bytes, all without blocking.
  *
- * GnuTLS is used on the socket itself and not by way of GIO's TLS, which leaves lists of revoked certificates, the least
- * version and the reason of a refusal to a module that may be missing at run time; the server uses the same library.
- * The server's certificate is verified within the handshake, before a certificate or anything else of ours is sent. */
+ * GnuTLS is used on the socket itself and not by way of GIO's TLS, which leaves lists of revoked
+ * certificates, the least version and the reason of a refusal to a module that may be missing at run
+ * time; the server uses the same library. The server's certificate is verified within the handshake,
+ * before a certificate or anything else of ours is sent. */
 #include "client-private.h"
 
 #include <errno.h>
@@ -316,8 +317,8 @@ explain_alert(ConfcTls *tls)
     return g_strdup_printf("The server ended TLS, saying: %s", name != NULL ? name : "an unknown alert");
 }
 
-/* Taken while the connection is well: GnuTLS gives none of a broken one.  With TLS 1.3 it comes after the handshake, and
- * asking for one that is not there would wait for it. */
+/* Taken while the connection is well: GnuTLS gives none of a broken one.  With TLS 1.3 it comes after the
+ * handshake, and asking for one that is not there would wait for it. */
 static void
 note_ticket(ConfcTls *tls)
 {

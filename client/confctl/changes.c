@@ -14,12 +14,12 @@ ctl_changes_print(Ctl *ctl, JsonObject *changes, GError **error)
     }
     if (!ctl_changes_want_places(ctl, changes, error))
         return false;
-    g_autofree char *author = ctl_describe_author(ctl, ctl_object(changes, "by"));
-    const char *time = ctl_string(changes, "time"), *reason = ctl_string(changes, "reason");
-    ctl_print_styled(ctl, CTL_BOLD, "%" G_GINT64_FORMAT "  %s%s%s%s", ctl_integer(changes, "revision", 0),
-                     time != NULL ? time : "", author, reason != NULL ? "  " : "",
-                     reason != NULL ? reason : "");
-    JsonArray *list = ctl_array(changes, "changes");
+    g_autofree char *author = ctl_describe_author(ctl, confc_json_object(changes, "by"));
+    const char *time = confc_json_string(changes, "time"), *reason = confc_json_string(changes, "reason");
+    ctl_print_styled(ctl, CTL_BOLD, "%" G_GINT64_FORMAT "  %s%s%s%s",
+                     confc_json_integer(changes, "revision", 0), time != NULL ? time : "", author,
+                     reason != NULL ? "  " : "", reason != NULL ? reason : "");
+    JsonArray *list = confc_json_array(changes, "changes");
     for (unsigned i = 0; list != NULL && i < json_array_get_length(list); i++)
         ctl_change_print(ctl, ctl_array_object(list, i));
     return true;
@@ -30,20 +30,20 @@ bool
 ctl_changes_want_places(Ctl *ctl, JsonObject *changes, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
-    JsonArray *list = ctl_array(changes, "changes");
-    JsonObject *by = ctl_object(changes, "by");
-    gint64 user = ctl_integer(by, "user", 0), application = ctl_integer(by, "application", 0);
+    JsonArray *list = confc_json_array(changes, "changes");
+    JsonObject *by = confc_json_object(changes, "by");
+    gint64 user = confc_json_integer(by, "user", 0), application = confc_json_integer(by, "application", 0);
     if (user != 0)
         g_ptr_array_add(keys, g_strdup_printf("person/%" G_GINT64_FORMAT, user));
     if (application != 0)
         g_ptr_array_add(keys, g_strdup_printf("application/%" G_GINT64_FORMAT, application));
     for (unsigned i = 0; list != NULL && i < json_array_get_length(list); i++) {
-        JsonObject *change = ctl_array_object(list, i), *object = ctl_object(change, "object"),
-                   *patch = ctl_object(change, "patch");
-        const char *type = ctl_string(change, "type");
+        JsonObject *change = ctl_array_object(list, i), *object = confc_json_object(change, "object"),
+                   *patch = confc_json_object(change, "patch");
+        const char *type = confc_json_string(change, "type");
         if (type == NULL)
             continue;
-        gint64 dbid = ctl_integer(change, "dbid", 0);
+        gint64 dbid = confc_json_integer(change, "dbid", 0);
         bool moves = patch != NULL &&
                      (json_object_has_member(patch, "name") || json_object_has_member(patch, "folder"));
         if (moves)
@@ -58,11 +58,11 @@ ctl_changes_want_places(Ctl *ctl, JsonObject *changes, GError **error)
 void
 ctl_change_print(Ctl *ctl, JsonObject *change)
 {
-    const char *op = ctl_string(change, "op"), *type = ctl_string(change, "type"),
-               *reason = g_strcmp0(op, "permission") == 0 ? "rights" : ctl_string(change, "reason");
+    const char *op = confc_json_string(change, "op"), *type = confc_json_string(change, "type"),
+               *reason = g_strcmp0(op, "permission") == 0 ? "rights" : confc_json_string(change, "reason");
     if (type == NULL)
         return;
-    g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(change, "dbid", 0));
+    g_autofree char *path = ctl_place_path(ctl, type, confc_json_integer(change, "dbid", 0));
     bool is_create = g_strcmp0(op, "create") == 0, is_delete = g_strcmp0(op, "delete") == 0;
     ctl_print_styled(ctl,
                      is_create   ? CTL_GREEN
@@ -74,8 +74,8 @@ ctl_change_print(Ctl *ctl, JsonObject *change)
                                  : '~',
                      type, path, reason != NULL ? " (" : "", reason != NULL ? reason : "",
                      reason != NULL ? ")" : "");
-    JsonObject *patch = ctl_object(change, "patch"), *add = ctl_object(change, "add"),
-               *remove = ctl_object(change, "remove");
+    JsonObject *patch = confc_json_object(change, "patch"), *add = confc_json_object(change, "add"),
+               *remove = confc_json_object(change, "remove");
     if (patch != NULL)
         print_members(ctl, "", patch);
     if (add != NULL)
@@ -83,7 +83,7 @@ ctl_change_print(Ctl *ctl, JsonObject *change)
     if (remove != NULL)
         print_members(ctl, "removed from ", remove);
     if (is_delete)
-        ctl_place_forget(ctl, type, ctl_integer(change, "dbid", 0));
+        ctl_place_forget(ctl, type, confc_json_integer(change, "dbid", 0));
 }
 
 static void
@@ -107,7 +107,7 @@ ctl_describe_author(Ctl *ctl, JsonObject *by)
         const char *member, *type;
     } parts[] = {{"user", "person"}, {"application", "application"}};
     for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
-        gint64 dbid = ctl_integer(by, parts[i].member, 0);
+        gint64 dbid = confc_json_integer(by, parts[i].member, 0);
         const char *name = dbid != 0 ? ctl_place_name(ctl, parts[i].type, dbid) : NULL;
         if (dbid != 0)
             g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "  by ", name != NULL ? name : "?");

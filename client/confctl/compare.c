@@ -1,5 +1,5 @@
-/* compare.c - what differs between two states of an object, member by member: lines with - and +, as diff has them, down to
- * single options and items of lists; references as paths. */
+/* compare.c - what differs between two states of an object, member by member: lines with - and +, as diff
+ * has them, down to single options and items of lists; references as paths. */
 #include "confctl.h"
 
 #include <string.h>
@@ -69,7 +69,7 @@ want(Ctl *ctl, const char *type, JsonObject *members, GError **error)
     }
     json_array_add_object_element(one, object);
     return ctl_place_want_objects(ctl, one, error) &&
-           want_accounts(ctl, ctl_array(members, rights_member), error);
+           want_accounts(ctl, confc_json_array(members, rights_member), error);
 }
 
 static bool
@@ -77,11 +77,11 @@ want_accounts(Ctl *ctl, JsonArray *entries, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; entries != NULL && i < json_array_get_length(entries); i++) {
-        JsonObject *account = ctl_object(ctl_array_object(entries, i), "account");
-        const char *type = ctl_string(account, "type");
+        JsonObject *account = confc_json_object(ctl_array_object(entries, i), "account");
+        const char *type = confc_json_string(account, "type");
         if (type != NULL)
-            g_ptr_array_add(keys,
-                            g_strdup_printf("%s/%" G_GINT64_FORMAT, type, ctl_integer(account, "dbid", 0)));
+            g_ptr_array_add(
+                keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, type, confc_json_integer(account, "dbid", 0)));
     }
     return ctl_place_want(ctl, keys, error);
 }
@@ -92,11 +92,11 @@ rights_shown(Ctl *ctl, JsonArray *entries)
 {
     JsonArray *lines = json_array_new();
     for (unsigned i = 0; i < json_array_get_length(entries); i++) {
-        JsonObject *entry = ctl_array_object(entries, i), *account = ctl_object(entry, "account");
-        const char *type = ctl_string(account, "type");
-        JsonArray *rights = ctl_array(entry, "rights");
+        JsonObject *entry = ctl_array_object(entries, i), *account = confc_json_object(entry, "account");
+        const char *type = confc_json_string(account, "type");
+        JsonArray *rights = confc_json_array(entry, "rights");
         g_autofree char *path =
-            ctl_place_path(ctl, type != NULL ? type : "?", ctl_integer(account, "dbid", 0));
+            ctl_place_path(ctl, type != NULL ? type : "?", confc_json_integer(account, "dbid", 0));
         g_autoptr(GString) line = g_string_new(path);
         for (unsigned r = 0; rights != NULL && r < json_array_get_length(rights); r++) {
             const char *right = ctl_node_text(json_array_get_element(rights, r));

@@ -1,13 +1,14 @@
 /* confctl.h - the parts of confctl among themselves.
  *
- * main.c reads the command line and finds the command; settings.c says where to and as whom; context.c holds the
- * connection and asks the server;
- * output.c prints; schema.c knows types and fields; place.c turns paths into numbers and numbers into
- * paths; value.c turns text into values.  The commands are in *-commands.c, watch.c, export.c, apply.c and
- * import.c; the latter two share file.c (the file) and plan.c (what has to be done). */
+ * main.c reads the command line and finds the command; settings.c says where to and as whom; context.c
+ * holds the connection and asks the server; output.c prints; schema.c knows types and fields; place.c
+ * turns paths into numbers and numbers into paths; value.c turns text into values.  The commands are in
+ * *-commands.c, watch.c, export.c, apply.c and import.c; the latter two share file.c (the file) and
+ * plan.c (what has to be done). */
 #pragma once
 
 #include "confclient.h"
+#include "json-members.h"
 
 #include <stdbool.h>
 
@@ -92,11 +93,6 @@ GPtrArray *ctl_list_all(Ctl *ctl, const char *type, JsonObject *filter, const ch
                         GError **error);
 
 /* ---- json.c ---- */
-const char *ctl_string(JsonObject *object, const char *name);
-gint64 ctl_integer(JsonObject *object, const char *name, gint64 fallback);
-bool ctl_boolean(JsonObject *object, const char *name);
-JsonObject *ctl_object(JsonObject *object, const char *name);
-JsonArray *ctl_array(JsonObject *object, const char *name);
 JsonObject *ctl_array_object(JsonArray *array, unsigned index); /* NULL: not an object */
 /* Of a node that may be of another kind: NULL, 0. */
 const char *ctl_node_text(JsonNode *node);
@@ -152,7 +148,8 @@ void ctl_change_print(Ctl *ctl, JsonObject *change);
 char *ctl_describe_author(Ctl *ctl, JsonObject *by);
 
 /* ---- compare.c ---- */
-/* Reads what is needed to show references in these members (of an object of this type; may be NULL) as paths. */
+/* Reads what is needed to show references in these members (of an object of this type; may be NULL) as
+ * paths. */
 bool ctl_compare_want(Ctl *ctl, const char *type, JsonObject *before, JsonObject *after, GError **error);
 /* Member by member what differs; how many lines were printed. */
 unsigned ctl_compare_print(Ctl *ctl, const char *type, JsonObject *before, JsonObject *after);

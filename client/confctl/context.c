@@ -63,7 +63,7 @@ ctl_connect(Ctl *ctl, GError **error)
     /* A command that was cut off must say so, not wait for a server that may never come back. */
     g_object_set(ctl->client, "reconnect", FALSE, NULL);
     JsonObject *account = confc_client_get_account(ctl->client);
-    if (ctl_boolean(account, "mustChangePassword"))
+    if (confc_json_boolean(account, "mustChangePassword"))
         ctl_warn("The password has to be changed: confctl passwd");
     return true;
 }
@@ -211,14 +211,14 @@ ctl_list(Ctl *ctl, const char *type, JsonObject *filter, const char *const *fiel
         g_autoptr(JsonObject) page = ctl_request(ctl, "object.list", params, error);
         if (page == NULL)
             return false;
-        JsonArray *objects = ctl_array(page, "objects");
+        JsonArray *objects = confc_json_array(page, "objects");
         for (unsigned i = 0; objects != NULL && i < json_array_get_length(objects); i++) {
             if (!ctl_check_object(ctl_array_object(objects, i), error))
                 return false;
         }
         if (objects != NULL && !each(objects, data, error))
             return false;
-        const char *next = ctl_string(page, "cursor");
+        const char *next = confc_json_string(page, "cursor");
         empty = objects == NULL || json_array_get_length(objects) == 0 ? empty + 1 : 0;
         if (next != NULL && (g_strcmp0(next, cursor) == 0 || empty > EMPTY_MAX)) {
             g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,

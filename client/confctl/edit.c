@@ -39,7 +39,8 @@ static const GOptionEntry yes_options[] = {
 
 const CtlCommand ctl_edit_commands[] = {
     {"edit", "PATH|TYPE/DBID", "Changes an object in your editor",
-     "The editor is VISUAL, EDITOR or vi.  What was changed is shown, and asked for on a terminal; where the object\n"
+     "The editor is VISUAL, EDITOR or vi.  What was changed is shown, and asked for on a terminal; "
+     "where the object\n"
      "was changed by somebody else meanwhile nothing is done.  A member that is taken out is emptied.",
      yes_options, 1, 1, run_edit},
     {"switchover", "ROLE", "Makes the server take another role",
@@ -52,7 +53,8 @@ run_edit(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
     Editing editing = {.ctl = ctl};
     editing.object = ctl_schema_load(ctl, error) ? ctl_resolve_object(ctl, arguments[0], error) : NULL;
-    editing.type = editing.object != NULL ? ctl_type(ctl, ctl_string(editing.object, "type"), error) : NULL;
+    editing.type =
+        editing.object != NULL ? ctl_type(ctl, confc_json_string(editing.object, "type"), error) : NULL;
     g_autoptr(JsonArray) one = json_array_new();
     bool fine = editing.type != NULL;
     if (fine) {
@@ -96,7 +98,7 @@ static bool
 edit(Editing *editing, GError **error)
 {
     Ctl *ctl = editing->ctl;
-    const char *type = ctl_string(editing->object, "type");
+    const char *type = confc_json_string(editing->object, "type");
     g_autoptr(JsonNode) text = NULL;
     g_autoptr(JsonObject) before = json_object_new(), after = json_object_new(), patch = json_object_new();
     if (!write_text(editing, error) || !call_editor(editing->file, error))
@@ -111,7 +113,7 @@ edit(Editing *editing, GError **error)
     }
     if (!ctl_compare_want(ctl, type, before, after, error))
         return false;
-    ctl_print_styled(ctl, CTL_YELLOW, "~ %s %s", type, ctl_string(editing->line, "path"));
+    ctl_print_styled(ctl, CTL_YELLOW, "~ %s %s", type, confc_json_string(editing->line, "path"));
     ctl_compare_print(ctl, type, before, after);
     if (!assume_yes && !ctl_confirm("Do this?")) {
         g_set_error_literal(error, CTL_ERROR, CTL_ERROR_REFUSED, "Nothing was changed");
@@ -248,9 +250,9 @@ find_change(Editing *editing, const char *name, JsonNode *wanted, JsonObject *be
 static bool
 send(Editing *editing, JsonObject *patch, GError **error)
 {
-    JsonObject *params =
-        ctl_reference(ctl_string(editing->object, "type"), ctl_integer(editing->object, "dbid", 0));
-    json_object_set_int_member(params, "ifRevision", ctl_integer(editing->object, "revision", 0));
+    JsonObject *params = ctl_reference(confc_json_string(editing->object, "type"),
+                                       confc_json_integer(editing->object, "dbid", 0));
+    json_object_set_int_member(params, "ifRevision", confc_json_integer(editing->object, "revision", 0));
     json_object_set_object_member(params, "patch", json_object_ref(patch));
     g_autoptr(JsonObject) answer = ctl_request(editing->ctl, "object.update", params, error);
     if (answer == NULL)
@@ -258,6 +260,6 @@ send(Editing *editing, JsonObject *patch, GError **error)
     if (editing->ctl->json)
         ctl_print_json(answer);
     else
-        ctl_print("changed, revision %" G_GINT64_FORMAT, ctl_integer(answer, "revision", 0));
+        ctl_print("changed, revision %" G_GINT64_FORMAT, confc_json_integer(answer, "revision", 0));
     return true;
 }

@@ -58,8 +58,8 @@ ctl_run_export(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonObject) total = ctl_request(ctl, "object.count", counted, error);
     if (total == NULL)
         return false;
-    export.revision = ctl_integer(total, "revision", 0);
-    ctl_progress_start(&export.progress, "Exporting", ctl_integer(total, "count", 0));
+    export.revision = confc_json_integer(total, "revision", 0);
+    ctl_progress_start(&export.progress, "Exporting", confc_json_integer(total, "count", 0));
     bool fine = true;
     if (root != NULL) {
         g_autoptr(JsonArray) one = json_array_new();
@@ -72,7 +72,7 @@ ctl_run_export(Ctl *ctl, char **arguments, unsigned count, GError **error)
                      export_containers(&export, "folder", scope, error)));
     JsonArray *types = ctl_types(ctl);
     for (unsigned i = 0; fine && !is_single && i < json_array_get_length(types); i++) {
-        const char *type = ctl_string(ctl_array_object(types, i), "type");
+        const char *type = confc_json_string(ctl_array_object(types, i), "type");
         bool is_container = strcmp(type, "tenant") == 0 || strcmp(type, "folder") == 0;
         if (only != NULL && strcmp(only, type) == 0)
             fine = is_container ? export_containers(&export, type, scope, error)
@@ -82,7 +82,7 @@ ctl_run_export(Ctl *ctl, char **arguments, unsigned count, GError **error)
     }
     ctl_progress_end(&export.progress);
     g_autoptr(JsonObject) after = fine ? ctl_request(ctl, "server.info", NULL, error) : NULL;
-    gint64 revision = ctl_integer(after, "revision", export.revision);
+    gint64 revision = confc_json_integer(after, "revision", export.revision);
     if (after != NULL && revision != export.revision)
         ctl_warn("there were changes meanwhile: the export shows some objects at revision %" G_GINT64_FORMAT
                  ", others up to %" G_GINT64_FORMAT,
@@ -98,8 +98,8 @@ find_scope(Ctl *ctl, const char *what, JsonObject **scope, JsonObject **root, GE
     g_autoptr(JsonObject) object = ctl_resolve_object(ctl, what, error);
     if (object == NULL)
         return false;
-    const char *type = ctl_string(object, "type");
-    gint64 dbid = ctl_integer(object, "dbid", 0);
+    const char *type = confc_json_string(object, "type");
+    gint64 dbid = confc_json_integer(object, "dbid", 0);
     if (strcmp(type, "folder") == 0) {
         json_object_set_int_member(*scope, "folder", dbid);
         json_object_set_boolean_member(*scope, "recursive", TRUE);
@@ -110,7 +110,7 @@ find_scope(Ctl *ctl, const char *what, JsonObject **scope, JsonObject **root, GE
         if (!add_tenants_below(ctl, tenants, error))
             return false;
         /* Environment belongs to itself. */
-        if (ctl_integer(object, "tenant", 0) == dbid)
+        if (confc_json_integer(object, "tenant", 0) == dbid)
             return true;
     }
     *root = g_steal_pointer(&object);
@@ -129,7 +129,7 @@ add_tenants_below(Ctl *ctl, JsonArray *tenants, GError **error)
         if (below == NULL)
             return false;
         for (unsigned k = 0; k < below->len; k++) {
-            gint64 dbid = ctl_integer(g_ptr_array_index(below, k), "dbid", 0);
+            gint64 dbid = confc_json_integer(g_ptr_array_index(below, k), "dbid", 0);
             if (dbid != above)
                 json_array_add_int_element(tenants, dbid);
         }
@@ -170,7 +170,7 @@ export_page(JsonArray *objects, void *data, GError **error)
         return false;
     for (unsigned i = 0; i < lines->len; i++) {
         JsonObject *line = g_ptr_array_index(lines, i);
-        const char *path = ctl_string(line, "path");
+        const char *path = confc_json_string(line, "path");
         if (path[0] == '/')
             write_line(export, line);
         else
@@ -184,9 +184,9 @@ export_page(JsonArray *objects, void *data, GError **error)
 JsonObject *
 ctl_make_line(Ctl *ctl, JsonObject *object)
 {
-    const char *type_name = ctl_string(object, "type"), *name;
+    const char *type_name = confc_json_string(object, "type"), *name;
     JsonObject *type = ctl_type(ctl, type_name, NULL), *line = json_object_new();
-    g_autofree char *path = ctl_place_path(ctl, type_name, ctl_integer(object, "dbid", 0));
+    g_autofree char *path = ctl_place_path(ctl, type_name, confc_json_integer(object, "dbid", 0));
     json_object_set_string_member(line, "type", type_name);
     json_object_set_string_member(line, "path", path);
     JsonObjectIter iter;
@@ -240,34 +240,36 @@ add_permissions(Ctl *ctl, GPtrArray *lines, JsonArray *objects, GError **error)
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; i < json_array_get_length(objects); i++) {
         JsonObject *object = ctl_array_object(objects, i);
-        g_ptr_array_add(questions, ctl_reference(ctl_string(object, "type"), ctl_integer(object, "dbid", 0)));
+        g_ptr_array_add(questions, ctl_reference(confc_json_string(object, "type"),
+                                                 confc_json_integer(object, "dbid", 0)));
     }
     if (!ctl_request_many(ctl, "permission.read", questions, take_list, lines, error))
         return false;
     for (unsigned i = 0; i < lines->len; i++) {
-        JsonArray *entries = ctl_array(g_ptr_array_index(lines, i), "permissions");
+        JsonArray *entries = confc_json_array(g_ptr_array_index(lines, i), "permissions");
         for (unsigned e = 0; entries != NULL && e < json_array_get_length(entries); e++) {
-            JsonObject *account = ctl_object(ctl_array_object(entries, e), "account");
-            g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"),
-                                                  ctl_integer(account, "dbid", 0)));
+            JsonObject *account = confc_json_object(ctl_array_object(entries, e), "account");
+            g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, confc_json_string(account, "type"),
+                                                  confc_json_integer(account, "dbid", 0)));
         }
     }
     if (!ctl_place_want(ctl, keys, error))
         return false;
     for (unsigned i = 0; i < lines->len; i++) {
-        JsonArray *entries = ctl_array(g_ptr_array_index(lines, i), "permissions"), *named = json_array_new();
+        JsonArray *entries = confc_json_array(g_ptr_array_index(lines, i), "permissions"),
+                  *named = json_array_new();
         bool is_whole = true;
         for (unsigned e = 0; entries != NULL && e < json_array_get_length(entries); e++) {
-            JsonObject *entry = ctl_array_object(entries, e), *account = ctl_object(entry, "account"),
+            JsonObject *entry = ctl_array_object(entries, e), *account = confc_json_object(entry, "account"),
                        *shown = json_object_new();
-            g_autofree char *path =
-                ctl_place_path(ctl, ctl_string(account, "type"), ctl_integer(account, "dbid", 0));
+            g_autofree char *path = ctl_place_path(ctl, confc_json_string(account, "type"),
+                                                   confc_json_integer(account, "dbid", 0));
             is_whole = is_whole && path[0] == '/';
             json_object_set_string_member(shown, "account", path);
             json_object_set_member(shown, "rights", json_object_dup_member(entry, "rights"));
             json_array_add_object_element(named, shown);
         }
-        const char *line_path = ctl_string(g_ptr_array_index(lines, i), "path");
+        const char *line_path = confc_json_string(g_ptr_array_index(lines, i), "path");
         if (!is_whole)
             ctl_warn("permissions of %s are left out: they name accounts that you may not read", line_path);
         if (entries != NULL)
@@ -284,14 +286,14 @@ static bool
 take_list(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error)
 {
     JsonObject *line = g_ptr_array_index((GPtrArray *)data, index);
-    JsonArray *entries = ctl_array(result, "entries");
+    JsonArray *entries = confc_json_array(result, "entries");
     bool is_hidden = g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_PERMITTED) ||
                      g_error_matches(failure, CONFC_ERROR, CONFC_ERROR_NOT_FOUND);
     if (failure != NULL && !is_hidden) {
         g_propagate_error(error, g_error_copy(failure));
         return false;
     }
-    if (entries != NULL && !ctl_boolean(result, "inherited"))
+    if (entries != NULL && !confc_json_boolean(result, "inherited"))
         json_object_set_array_member(line, "permissions", json_array_ref(entries));
     return true;
 }
@@ -306,7 +308,7 @@ write_line(Export *export, JsonObject *line)
         return;
     }
     PathLine *held = g_new0(PathLine, 1);
-    held->path = g_strdup(ctl_string(line, "path"));
+    held->path = g_strdup(confc_json_string(line, "path"));
     for (const char *p = held->path; *p != '\0'; p++)
         held->steps += *p == '/' ? 1 : 0;
     held->text = g_steal_pointer(&text);

@@ -57,7 +57,7 @@ ctl_run_apply(Ctl *ctl, char **arguments, unsigned count, GError **error)
     else if (dry_run)
         ctl_print("The server would do so; nothing was changed");
     else
-        ctl_print("Applied, revision %" G_GINT64_FORMAT, ctl_integer(answer, "revision", 0));
+        ctl_print("Applied, revision %" G_GINT64_FORMAT, confc_json_integer(answer, "revision", 0));
     return true;
 }
 

@@ -163,10 +163,10 @@ take_line(Ctl *ctl, CtlFile *file, const char *text, unsigned number, GError **e
         return false;
     CtlItem *item = g_new0(CtlItem, 1);
     item->line = number;
-    item->type = g_strdup(ctl_string(object, "type"));
-    item->path = g_utf8_normalize(ctl_string(object, "path"), -1, G_NORMALIZE_NFC);
+    item->type = g_strdup(confc_json_string(object, "type"));
+    item->path = g_utf8_normalize(confc_json_string(object, "path"), -1, G_NORMALIZE_NFC);
     item->text = g_strdup(text);
-    item->is_delete = ctl_boolean(object, "$delete");
+    item->is_delete = confc_json_boolean(object, "$delete");
     item->operation = -1;
     g_ptr_array_add(file->items, item);
     CtlItem *other = ctl_file_lookup(file, item->type, item->path);
@@ -182,8 +182,8 @@ take_line(Ctl *ctl, CtlFile *file, const char *text, unsigned number, GError **e
 static bool
 check_head(Ctl *ctl, JsonObject *object, const char *what, GError **error)
 {
-    const char *type_name = ctl_string(object, "type"), *path = ctl_string(object, "path"),
-               *name = ctl_string(object, "name");
+    const char *type_name = confc_json_string(object, "type"), *path = confc_json_string(object, "path"),
+               *name = confc_json_string(object, "name");
     g_autofree char *parent = NULL, *step = NULL;
     if (type_name == NULL || path == NULL) {
         g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s lacks type or path", what);

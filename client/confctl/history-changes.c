@@ -71,7 +71,7 @@ ctl_run_revert(Ctl *ctl, char **arguments, unsigned count, GError **error)
     if (ctl->json)
         ctl_print_json(answer);
     else
-        ctl_print("Taken back, revision %" G_GINT64_FORMAT, ctl_integer(answer, "revision", 0));
+        ctl_print("Taken back, revision %" G_GINT64_FORMAT, confc_json_integer(answer, "revision", 0));
     return true;
 }
 
@@ -185,7 +185,7 @@ diff_transaction(Ctl *ctl, gint64 revision, GError **error)
         return false;
     for (unsigned i = 0; i < entries->len; i++) {
         JsonObject *entry = g_ptr_array_index(entries, i);
-        if (ctl_integer(entry, "revision", 0) == revision)
+        if (confc_json_integer(entry, "revision", 0) == revision)
             json_array_add_object_element(found, json_object_ref(entry));
     }
     if (json_array_get_length(found) == 0) {
@@ -195,8 +195,8 @@ diff_transaction(Ctl *ctl, gint64 revision, GError **error)
     }
     if (!ctl->json && !ctl_history_want_places(ctl, found, error))
         return false;
-    JsonObject *first = ctl_array_object(found, 0), *by = ctl_object(first, "by");
-    const char *time = ctl_string(first, "time");
+    JsonObject *first = ctl_array_object(found, 0), *by = confc_json_object(first, "by");
+    const char *time = confc_json_string(first, "time");
     g_autofree char *author = ctl_history_author(ctl, by), *origin = ctl_history_origin(by);
     if (!ctl->json)
         ctl_print_styled(ctl, CTL_BOLD, "%" G_GINT64_FORMAT "  %s  by %s%s%s", revision,
@@ -297,16 +297,16 @@ show_conflicts(Ctl *ctl, const GError *fault)
     JsonNode *node =
         g_error_matches(fault, CONFC_ERROR, CONFC_ERROR_CHANGED) ? confc_error_get_data(fault) : NULL;
     JsonArray *conflicts = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
-                               ? ctl_array(json_node_get_object(node), "conflicts")
+                               ? confc_json_array(json_node_get_object(node), "conflicts")
                                : NULL;
     unsigned length = conflicts != NULL ? json_array_get_length(conflicts) : 0;
     for (unsigned i = 0; i < MIN(length, CONFLICTS_MAX); i++) {
         JsonObject *conflict = ctl_array_object(conflicts, i);
-        const char *type = ctl_string(conflict, "type");
-        gint64 dbid = ctl_integer(conflict, "dbid", 0);
+        const char *type = confc_json_string(conflict, "type");
+        gint64 dbid = confc_json_integer(conflict, "dbid", 0);
         g_autofree char *path = type != NULL ? ctl_path(ctl, type, dbid, NULL) : NULL;
-        const char *member = ctl_string(conflict, "member");
-        gint64 revision = ctl_integer(conflict, "revision", 0);
+        const char *member = confc_json_string(conflict, "member");
+        gint64 revision = confc_json_integer(conflict, "revision", 0);
         if (path != NULL)
             ctl_warn("changed since: %s %s%s%s, at revision %" G_GINT64_FORMAT, type, path,
                      member != NULL ? " " : "", member != NULL ? member : "", revision);
@@ -319,8 +319,8 @@ show_conflicts(Ctl *ctl, const GError *fault)
 static bool
 show_plan(Ctl *ctl, JsonObject *answer, bool *is_empty, GError **error)
 {
-    JsonArray *changes = ctl_array(answer, "changes");
-    JsonArray *results = ctl_array(answer, "results");
+    JsonArray *changes = confc_json_array(answer, "changes");
+    JsonArray *results = confc_json_array(answer, "results");
     bool has_changes = changes != NULL && json_array_get_length(changes) > 0;
     *is_empty = !has_changes && results != NULL && json_array_get_length(results) == 0;
     if (ctl->json) {

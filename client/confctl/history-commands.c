@@ -52,8 +52,10 @@ const GOptionEntry ctl_history_options[] = {
 
 const CtlCommand ctl_history_commands[] = {
     {"history", "[PATH|TYPE/DBID|TYPE|sessions]", "Shows who changed what, newest first",
-     "Of an object (deleted ones by TYPE/DBID), of a type, or of everything.  TIME is 2026-03-01, an RFC 3339\n"
-     "time, or how long ago: 30m, 2h, 7d.  \"history sessions\" shows who was connected, and who was refused\n"
+     "Of an object (deleted ones by TYPE/DBID), of a type, or of everything.  TIME is 2026-03-01, "
+     "an RFC 3339\n"
+     "time, or how long ago: 30m, 2h, 7d.  \"history sessions\" shows who was connected, and who "
+     "was refused\n"
      "(for administrators).",
      ctl_history_options, 0, 1, ctl_run_history},
     {"diff", "PATH|TYPE/DBID REVISION [REVISION] | REVISION", "Shows what changed, field by field",
@@ -61,7 +63,8 @@ const CtlCommand ctl_history_commands[] = {
      ctl_run_diff},
     {"revert", "REVISION | PATH|TYPE/DBID --to REVISION",
      "Takes a transaction back, or an object to what it was",
-     "Shows what would change and asks, on a terminal.  Where later changes would be lost nothing is done, and\n"
+     "Shows what would change and asks, on a terminal.  Where later changes would be lost nothing "
+     "is done, and\n"
      "they are shown, unless --force is given.  A deleted object is named by TYPE/DBID.",
      ctl_revert_options, 1, 1, ctl_run_revert},
     {"verify", "", "Checks that the server's history is whole and untouched", NULL, NULL, 0, 0, run_verify},
@@ -93,8 +96,9 @@ run_verify(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonObject) answer = ctl_history_request(ctl, "history.verify", NULL, error);
     if (answer == NULL)
         return false;
-    bool is_fine = ctl_boolean(answer, "ok");
-    gint64 entries = ctl_integer(answer, "entries", 0), broken = ctl_integer(answer, "brokenAt", -1);
+    bool is_fine = confc_json_boolean(answer, "ok");
+    gint64 entries = confc_json_integer(answer, "entries", 0),
+           broken = confc_json_integer(answer, "brokenAt", -1);
     if (ctl->json)
         ctl_print_json(answer);
     else if (is_fine)
@@ -196,16 +200,18 @@ print_page(JsonArray *entries, void *data, GError **error)
                           ? ctl_table_new("REVISION", "TIME", "BY", "FROM", "OP", "OBJECT", "MEMBERS", NULL)
                           : ctl_table_new("", "", "", "", "", "", "", NULL);
     for (unsigned i = 0; i < json_array_get_length(entries); i++) {
-        JsonObject *entry = ctl_array_object(entries, i), *by = ctl_object(entry, "by");
+        JsonObject *entry = ctl_array_object(entries, i), *by = confc_json_object(entry, "by");
         if (ctl->json && entry != NULL)
             ctl_print_json(entry);
         if (ctl->json)
             continue;
-        g_autofree char *revision = g_strdup_printf("%" G_GINT64_FORMAT, ctl_integer(entry, "revision", 0)),
+        g_autofree char *revision =
+                            g_strdup_printf("%" G_GINT64_FORMAT, confc_json_integer(entry, "revision", 0)),
                         *author = ctl_history_author(ctl, by), *origin = ctl_history_origin(by),
                         *path = ctl_history_path(ctl, entry),
-                        *members = join_members(ctl_object(entry, "before"), ctl_object(entry, "after"));
-        const char *time = ctl_string(entry, "time"), *op = ctl_string(entry, "op");
+                        *members = join_members(confc_json_object(entry, "before"),
+                                                confc_json_object(entry, "after"));
+        const char *time = confc_json_string(entry, "time"), *op = confc_json_string(entry, "op");
         ctl_table_add(table, revision, time != NULL ? time : "", author, origin, op != NULL ? op : "", path,
                       members, NULL);
     }

@@ -43,10 +43,10 @@ ctl_history_list(Ctl *ctl, const char *method, const char *member, JsonObject *p
         if (cursor != NULL)
             json_object_set_string_member(page_params, "cursor", cursor);
         g_autoptr(JsonObject) page = ctl_history_request(ctl, method, page_params, error);
-        JsonArray *entries = ctl_array(page, member);
+        JsonArray *entries = confc_json_array(page, member);
         if (page == NULL || (entries != NULL && !each(entries, data, error)))
             return false;
-        const char *next = ctl_string(page, "cursor");
+        const char *next = confc_json_string(page, "cursor");
         unsigned length = entries != NULL ? json_array_get_length(entries) : 0;
         /* What may not be read is left out, so that a page may hold nothing; not for ever, though. */
         empty = length == 0 ? empty + 1 : 0;
@@ -103,8 +103,8 @@ ctl_history_want_places(Ctl *ctl, JsonArray *entries, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; i < json_array_get_length(entries); i++) {
-        JsonObject *entry = ctl_array_object(entries, i), *by = ctl_object(entry, "by");
-        const char *type = ctl_string(entry, "type");
+        JsonObject *entry = ctl_array_object(entries, i), *by = confc_json_object(entry, "by");
+        const char *type = confc_json_string(entry, "type");
         if (type != NULL)
             add_key(keys, type, json_object_get_member(entry, "dbid"));
         if (by == NULL)
@@ -123,8 +123,8 @@ ctl_history_author(Ctl *ctl, JsonObject *by)
     } parts[] = {{"user", "person"}, {"application", "application"}};
     g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
-        const char *said = ctl_string(by, parts[i].member);
-        gint64 dbid = ctl_integer(by, parts[i].member, 0);
+        const char *said = confc_json_string(by, parts[i].member);
+        gint64 dbid = confc_json_integer(by, parts[i].member, 0);
         const char *name = said != NULL ? said : dbid != 0 ? ctl_place_name(ctl, parts[i].type, dbid) : NULL;
         if (name == NULL && dbid == 0)
             continue;
@@ -141,8 +141,8 @@ ctl_history_author(Ctl *ctl, JsonObject *by)
 char *
 ctl_history_origin(JsonObject *by)
 {
-    const char *address = ctl_string(by, "address");
-    JsonArray *via = ctl_array(by, "via");
+    const char *address = confc_json_string(by, "address");
+    JsonArray *via = confc_json_array(by, "via");
     g_autoptr(GString) text = g_string_new(address);
     for (unsigned i = 0; via != NULL && i < json_array_get_length(via); i++) {
         g_autofree char *proxy = ctl_scalar_text(json_array_get_element(via, i));
@@ -154,8 +154,8 @@ ctl_history_origin(JsonObject *by)
 char *
 ctl_history_path(Ctl *ctl, JsonObject *entry)
 {
-    const char *type = ctl_string(entry, "type"), *name = ctl_string(entry, "name");
-    gint64 dbid = ctl_integer(entry, "dbid", 0);
+    const char *type = confc_json_string(entry, "type"), *name = confc_json_string(entry, "name");
+    gint64 dbid = confc_json_integer(entry, "dbid", 0);
     if (type == NULL)
         return g_strdup(name != NULL ? name : "");
     if (ctl_place_name(ctl, type, dbid) != NULL || name == NULL)
@@ -166,8 +166,8 @@ ctl_history_path(Ctl *ctl, JsonObject *entry)
 bool
 ctl_history_print_entry(Ctl *ctl, JsonObject *entry, GError **error)
 {
-    const char *op = ctl_string(entry, "op"), *type = ctl_string(entry, "type");
-    JsonObject *before = ctl_object(entry, "before"), *after = ctl_object(entry, "after");
+    const char *op = confc_json_string(entry, "op"), *type = confc_json_string(entry, "type");
+    JsonObject *before = confc_json_object(entry, "before"), *after = confc_json_object(entry, "after");
     bool is_create = g_strcmp0(op, "create") == 0, is_delete = g_strcmp0(op, "delete") == 0,
          is_permission = g_strcmp0(op, "permission") == 0;
     if (!ctl_compare_want(ctl, type, before, after, error))

@@ -5,7 +5,8 @@
 
 /* As ctl_request(); says so where the server keeps no history. */
 JsonObject *ctl_history_request(Ctl *ctl, const char *method, JsonObject *params, GError **error);
-/* Entries page by page, newest first.  Takes params.  `most`: 0 all.  *are_more (may be NULL): it was cut off. */
+/* Entries page by page, newest first.  Takes params.  `most`: 0 all.  *are_more (may be NULL): it was cut
+ * off. */
 bool ctl_history_list(Ctl *ctl, const char *method, const char *member, JsonObject *params, gint64 most,
                       CtlPageFunc each, void *data, bool *are_more, GError **error);
 /* A revision, or a time: RFC 3339, a date, or how long ago ("90s", "30m", "2h", "7d").  NULL: *error. */

@@ -1,55 +1,9 @@
-/* json.c - JSON without surprises: a member of the wrong kind counts as missing. */
+/* json.c - nodes read, made and parsed; members by their names are read by json-members.h. */
 #include "confctl.h"
 
 #include <string.h>
 
-enum { DEPTH_MAX = 64 };
-
-static bool is_shallow(const char *text, gsize size);
-
-static JsonNode *
-get_member(JsonObject *object, const char *name, JsonNodeType type)
-{
-    JsonNode *node = object != NULL ? json_object_get_member(object, name) : NULL;
-    return node != NULL && json_node_get_node_type(node) == type ? node : NULL;
-}
-
-const char *
-ctl_string(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node)
-                                                                           : NULL;
-}
-
-gint64
-ctl_integer(JsonObject *object, const char *name, gint64 fallback)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node)
-                                                                          : fallback;
-}
-
-bool
-ctl_boolean(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_VALUE);
-    return node != NULL && json_node_get_value_type(node) == G_TYPE_BOOLEAN && json_node_get_boolean(node);
-}
-
-JsonObject *
-ctl_object(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_OBJECT);
-    return node != NULL ? json_node_get_object(node) : NULL;
-}
-
-JsonArray *
-ctl_array(JsonObject *object, const char *name)
-{
-    JsonNode *node = get_member(object, name, JSON_NODE_ARRAY);
-    return node != NULL ? json_node_get_array(node) : NULL;
-}
+enum { DEPTH_MAX = 64, VALUES_MAX = 4 * 1000 * 1000 };
 
 JsonObject *
 ctl_array_object(JsonArray *array, unsigned index)
@@ -77,7 +31,7 @@ ctl_node_number(JsonNode *node)
 bool
 ctl_check_object(JsonObject *object, GError **error)
 {
-    if (ctl_string(object, "type") != NULL && ctl_integer(object, "dbid", 0) > 0)
+    if (confc_json_string(object, "type") != NULL && confc_json_integer(object, "dbid", 0) > 0)
         return true;
     g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED,
                         "The server sent an object without type or number");
@@ -126,9 +80,10 @@ ctl_parse_json(const char *text, gssize size, const char *what, GError **error)
         g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is not valid UTF-8", what);
         return NULL;
     }
-    /* json-glib recurses with the nesting. */
-    if (!is_shallow(text, length)) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is nested deeper than %d", what, DEPTH_MAX);
+    if (!confc_json_is_parsable(text, length, DEPTH_MAX, VALUES_MAX)) {
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE,
+                    "%s is no JSON, nested deeper than %d, or holds more than %d values", what, DEPTH_MAX,
+                    VALUES_MAX);
         return NULL;
     }
     g_autoptr(JsonParser) parser = json_parser_new();
@@ -140,27 +95,4 @@ ctl_parse_json(const char *text, gssize size, const char *what, GError **error)
         g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "%s is no JSON: %s", what,
                     fault != NULL ? fault->message : "it is empty");
     return root;
-}
-
-static bool
-is_shallow(const char *text, gsize size)
-{
-    unsigned depth = 0;
-    bool in_string = false;
-    for (gsize i = 0; i < size; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if ((c == '{' || c == '[') && ++depth > DEPTH_MAX) {
-            return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return true;
 }

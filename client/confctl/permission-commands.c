@@ -54,7 +54,8 @@ run_acl(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonObject) object = ctl_resolve_object(ctl, arguments[0], error);
     if (object == NULL)
         return false;
-    JsonObject *params = ctl_reference(ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
+    JsonObject *params =
+        ctl_reference(confc_json_string(object, "type"), confc_json_integer(object, "dbid", 0));
     g_autoptr(JsonObject) list = ctl_request(ctl, "permission.read", params, error);
     if (list == NULL)
         return false;
@@ -108,7 +109,8 @@ change_list(Ctl *ctl, const char *member, char **arguments, const char *rights_t
     json_object_set_array_member(entry, "rights", json_array_ref(rights));
     JsonArray *entries = json_array_new();
     json_array_add_object_element(entries, entry);
-    JsonObject *params = ctl_reference(ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
+    JsonObject *params =
+        ctl_reference(confc_json_string(object, "type"), confc_json_integer(object, "dbid", 0));
     json_object_set_array_member(params, member, entries);
     if (propagate)
         json_object_set_boolean_member(params, "propagate", TRUE);
@@ -118,7 +120,7 @@ change_list(Ctl *ctl, const char *member, char **arguments, const char *rights_t
     if (ctl->json)
         ctl_print_json(answer);
     else
-        ctl_print("rights changed, revision %" G_GINT64_FORMAT, ctl_integer(answer, "revision", 0));
+        ctl_print("rights changed, revision %" G_GINT64_FORMAT, confc_json_integer(answer, "revision", 0));
     return true;
 }
 
@@ -166,28 +168,29 @@ join_rights(JsonArray *rights)
 static bool
 print_list(Ctl *ctl, JsonObject *list, GError **error)
 {
-    JsonArray *entries = ctl_array(list, "entries");
+    JsonArray *entries = confc_json_array(list, "entries");
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; entries != NULL && i < json_array_get_length(entries); i++) {
-        JsonObject *account = ctl_object(ctl_array_object(entries, i), "account");
+        JsonObject *account = confc_json_object(ctl_array_object(entries, i), "account");
         if (!ctl_check_object(account, error))
             return false;
-        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, ctl_string(account, "type"),
-                                              ctl_integer(account, "dbid", 0)));
+        g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, confc_json_string(account, "type"),
+                                              confc_json_integer(account, "dbid", 0)));
     }
     if (!ctl_place_want(ctl, keys, error))
         return false;
     CtlTable *table = ctl_table_new("TYPE", "ACCOUNT", "RIGHTS", NULL);
     for (unsigned i = 0; i < keys->len; i++) {
-        JsonObject *entry = ctl_array_object(entries, i), *account = ctl_object(entry, "account");
-        const char *type = ctl_string(account, "type");
-        g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(account, "dbid", 0));
-        g_autofree char *rights = join_rights(ctl_array(entry, "rights"));
+        JsonObject *entry = ctl_array_object(entries, i), *account = confc_json_object(entry, "account");
+        const char *type = confc_json_string(account, "type");
+        g_autofree char *path = ctl_place_path(ctl, type, confc_json_integer(account, "dbid", 0));
+        g_autofree char *rights = join_rights(confc_json_array(entry, "rights"));
         ctl_table_add(table, type, path, rights, NULL);
     }
     ctl_table_print(ctl, table);
-    g_autofree char *effective = join_rights(ctl_array(list, "effective"));
-    ctl_print("The list is %s; yours: %s", ctl_boolean(list, "inherited") ? "inherited" : "the object's own",
+    g_autofree char *effective = join_rights(confc_json_array(list, "effective"));
+    ctl_print("The list is %s; yours: %s",
+              confc_json_boolean(list, "inherited") ? "inherited" : "the object's own",
               effective[0] != '\0' ? effective : "none");
     return true;
 }

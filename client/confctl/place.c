@@ -47,8 +47,8 @@ ctl_resolve(Ctl *ctl, const char *text, JsonArray *types, char **type, gint64 *d
                                            : read_path(ctl, text, error);
         if (object == NULL)
             return false;
-        found = g_strdup(ctl_string(object, "type"));
-        *dbid = ctl_integer(object, "dbid", 0);
+        found = g_strdup(confc_json_string(object, "type"));
+        *dbid = confc_json_integer(object, "dbid", 0);
     } else if (first != NULL && g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, &number, NULL)) {
         found = g_strdup(first);
         *dbid = (gint64)number;
@@ -85,7 +85,7 @@ ctl_find_at(Ctl *ctl, const char *type, const char *path, GError **error)
 {
     g_autoptr(GError) fault = NULL;
     g_autoptr(JsonObject) object = read_path(ctl, path, &fault);
-    if (object != NULL && g_strcmp0(ctl_string(object, "type"), type) == 0)
+    if (object != NULL && g_strcmp0(confc_json_string(object, "type"), type) == 0)
         return g_steal_pointer(&object);
     if (object == NULL) {
         g_propagate_error(error, g_steal_pointer(&fault));
@@ -97,8 +97,8 @@ ctl_find_at(Ctl *ctl, const char *type, const char *path, GError **error)
 void
 ctl_place_note(Ctl *ctl, JsonObject *object)
 {
-    const char *type = ctl_string(object, "type");
-    gint64 dbid = ctl_integer(object, "dbid", 0);
+    const char *type = confc_json_string(object, "type");
+    gint64 dbid = confc_json_integer(object, "dbid", 0);
     if (type == NULL || dbid == 0)
         return;
     if (ctl->places == NULL)
@@ -106,9 +106,9 @@ ctl_place_note(Ctl *ctl, JsonObject *object)
     CtlPlace *place = g_new0(CtlPlace, 1);
     place->type = g_strdup(type);
     place->dbid = dbid;
-    place->name = g_strdup(ctl_string(object, "name"));
-    place->tenant = ctl_integer(object, "tenant", 0);
-    place->folder = ctl_integer(object, "folder", 0);
+    place->name = g_strdup(confc_json_string(object, "name"));
+    place->tenant = confc_json_integer(object, "tenant", 0);
+    place->folder = confc_json_integer(object, "folder", 0);
     g_hash_table_replace(ctl->places, g_strdup_printf("%s/%" G_GINT64_FORMAT, type, dbid), place);
 }
 
@@ -170,11 +170,11 @@ ctl_place_want_objects(Ctl *ctl, JsonArray *objects, GError **error)
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; i < json_array_get_length(objects); i++) {
         JsonObject *object = ctl_array_object(objects, i);
-        const char *type = ctl_string(object, "type");
-        JsonArray *fields = type != NULL ? ctl_array(ctl_type(ctl, type, NULL), "fields") : NULL;
+        const char *type = confc_json_string(object, "type");
+        JsonArray *fields = type != NULL ? confc_json_array(ctl_type(ctl, type, NULL), "fields") : NULL;
         for (unsigned f = 0; fields != NULL && f < json_array_get_length(fields); f++) {
             JsonObject *field = ctl_array_object(fields, f);
-            const char *name = ctl_string(field, "name");
+            const char *name = confc_json_string(field, "name");
             if (name != NULL && json_object_has_member(object, name))
                 collect_references(field, json_object_get_member(object, name), keys);
         }
@@ -250,7 +250,7 @@ ctl_resolve_account(Ctl *ctl, const char *text, char **type, gint64 *dbid, GErro
         g_autoptr(JsonObject) object = find_account(ctl, tried, text, &fault);
         if (object != NULL) {
             *type = g_strdup(tried);
-            *dbid = ctl_integer(object, "dbid", 0);
+            *dbid = confc_json_integer(object, "dbid", 0);
             return true;
         }
         if (!g_error_matches(fault, CONFC_ERROR, CONFC_ERROR_NOT_FOUND)) {
@@ -292,7 +292,7 @@ read_object(Ctl *ctl, JsonObject *params, const char *what, GError **error)
     if (ctl->as_of > 0)
         json_object_set_int_member(params, "asOf", ctl->as_of);
     g_autoptr(JsonObject) answer = ctl_request(ctl, "object.read", params, &fault);
-    JsonObject *object = ctl_object(answer, "object");
+    JsonObject *object = confc_json_object(answer, "object");
     if (fault != NULL && strstr(fault->message, what) == NULL)
         g_prefix_error(&fault, "%s: ", what);
     if (answer != NULL && object == NULL)
@@ -332,10 +332,11 @@ find_in_parent(Ctl *ctl, const char *type, const char *path, GError **error)
     g_autoptr(JsonObject) parent = strcmp(parent_path, "/") != 0 ? read_path(ctl, parent_path, &fault) : NULL;
     g_autoptr(GPtrArray) list = NULL;
     if (parent != NULL) {
-        bool in_tenant = g_strcmp0(ctl_string(parent, "type"), "tenant") == 0;
+        bool in_tenant = g_strcmp0(confc_json_string(parent, "type"), "tenant") == 0;
         JsonObject *filter = json_object_new();
         json_object_set_string_member(filter, "name", name);
-        json_object_set_int_member(filter, in_tenant ? "tenant" : "folder", ctl_integer(parent, "dbid", 0));
+        json_object_set_int_member(filter, in_tenant ? "tenant" : "folder",
+                                   confc_json_integer(parent, "dbid", 0));
         if (in_tenant && g_str_equal(type, "folder"))
             json_object_set_null_member(filter, "folder");
         list = ctl_list_all(ctl, type, filter, NULL, error);
@@ -445,14 +446,14 @@ collect_references(JsonObject *field, JsonNode *value, GPtrArray *keys)
                                         ctl_node_number(value)));
     } else if (ctl_field_is(field, "ref") && JSON_NODE_HOLDS_OBJECT(value)) {
         JsonObject *reference = json_node_get_object(value);
-        const char *type = ctl_string(reference, "type");
+        const char *type = confc_json_string(reference, "type");
         if (type != NULL)
-            g_ptr_array_add(keys,
-                            g_strdup_printf("%s/%" G_GINT64_FORMAT, type, ctl_integer(reference, "dbid", 0)));
+            g_ptr_array_add(keys, g_strdup_printf("%s/%" G_GINT64_FORMAT, type,
+                                                  confc_json_integer(reference, "dbid", 0)));
     } else if (ctl_field_is(field, "list") && JSON_NODE_HOLDS_ARRAY(value)) {
         JsonArray *items = json_node_get_array(value);
         for (unsigned i = 0; i < json_array_get_length(items); i++)
-            collect_references(ctl_object(field, "of"), json_array_get_element(items, i), keys);
+            collect_references(confc_json_object(field, "of"), json_array_get_element(items, i), keys);
     } else if (ctl_field_is(field, "struct") && JSON_NODE_HOLDS_OBJECT(value)) {
         JsonObjectIter iter;
         const char *name;

@@ -18,7 +18,7 @@ ctl_plan_item(CtlPlan *plan, CtlItem *item, bool *needs_send, GError **error)
         g_autoptr(GError) fault = NULL;
         item->present = ctl_find_at(plan->ctl, item->type, item->path, &fault);
         item->is_hidden = false;
-        item->dbid = ctl_integer(item->present, "dbid", 0);
+        item->dbid = confc_json_integer(item->present, "dbid", 0);
         if (item->present == NULL && !ctl_plan_is_missing(fault)) {
             g_propagate_error(error, g_steal_pointer(&fault));
             return false;
@@ -99,9 +99,9 @@ place_item(CtlPlan *plan, const CtlItem *item, JsonObject *object, bool *needs_s
     }
     g_autoptr(GError) fault = NULL;
     g_autoptr(JsonObject) present = ctl_resolve_object(plan->ctl, parent, &fault);
-    const char *present_type = ctl_string(present, "type");
+    const char *present_type = confc_json_string(present, "type");
     if (g_strcmp0(present_type, "folder") == 0 || g_strcmp0(present_type, "tenant") == 0) {
-        json_object_set_int_member(object, present_type, ctl_integer(present, "dbid", 0));
+        json_object_set_int_member(object, present_type, confc_json_integer(present, "dbid", 0));
         return true;
     }
     if (present == NULL && ctl_plan_is_missing(fault) && plan->makes_tenant) {

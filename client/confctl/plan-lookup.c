@@ -99,7 +99,7 @@ static bool
 take_present(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error)
 {
     CtlItem *item = g_ptr_array_index(((Prefetch *)data)->items, index);
-    JsonObject *object = ctl_object(result, "object");
+    JsonObject *object = confc_json_object(result, "object");
     if (failure != NULL && !ctl_plan_is_missing(failure)) {
         g_propagate_error(error, g_error_copy(failure));
         ctl_item_prefix_error(item, error);
@@ -107,11 +107,11 @@ take_present(unsigned index, JsonObject *result, const GError *failure, void *da
     }
     item->is_resolved = true;
     /* Something else of the same name: looked for by itself when its turn comes. */
-    if (object != NULL && g_strcmp0(ctl_string(object, "type"), item->type) != 0)
+    if (object != NULL && g_strcmp0(confc_json_string(object, "type"), item->type) != 0)
         item->is_hidden = true;
     else if (object != NULL)
         item->present = json_object_ref(object);
-    item->dbid = item->present != NULL ? ctl_integer(object, "dbid", 0) : 0;
+    item->dbid = item->present != NULL ? confc_json_integer(object, "dbid", 0) : 0;
     return true;
 }
 
@@ -131,7 +131,7 @@ static bool
 take_referenced(unsigned index, JsonObject *result, const GError *failure, void *data, GError **error)
 {
     Prefetch *batch = data;
-    JsonObject *object = ctl_object(result, "object");
+    JsonObject *object = confc_json_object(result, "object");
     if (failure != NULL && !ctl_plan_is_missing(failure)) {
         g_propagate_error(error, g_error_copy(failure));
         g_prefix_error(error, "%s: ", (const char *)g_ptr_array_index(batch->texts, index));
@@ -139,8 +139,8 @@ take_referenced(unsigned index, JsonObject *result, const GError *failure, void 
     }
     Referenced *referenced =
         g_hash_table_lookup(batch->plan->references, g_ptr_array_index(batch->texts, index));
-    referenced->type = g_strdup(ctl_string(object, "type"));
-    referenced->dbid = ctl_integer(object, "dbid", 0);
+    referenced->type = g_strdup(confc_json_string(object, "type"));
+    referenced->dbid = confc_json_integer(object, "dbid", 0);
     return true;
 }
 

@@ -44,7 +44,7 @@ ctl_plan_deletion(CtlPlan *plan, CtlItem *item, GError **error)
         g_propagate_error(error, g_steal_pointer(&fault));
         return false;
     }
-    item->dbid = ctl_integer(present, "dbid", 0);
+    item->dbid = confc_json_integer(present, "dbid", 0);
     ctl_plan_add_operation(plan, item, "delete");
     plan->counts.deleted++;
     ctl_plan_show(plan, item, '-', NULL);
@@ -65,7 +65,7 @@ ctl_plan_permissions(CtlPlan *plan, CtlLeftover *leftover, GError **error)
             ctl_request(plan->ctl, "permission.read", ctl_reference(item->type, item->dbid), error);
         if (list == NULL)
             return false;
-        if (inherits ? ctl_boolean(list, "inherited") : is_same_list(list, entries))
+        if (inherits ? confc_json_boolean(list, "inherited") : is_same_list(list, entries))
             return true;
     } else if (inherits) {
         return true;
@@ -88,7 +88,7 @@ convert_entries(CtlPlan *plan, JsonNode *permissions, GError **error)
     for (unsigned i = 0; given != NULL && i < json_array_get_length(given); i++) {
         JsonObject *entry = ctl_array_object(given, i);
         JsonNode *account = entry != NULL ? json_object_get_member(entry, "account") : NULL;
-        JsonArray *rights = ctl_array(entry, "rights");
+        JsonArray *rights = confc_json_array(entry, "rights");
         if (account == NULL || rights == NULL) {
             given = NULL;
             break;
@@ -116,8 +116,8 @@ convert_entries(CtlPlan *plan, JsonNode *permissions, GError **error)
 static bool
 is_same_list(JsonObject *list, JsonArray *entries)
 {
-    JsonArray *present = ctl_array(list, "entries");
-    if (ctl_boolean(list, "inherited") || present == NULL)
+    JsonArray *present = confc_json_array(list, "entries");
+    if (confc_json_boolean(list, "inherited") || present == NULL)
         return false;
     g_autoptr(GHashTable) left = index_entries(present), right = index_entries(entries);
     GHashTableIter iter;
@@ -142,8 +142,8 @@ index_entries(JsonArray *entries)
 {
     GHashTable *index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     for (unsigned i = 0; i < json_array_get_length(entries); i++) {
-        JsonObject *entry = ctl_array_object(entries, i), *account = ctl_object(entry, "account");
-        JsonArray *rights = ctl_array(entry, "rights");
+        JsonObject *entry = ctl_array_object(entries, i), *account = confc_json_object(entry, "account");
+        JsonArray *rights = confc_json_array(entry, "rights");
         g_autoptr(GPtrArray) names = g_ptr_array_new();
         for (unsigned r = 0; rights != NULL && r < json_array_get_length(rights); r++) {
             JsonNode *right = json_array_get_element(rights, r);
@@ -154,7 +154,7 @@ index_entries(JsonArray *entries)
         g_ptr_array_add(names, NULL);
         JsonNode *number = account != NULL ? json_object_get_member(account, "dbid") : NULL;
         g_autofree char *dbid = number != NULL ? json_to_string(number, FALSE) : g_strdup("");
-        g_hash_table_insert(index, g_strdup_printf("%s/%s", ctl_string(account, "type"), dbid),
+        g_hash_table_insert(index, g_strdup_printf("%s/%s", confc_json_string(account, "type"), dbid),
                             g_strjoinv(",", (char **)names->pdata));
     }
     return index;

@@ -132,21 +132,21 @@ ctl_plan_send(CtlPlan *plan, bool dry_run, GError **error)
     if (answer == NULL) {
         JsonNode *data = confc_error_get_data(fault);
         gint64 index = data != NULL && JSON_NODE_HOLDS_OBJECT(data)
-                           ? ctl_integer(json_node_get_object(data), "operation", -1)
+                           ? confc_json_integer(json_node_get_object(data), "operation", -1)
                            : -1;
         if (index >= 0 && index < plan->operation_items->len)
             ctl_item_prefix_error(g_ptr_array_index(plan->operation_items, (guint)index), &fault);
         g_propagate_error(error, g_steal_pointer(&fault));
         return NULL;
     }
-    JsonArray *results = ctl_array(answer, "results");
+    JsonArray *results = confc_json_array(answer, "results");
     for (unsigned i = 0; i < plan->operation_items->len; i++) {
         CtlItem *item = g_ptr_array_index(plan->operation_items, i);
         if (item->operation != (int)i)
             continue;
         item->operation = -1;
         item->dbid = results != NULL && i < json_array_get_length(results)
-                         ? ctl_integer(ctl_array_object(results, i), "dbid", 0)
+                         ? confc_json_integer(ctl_array_object(results, i), "dbid", 0)
                          : 0;
     }
     json_array_unref(plan->operations);

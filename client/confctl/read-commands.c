@@ -124,24 +124,26 @@ run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error)
         if (cursor >= 0)
             json_object_set_int_member(params, "cursor", cursor);
         g_autoptr(JsonObject) page = ctl_request(ctl, "session.list", params, error);
-        JsonArray *sessions = ctl_array(page, "sessions");
+        JsonArray *sessions = confc_json_array(page, "sessions");
         if (page == NULL) {
             ctl_table_print(ctl, table);
             return false;
         }
         for (unsigned i = 0; sessions != NULL && i < json_array_get_length(sessions); i++) {
             JsonObject *session = ctl_array_object(sessions, i);
-            const char *user = ctl_string(session, "user"), *application = ctl_string(session, "application");
-            const char *address = ctl_string(session, "address"), *since = ctl_string(session, "since");
+            const char *user = confc_json_string(session, "user"),
+                       *application = confc_json_string(session, "application");
+            const char *address = confc_json_string(session, "address"),
+                       *since = confc_json_string(session, "since");
             g_autofree char *client = describe_client(session);
             if (ctl->json)
                 ctl_print_json(session);
             else
                 ctl_table_add(table, user != NULL ? user : "-", application != NULL ? application : "-",
                               address != NULL ? address : "-", since != NULL ? since : "-",
-                              ctl_boolean(session, "connected") ? "yes" : "no", client, NULL);
+                              confc_json_boolean(session, "connected") ? "yes" : "no", client, NULL);
         }
-        cursor = ctl_integer(page, "cursor", -1);
+        cursor = confc_json_integer(page, "cursor", -1);
     } while (cursor >= 0);
     ctl_table_print(ctl, table);
     return true;
@@ -151,9 +153,9 @@ run_sessions(Ctl *ctl, char **arguments, unsigned count, GError **error)
 static char *
 describe_client(JsonObject *session)
 {
-    JsonObject *client = ctl_object(session, "client");
-    const char *name = client != NULL ? ctl_string(client, "name") : NULL;
-    const char *version = client != NULL ? ctl_string(client, "version") : NULL;
+    JsonObject *client = confc_json_object(session, "client");
+    const char *name = client != NULL ? confc_json_string(client, "name") : NULL;
+    const char *version = client != NULL ? confc_json_string(client, "version") : NULL;
     if (name == NULL || name[0] == '\0')
         return g_strdup("-");
     return version != NULL && version[0] != '\0' ? g_strdup_printf("%s %s", name, version) : g_strdup(name);
@@ -203,7 +205,8 @@ run_get(Ctl *ctl, char **arguments, unsigned count, GError **error)
     }
     g_autoptr(JsonArray) one = json_array_new();
     json_array_add_object_element(one, json_object_ref(object));
-    JsonObject *type = ctl_schema_load(ctl, error) ? ctl_type(ctl, ctl_string(object, "type"), error) : NULL;
+    JsonObject *type =
+        ctl_schema_load(ctl, error) ? ctl_type(ctl, confc_json_string(object, "type"), error) : NULL;
     if (type == NULL || !ctl_place_want_objects(ctl, one, error))
         return false;
     if (count == 2)
@@ -279,13 +282,13 @@ add_value(CtlTable *table, const char *name, JsonNode *value)
 static bool
 list_container(Ctl *ctl, JsonObject *container, GPtrArray *rows, GError **error)
 {
-    gint64 dbid = ctl_integer(container, "dbid", 0);
+    gint64 dbid = confc_json_integer(container, "dbid", 0);
     JsonObject *filter = json_object_new();
-    if (g_strcmp0(ctl_string(container, "type"), "folder") == 0) {
+    if (g_strcmp0(confc_json_string(container, "type"), "folder") == 0) {
         json_object_set_int_member(filter, "folder", dbid);
         return append(ctl, NULL, filter, rows, error);
     }
-    if (g_strcmp0(ctl_string(container, "type"), "tenant") != 0) {
+    if (g_strcmp0(confc_json_string(container, "type"), "tenant") != 0) {
         /* Anything else is shown itself, as ls does with files. */
         json_object_unref(filter);
         g_ptr_array_add(rows, json_object_ref(container));
@@ -301,7 +304,7 @@ list_container(Ctl *ctl, JsonObject *container, GPtrArray *rows, GError **error)
     }
     /* Environment is its own tenant. */
     for (unsigned i = 0; i < rows->len; i++) {
-        if (ctl_integer(g_ptr_array_index(rows, i), "dbid", 0) == dbid)
+        if (confc_json_integer(g_ptr_array_index(rows, i), "dbid", 0) == dbid)
             g_ptr_array_remove_index(rows, i--);
     }
     return append(ctl, "folder", roots, rows, error);
@@ -323,11 +326,11 @@ static int
 compare_rows(const void *a, const void *b)
 {
     JsonObject *left = *(JsonObject *const *)a, *right = *(JsonObject *const *)b;
-    int order = g_strcmp0(ctl_string(left, "type"), ctl_string(right, "type"));
-    bool left_first = g_strcmp0(ctl_string(left, "type"), "folder") == 0;
+    int order = g_strcmp0(confc_json_string(left, "type"), confc_json_string(right, "type"));
+    bool left_first = g_strcmp0(confc_json_string(left, "type"), "folder") == 0;
     if (order != 0)
-        return left_first ? -1 : g_strcmp0(ctl_string(right, "type"), "folder") == 0 ? 1 : order;
-    return g_strcmp0(ctl_string(left, "name"), ctl_string(right, "name"));
+        return left_first ? -1 : g_strcmp0(confc_json_string(right, "type"), "folder") == 0 ? 1 : order;
+    return g_strcmp0(confc_json_string(left, "name"), confc_json_string(right, "name"));
 }
 
 static void
@@ -337,12 +340,12 @@ print_rows(Ctl *ctl, GPtrArray *rows)
     CtlTable *table = ctl_table_new("TYPE", "DBID", "STATE", "NAME", NULL);
     for (unsigned i = 0; i < rows->len; i++) {
         JsonObject *object = g_ptr_array_index(rows, i);
-        g_autofree char *dbid = g_strdup_printf("%" G_GINT64_FORMAT, ctl_integer(object, "dbid", 0));
-        const char *state = ctl_string(object, "state"), *name = ctl_string(object, "name");
+        g_autofree char *dbid = g_strdup_printf("%" G_GINT64_FORMAT, confc_json_integer(object, "dbid", 0));
+        const char *state = confc_json_string(object, "state"), *name = confc_json_string(object, "name");
         if (ctl->json)
             ctl_print_json(object);
         else
-            ctl_table_add(table, ctl_string(object, "type"), dbid, state != NULL ? state : "",
+            ctl_table_add(table, confc_json_string(object, "type"), dbid, state != NULL ? state : "",
                           name != NULL ? name : "", NULL);
     }
     if (rows->len > 0 && !ctl->json) {
@@ -371,8 +374,8 @@ print_field(Ctl *ctl, JsonObject *type, JsonObject *object, const char *path, GE
     JsonNode *value = steps[0] != NULL ? walk(shown, steps) : NULL;
     bool is_known = steps[0] != NULL && (ctl_field(type, steps[0]) != NULL || value != NULL);
     if (!is_known) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
-                    path);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s",
+                    confc_json_string(type, "type"), path);
         return false;
     }
     if (value == NULL) {
@@ -395,7 +398,8 @@ static JsonObject *
 with_paths(Ctl *ctl, JsonObject *type, JsonObject *object)
 {
     JsonObject *shown = json_object_new();
-    g_autofree char *path = ctl_place_path(ctl, ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
+    g_autofree char *path =
+        ctl_place_path(ctl, confc_json_string(object, "type"), confc_json_integer(object, "dbid", 0));
     json_object_set_string_member(shown, "path", path);
     JsonObjectIter iter;
     const char *name;
@@ -426,12 +430,12 @@ add_condition(Ctl *ctl, JsonObject *type, const char *text, JsonObject *filter, 
     JsonObject *field = ctl_field(type, steps[0]);
     bool is_option = ctl_field_is(field, "sections");
     for (unsigned i = 1; field != NULL && !is_option && steps[i] != NULL; i++) {
-        JsonObject *inner = ctl_field_is(field, "list") ? ctl_object(field, "of") : field;
+        JsonObject *inner = ctl_field_is(field, "list") ? confc_json_object(field, "of") : field;
         field = ctl_field_member(inner, steps[i]);
     }
     if (field == NULL) {
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
-                    name);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s",
+                    confc_json_string(type, "type"), name);
         return false;
     }
     JsonNode *condition = parse_condition(ctl, field, is_option, value, error);
@@ -452,9 +456,9 @@ parse_condition(Ctl *ctl, JsonObject *field, bool is_option, const char *value, 
 {
     if (value[0] == '\0')
         return json_node_init_null(json_node_alloc());
-    JsonObject *item = ctl_field_is(field, "list") ? ctl_object(field, "of") : field;
-    if (ctl_field_is(item, "struct") && ctl_string(field, "key") != NULL)
-        item = ctl_field_member(item, ctl_string(field, "key"));
+    JsonObject *item = ctl_field_is(field, "list") ? confc_json_object(field, "of") : field;
+    if (ctl_field_is(item, "struct") && confc_json_string(field, "key") != NULL)
+        item = ctl_field_member(item, confc_json_string(field, "key"));
     bool is_text =
         is_option || ctl_field_is(item, "string") || ctl_field_is(item, "enum") || ctl_field_is(item, "time");
     if (is_text && strpbrk(value, "*?") != NULL) {
@@ -488,9 +492,9 @@ print_found(JsonArray *objects, void *data, GError **error)
             ctl_print_json(object);
             continue;
         }
-        const char *type = ctl_string(object, "type"), *state = ctl_string(object, "state");
-        g_autofree char *dbid = g_strdup_printf("%" G_GINT64_FORMAT, ctl_integer(object, "dbid", 0));
-        g_autofree char *path = ctl_place_path(ctl, type, ctl_integer(object, "dbid", 0));
+        const char *type = confc_json_string(object, "type"), *state = confc_json_string(object, "state");
+        g_autofree char *dbid = g_strdup_printf("%" G_GINT64_FORMAT, confc_json_integer(object, "dbid", 0));
+        g_autofree char *path = ctl_place_path(ctl, type, confc_json_integer(object, "dbid", 0));
         ctl_table_add(table, dbid, state != NULL ? state : "", path, NULL);
         g_autoptr(JsonObject) shown =
             fields[0] != NULL ? with_paths(ctl, ctl_type(ctl, type, NULL), object) : NULL;

@@ -15,7 +15,7 @@ ctl_schema_load(Ctl *ctl, GError **error)
     g_autoptr(JsonObject) schema = ctl_request(ctl, "server.schema", NULL, error);
     if (schema == NULL)
         return false;
-    JsonArray *types = ctl_array(schema, "types");
+    JsonArray *types = confc_json_array(schema, "types");
     if (types == NULL || !check_types(types)) {
         g_set_error_literal(error, CONFC_ERROR, CONFC_ERROR_MALFORMED, "The server's schema is none");
         return false;
@@ -23,7 +23,7 @@ ctl_schema_load(Ctl *ctl, GError **error)
     ctl->types = g_hash_table_new(g_str_hash, g_str_equal);
     for (unsigned i = 0; i < json_array_get_length(types); i++) {
         JsonObject *type = ctl_array_object(types, i);
-        const char *name = ctl_string(type, "type");
+        const char *name = confc_json_string(type, "type");
         if (name != NULL)
             g_hash_table_insert(ctl->types, (char *)name, type);
     }
@@ -43,13 +43,13 @@ ctl_type(Ctl *ctl, const char *name, GError **error)
 JsonArray *
 ctl_types(Ctl *ctl)
 {
-    return ctl_array(ctl->schema, "types");
+    return confc_json_array(ctl->schema, "types");
 }
 
 const char *
 ctl_type_plural(JsonObject *type)
 {
-    const char *plural = ctl_string(type, "plural");
+    const char *plural = confc_json_string(type, "plural");
     return plural != NULL ? plural : "";
 }
 
@@ -59,7 +59,7 @@ check_types(JsonArray *types)
 {
     for (unsigned i = 0; i < json_array_get_length(types); i++) {
         JsonObject *type = ctl_array_object(types, i);
-        if (ctl_string(type, "type") == NULL || !check_fields(ctl_array(type, "fields"), 0))
+        if (confc_json_string(type, "type") == NULL || !check_fields(confc_json_array(type, "fields"), 0))
             return false;
     }
     return true;
@@ -80,13 +80,13 @@ check_fields(JsonArray *fields, unsigned depth)
 static bool
 check_field(JsonObject *field, bool is_named, unsigned depth)
 {
-    const char *kind = ctl_string(field, "kind");
-    if (kind == NULL || (is_named && ctl_string(field, "name") == NULL) || depth > DEPTH_MAX)
+    const char *kind = confc_json_string(field, "kind");
+    if (kind == NULL || (is_named && confc_json_string(field, "name") == NULL) || depth > DEPTH_MAX)
         return false;
     if (g_str_equal(kind, "list"))
-        return check_field(ctl_object(field, "of"), false, depth + 1);
+        return check_field(confc_json_object(field, "of"), false, depth + 1);
     if (g_str_equal(kind, "struct"))
-        return check_fields(ctl_array(field, "fields"), depth + 1);
+        return check_fields(confc_json_array(field, "fields"), depth + 1);
     if (!g_str_equal(kind, "ref"))
         return true;
     JsonArray *targets = ctl_field_targets(field);
@@ -101,7 +101,7 @@ find_named(JsonArray *fields, const char *name)
 {
     for (unsigned i = 0; fields != NULL && i < json_array_get_length(fields); i++) {
         JsonObject *field = ctl_array_object(fields, i);
-        if (g_strcmp0(ctl_string(field, "name"), name) == 0)
+        if (g_strcmp0(confc_json_string(field, "name"), name) == 0)
             return field;
     }
     return NULL;
@@ -110,15 +110,15 @@ find_named(JsonArray *fields, const char *name)
 JsonObject *
 ctl_field(JsonObject *type, const char *name)
 {
-    return find_named(ctl_array(type, "fields"), name);
+    return find_named(confc_json_array(type, "fields"), name);
 }
 
 bool
 ctl_type_shows(JsonObject *type, const char *member)
 {
-    JsonArray *fields = ctl_array(type, "fields");
+    JsonArray *fields = confc_json_array(type, "fields");
     for (unsigned i = 0; fields != NULL && i < json_array_get_length(fields); i++) {
-        if (g_strcmp0(ctl_string(ctl_array_object(fields, i), "shownAs"), member) == 0)
+        if (g_strcmp0(confc_json_string(ctl_array_object(fields, i), "shownAs"), member) == 0)
             return true;
     }
     return false;
@@ -127,17 +127,17 @@ ctl_type_shows(JsonObject *type, const char *member)
 JsonObject *
 ctl_field_member(JsonObject *field, const char *name)
 {
-    return find_named(ctl_array(field, "fields"), name);
+    return find_named(confc_json_array(field, "fields"), name);
 }
 
 bool
 ctl_field_is(JsonObject *field, const char *kind)
 {
-    return g_strcmp0(ctl_string(field, "kind"), kind) == 0;
+    return g_strcmp0(confc_json_string(field, "kind"), kind) == 0;
 }
 
 JsonArray *
 ctl_field_targets(JsonObject *field)
 {
-    return ctl_array(field, "to");
+    return confc_json_array(field, "to");
 }

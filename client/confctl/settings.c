@@ -1,5 +1,5 @@
-/* settings.c - where to, as whom, and how protected: the command line comes first, then a profile that was asked for,
- * the environment, the profile `default`. */
+/* settings.c - where to, as whom, and how protected: the command line comes first, then a profile that
+ * was asked for, the environment, the profile `default`. */
 #include "confctl.h"
 
 #include <stddef.h>

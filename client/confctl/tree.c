@@ -47,13 +47,13 @@ ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonObject) root = ctl_resolve_object(ctl, whole ? "tenant/1" : arguments[0], error);
     if (root == NULL)
         return false;
-    bool is_folder = g_strcmp0(ctl_string(root, "type"), "folder") == 0;
-    if (g_strcmp0(ctl_string(root, "type"), "tenant") == 0) {
+    bool is_folder = g_strcmp0(confc_json_string(root, "type"), "folder") == 0;
+    if (g_strcmp0(confc_json_string(root, "type"), "tenant") == 0) {
         if (!gather_tenants(&tree, root, error))
             return false;
     } else if (is_folder) {
         JsonObject *filter = json_object_new();
-        json_object_set_int_member(filter, "folder", ctl_integer(root, "dbid", 0));
+        json_object_set_int_member(filter, "folder", confc_json_integer(root, "dbid", 0));
         json_object_set_boolean_member(filter, "recursive", TRUE);
         if (!gather(&tree, folders_only ? "folder" : NULL, filter, error))
             return false;
@@ -67,7 +67,7 @@ static bool
 gather_tenants(Tree *tree, JsonObject *root, GError **error)
 {
     g_autoptr(GArray) tenants = g_array_new(FALSE, FALSE, sizeof(gint64));
-    gint64 first = ctl_integer(root, "dbid", 0);
+    gint64 first = confc_json_integer(root, "dbid", 0);
     g_array_append_val(tenants, first);
     static const char *const types[] = {"tenant", "folder", NULL};
     for (unsigned i = 0; i < tenants->len; i++) {
@@ -82,8 +82,8 @@ gather_tenants(Tree *tree, JsonObject *root, GError **error)
         GPtrArray *children = g_hash_table_lookup(tree->children, key);
         for (unsigned c = 0; children != NULL && c < children->len; c++) {
             JsonObject *child = g_ptr_array_index(children, c);
-            gint64 below = ctl_integer(child, "dbid", 0);
-            if (g_strcmp0(ctl_string(child, "type"), "tenant") == 0)
+            gint64 below = confc_json_integer(child, "dbid", 0);
+            if (g_strcmp0(confc_json_string(child, "type"), "tenant") == 0)
                 g_array_append_val(tenants, below);
         }
     }
@@ -103,9 +103,9 @@ gather(Tree *tree, const char *type, JsonObject *filter, GError **error)
 static void
 put(Tree *tree, JsonObject *object)
 {
-    gint64 dbid = ctl_integer(object, "dbid", 0), tenant = ctl_integer(object, "tenant", 0),
-           folder = ctl_integer(object, "folder", 0);
-    bool is_tenant = g_strcmp0(ctl_string(object, "type"), "tenant") == 0;
+    gint64 dbid = confc_json_integer(object, "dbid", 0), tenant = confc_json_integer(object, "tenant", 0),
+           folder = confc_json_integer(object, "folder", 0);
+    bool is_tenant = g_strcmp0(confc_json_string(object, "type"), "tenant") == 0;
     /* Environment is its own tenant; tenants stand below the one that they belong to, as in paths. */
     if (is_tenant && dbid == tenant)
         return;
@@ -124,7 +124,7 @@ draw(Tree *tree, JsonObject *root)
     Level levels[DEPTH_MAX] = {{NULL, 0}};
     unsigned depth = 0;
     draw_line(tree, levels, 0, root);
-    g_autofree char *root_key = key_of(ctl_string(root, "type"), ctl_integer(root, "dbid", 0));
+    g_autofree char *root_key = key_of(confc_json_string(root, "type"), confc_json_integer(root, "dbid", 0));
     levels[0].children = g_hash_table_lookup(tree->children, root_key);
     if (levels[0].children != NULL)
         g_ptr_array_sort(levels[0].children, compare);
@@ -137,7 +137,8 @@ draw(Tree *tree, JsonObject *root)
         }
         JsonObject *object = g_ptr_array_index(level->children, level->next++);
         draw_line(tree, levels, depth + 1, object);
-        g_autofree char *key = key_of(ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
+        g_autofree char *key =
+            key_of(confc_json_string(object, "type"), confc_json_integer(object, "dbid", 0));
         GPtrArray *children = g_hash_table_lookup(tree->children, key);
         if (children == NULL || depth + 1 == DEPTH_MAX)
             continue;
@@ -162,12 +163,13 @@ draw_line(Tree *tree, const Level *levels, unsigned depth, JsonObject *object)
         bool is_last = levels[i].next == levels[i].children->len;
         g_string_append(line, i + 1 == depth ? (is_last ? mark[2] : mark[3]) : is_last ? mark[0] : mark[1]);
     }
-    const char *type = ctl_string(object, "type"), *name = ctl_string(object, "name");
+    const char *type = confc_json_string(object, "type"), *name = confc_json_string(object, "name");
     bool is_container = g_strcmp0(type, "folder") == 0 || g_strcmp0(type, "tenant") == 0;
-    bool is_disabled = g_strcmp0(ctl_string(object, "state"), "disabled") == 0;
+    bool is_disabled = g_strcmp0(confc_json_string(object, "state"), "disabled") == 0;
     g_string_append(line, name != NULL ? name : "?");
     if (!is_container)
-        g_string_append_printf(line, " (%s %" G_GINT64_FORMAT ")", type, ctl_integer(object, "dbid", 0));
+        g_string_append_printf(line, " (%s %" G_GINT64_FORMAT ")", type,
+                               confc_json_integer(object, "dbid", 0));
     if (is_disabled)
         g_string_append(line, " disabled");
     ctl_print_styled(tree->ctl, is_disabled ? CTL_DIM : is_container ? CTL_BOLD : CTL_PLAIN, "%s", line->str);
@@ -180,9 +182,10 @@ compare(const void *a, const void *b)
     JsonObject *objects[2] = {*(JsonObject *const *)a, *(JsonObject *const *)b};
     int ranks[2];
     for (unsigned i = 0; i < 2; i++) {
-        const char *type = ctl_string(objects[i], "type");
+        const char *type = confc_json_string(objects[i], "type");
         ranks[i] = g_strcmp0(type, "tenant") == 0 ? 0 : g_strcmp0(type, "folder") == 0 ? 1 : 2;
     }
-    return ranks[0] != ranks[1] ? ranks[0] - ranks[1]
-                                : g_strcmp0(ctl_string(objects[0], "name"), ctl_string(objects[1], "name"));
+    return ranks[0] != ranks[1]
+               ? ranks[0] - ranks[1]
+               : g_strcmp0(confc_json_string(objects[0], "name"), confc_json_string(objects[1], "name"));
 }

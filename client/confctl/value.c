@@ -42,8 +42,8 @@ ctl_value_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
     if (ctl_field_is(field, "list") && JSON_NODE_HOLDS_ARRAY(value)) {
         JsonArray *from = json_node_get_array(value), *to = json_array_new();
         for (unsigned i = 0; i < json_array_get_length(from); i++)
-            json_array_add_element(
-                to, ctl_value_from_wire(ctl, ctl_object(field, "of"), json_array_get_element(from, i)));
+            json_array_add_element(to, ctl_value_from_wire(ctl, confc_json_object(field, "of"),
+                                                           json_array_get_element(from, i)));
         return ctl_node_array(to);
     }
     if (!ctl_field_is(field, "struct") || !JSON_NODE_HOLDS_OBJECT(value))
@@ -64,7 +64,7 @@ ctl_value_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
 JsonNode *
 ctl_value_parse(JsonObject *field, const char *text, GError **error)
 {
-    const char *name = ctl_string(field, "name");
+    const char *name = confc_json_string(field, "name");
     const char *what = name != NULL ? name : "an item";
     if (ctl_field_is(field, "integer")) {
         gint64 number;
@@ -199,10 +199,10 @@ reference_from_wire(Ctl *ctl, JsonObject *field, JsonNode *value)
 {
     JsonArray *targets = ctl_field_targets(field);
     JsonObject *reference = JSON_NODE_HOLDS_OBJECT(value) ? json_node_get_object(value) : NULL;
-    const char *type = reference != NULL ? ctl_string(reference, "type")
+    const char *type = reference != NULL ? confc_json_string(reference, "type")
                        : targets != NULL ? json_array_get_string_element(targets, 0)
                                          : NULL;
-    gint64 dbid = reference != NULL ? ctl_integer(reference, "dbid", 0) : ctl_node_number(value);
+    gint64 dbid = reference != NULL ? confc_json_integer(reference, "dbid", 0) : ctl_node_number(value);
     if (type == NULL || dbid <= 0)
         return json_node_copy(value);
     g_autofree char *path = ctl_place_path(ctl, type, dbid);
@@ -215,8 +215,8 @@ map_list(JsonObject *field, JsonNode *value, CtlReferenceFunc resolve, void *dat
     JsonArray *from = json_node_get_array(value);
     g_autoptr(JsonArray) to = json_array_new();
     for (unsigned i = 0; i < json_array_get_length(from); i++) {
-        JsonNode *item =
-            ctl_value_to_wire(ctl_object(field, "of"), json_array_get_element(from, i), resolve, data, error);
+        JsonNode *item = ctl_value_to_wire(confc_json_object(field, "of"), json_array_get_element(from, i),
+                                           resolve, data, error);
         if (item == NULL)
             return NULL;
         json_array_add_element(to, item);
@@ -262,7 +262,7 @@ edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool
     JsonObject *members = is_add ? edit->add : edit->remove;
     if (!json_object_has_member(members, name))
         json_object_set_array_member(members, name, json_array_new());
-    json_array_add_element(ctl_array(members, name), wire);
+    json_array_add_element(confc_json_array(members, name), wire);
     return true;
 }
 
@@ -270,8 +270,8 @@ edit_item(Ctl *ctl, JsonObject *field, const char *name, const char *value, bool
 static JsonNode *
 parse_item(JsonObject *field, const char *value, bool is_add, JsonObject **as, GError **error)
 {
-    const char *key = ctl_string(field, "key");
-    *as = ctl_object(field, "of");
+    const char *key = confc_json_string(field, "key");
+    *as = confc_json_object(field, "of");
     if (key != NULL && !is_add && value[0] != '{')
         *as = ctl_field_member(*as, key);
     return ctl_value_parse(*as, value, error);
@@ -292,8 +292,8 @@ descend(JsonObject *type, char **steps, GError **error)
         field = ctl_field_is(field, "struct") ? ctl_field_member(field, steps[i]) : NULL;
     }
     if (field == NULL)
-        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s", ctl_string(type, "type"),
-                    path);
+        g_set_error(error, CTL_ERROR, CTL_ERROR_USAGE, "Type %s has no field %s",
+                    confc_json_string(type, "type"), path);
     return field;
 }
 
@@ -303,7 +303,7 @@ set_nested(JsonObject *patch, char **steps, JsonNode *value)
 {
     unsigned i = 0;
     for (; steps[i + 1] != NULL; i++) {
-        JsonObject *inner = ctl_object(patch, steps[i]);
+        JsonObject *inner = confc_json_object(patch, steps[i]);
         if (inner == NULL) {
             inner = json_object_new();
             json_object_set_object_member(patch, steps[i], inner);

@@ -104,8 +104,8 @@ subscribe(Ctl *ctl, const char *what, GError **error)
         json_object_unref(scope);
         return false;
     }
-    const char *type = ctl_string(object, "type");
-    gint64 dbid = ctl_integer(object, "dbid", 0);
+    const char *type = confc_json_string(object, "type");
+    gint64 dbid = confc_json_integer(object, "dbid", 0);
     json_array_add_object_element(objects, ctl_reference(type, dbid));
     /* A scope of a folder or tenant holds what is below it, not itself. */
     if (!subscribe_to(ctl, scope, error))

@@ -138,8 +138,8 @@ run_rm(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonArray) operations = json_array_new();
     for (unsigned i = 0; i < doomed->len; i++) {
         JsonObject *object = g_ptr_array_index(doomed, i);
-        const char *type = ctl_string(object, "type");
-        gint64 dbid = ctl_integer(object, "dbid", 0);
+        const char *type = confc_json_string(object, "type");
+        gint64 dbid = confc_json_integer(object, "dbid", 0);
         if (!g_hash_table_add(seen, g_strdup_printf("%s/%" G_GINT64_FORMAT, type, dbid)))
             continue;
         JsonObject *operation = ctl_reference(type, dbid);
@@ -172,12 +172,12 @@ run_mv(Ctl *ctl, char **arguments, unsigned count, GError **error)
     g_autoptr(JsonObject) target = ctl_resolve_object(ctl, arguments[1], &fault);
     g_auto(CtlEdit) edit;
     ctl_edit_init(&edit);
-    bool is_folder = target != NULL && g_strcmp0(ctl_string(target, "type"), "folder") == 0;
+    bool is_folder = target != NULL && g_strcmp0(confc_json_string(target, "type"), "folder") == 0;
     bool is_itself = target != NULL &&
-                     g_strcmp0(ctl_string(target, "type"), ctl_string(object, "type")) == 0 &&
-                     ctl_integer(target, "dbid", 0) == ctl_integer(object, "dbid", 0);
+                     g_strcmp0(confc_json_string(target, "type"), confc_json_string(object, "type")) == 0 &&
+                     confc_json_integer(target, "dbid", 0) == confc_json_integer(object, "dbid", 0);
     if (is_folder && !is_itself) {
-        json_object_set_int_member(edit.patch, "folder", ctl_integer(target, "dbid", 0));
+        json_object_set_int_member(edit.patch, "folder", confc_json_integer(target, "dbid", 0));
         return send_edit(ctl, arguments[0], object, &edit, error);
     }
     if (target != NULL && !is_itself) {
@@ -201,17 +201,17 @@ tell_referrers(Ctl *ctl, const GError *fault)
     enum { SHOWN_MAX = 20 };
     JsonNode *node = confc_error_get_data(fault);
     JsonObject *data = node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    JsonArray *referrers = ctl_array(data, "referrers");
+    JsonArray *referrers = confc_json_array(data, "referrers");
     for (unsigned i = 0; referrers != NULL && i < MIN(json_array_get_length(referrers), SHOWN_MAX); i++) {
         JsonObject *referrer = ctl_array_object(referrers, i);
-        const char *type = ctl_string(referrer, "type");
-        gint64 dbid = ctl_integer(referrer, "dbid", 0);
+        const char *type = confc_json_string(referrer, "type");
+        gint64 dbid = confc_json_integer(referrer, "dbid", 0);
         g_autofree char *path = type != NULL ? ctl_path(ctl, type, dbid, NULL) : NULL;
         if (path != NULL)
             ctl_warn("held by %s %s", type, path);
     }
     bool are_more = referrers != NULL && json_array_get_length(referrers) > SHOWN_MAX;
-    if (are_more || ctl_boolean(data, "others"))
+    if (are_more || confc_json_boolean(data, "others"))
         ctl_warn("held by others too");
 }
 
@@ -221,13 +221,13 @@ prefix_with_operation(Ctl *ctl, JsonArray *operations, GError **error)
 {
     JsonNode *node = confc_error_get_data(*error);
     gint64 index = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
-                       ? ctl_integer(json_node_get_object(node), "operation", -1)
+                       ? confc_json_integer(json_node_get_object(node), "operation", -1)
                        : -1;
     JsonObject *operation = index >= 0 && index < json_array_get_length(operations)
                                 ? ctl_array_object(operations, (guint)index)
                                 : NULL;
-    g_autofree char *path = operation != NULL ? ctl_path(ctl, ctl_string(operation, "type"),
-                                                         ctl_integer(operation, "dbid", 0), NULL)
+    g_autofree char *path = operation != NULL ? ctl_path(ctl, confc_json_string(operation, "type"),
+                                                         confc_json_integer(operation, "dbid", 0), NULL)
                                               : NULL;
     if (path != NULL)
         g_prefix_error(error, "%s: ", path);
@@ -237,14 +237,15 @@ static bool
 find_typed(Ctl *ctl, const char *text, JsonObject **object, JsonObject **type, GError **error)
 {
     *object = ctl_schema_load(ctl, error) ? ctl_resolve_object(ctl, text, error) : NULL;
-    *type = *object != NULL ? ctl_type(ctl, ctl_string(*object, "type"), error) : NULL;
+    *type = *object != NULL ? ctl_type(ctl, confc_json_string(*object, "type"), error) : NULL;
     return *type != NULL;
 }
 
 static bool
 send_edit(Ctl *ctl, const char *what, JsonObject *object, CtlEdit *edit, GError **error)
 {
-    JsonObject *params = ctl_reference(ctl_string(object, "type"), ctl_integer(object, "dbid", 0));
+    JsonObject *params =
+        ctl_reference(confc_json_string(object, "type"), confc_json_integer(object, "dbid", 0));
     const struct {
         const char *name;
         JsonObject *members;
@@ -258,7 +259,7 @@ send_edit(Ctl *ctl, const char *what, JsonObject *object, CtlEdit *edit, GError 
         g_prefix_error(error, "%s: ", what);
         return false;
     }
-    bool is_same = ctl_integer(answer, "revision", 0) == ctl_integer(object, "revision", 0);
+    bool is_same = confc_json_integer(answer, "revision", 0) == confc_json_integer(object, "revision", 0);
     say_done(ctl, answer, is_same ? "nothing to change" : "changed");
     return true;
 }
@@ -269,7 +270,7 @@ say_done(Ctl *ctl, JsonObject *answer, const char *what)
     if (ctl->json)
         ctl_print_json(answer);
     else
-        ctl_print("%s, revision %" G_GINT64_FORMAT, what, ctl_integer(answer, "revision", 0));
+        ctl_print("%s, revision %" G_GINT64_FORMAT, what, confc_json_integer(answer, "revision", 0));
 }
 
 /* name, and folder or tenant, of what shall lie at the path. */
@@ -282,14 +283,15 @@ place_new(Ctl *ctl, const char *path, JsonObject *object, GError **error)
     g_autoptr(JsonObject) parent = ctl_resolve_object(ctl, parent_path, error);
     if (parent == NULL)
         return false;
-    const char *type = ctl_string(parent, "type");
+    const char *type = confc_json_string(parent, "type");
     bool in_folder = g_strcmp0(type, "folder") == 0;
     if (!in_folder && g_strcmp0(type, "tenant") != 0) {
         g_set_error(error, CTL_ERROR, CTL_ERROR_REFUSED, "%s is neither a folder nor a tenant", parent_path);
         return false;
     }
     json_object_set_string_member(object, "name", name);
-    json_object_set_int_member(object, in_folder ? "folder" : "tenant", ctl_integer(parent, "dbid", 0));
+    json_object_set_int_member(object, in_folder ? "folder" : "tenant",
+                               confc_json_integer(parent, "dbid", 0));
     return true;
 }
 
@@ -319,8 +321,9 @@ take_members(Ctl *ctl, JsonObject *type, JsonObject *given, JsonObject *object, 
     json_object_iter_init_ordered(&iter, given);
     while (json_object_iter_next_ordered(&iter, &name, &value)) {
         if (strcmp(name, "path") == 0) {
-            if (!place_new(ctl, ctl_string(given, "path") != NULL ? ctl_string(given, "path") : "", object,
-                           error))
+            if (!place_new(ctl,
+                           confc_json_string(given, "path") != NULL ? confc_json_string(given, "path") : "",
+                           object, error))
                 return false;
             continue;
         }
@@ -348,11 +351,13 @@ create(Ctl *ctl, JsonObject *object, GError **error)
         ctl_print_json(answer);
         return true;
     }
-    g_autofree char *path = ctl_path(ctl, ctl_string(object, "type"), ctl_integer(answer, "dbid", 0), error);
+    g_autofree char *path =
+        ctl_path(ctl, confc_json_string(object, "type"), confc_json_integer(answer, "dbid", 0), error);
     if (path == NULL)
         return false;
-    ctl_print("%s (%s/%" G_GINT64_FORMAT "), revision %" G_GINT64_FORMAT, path, ctl_string(object, "type"),
-              ctl_integer(answer, "dbid", 0), ctl_integer(answer, "revision", 0));
+    ctl_print("%s (%s/%" G_GINT64_FORMAT "), revision %" G_GINT64_FORMAT, path,
+              confc_json_string(object, "type"), confc_json_integer(answer, "dbid", 0),
+              confc_json_integer(answer, "revision", 0));
     return true;
 }
 
@@ -360,8 +365,8 @@ create(Ctl *ctl, JsonObject *object, GError **error)
 static bool
 add_below(Ctl *ctl, JsonObject *container, GPtrArray *doomed, GError **error)
 {
-    const char *type = ctl_string(container, "type");
-    gint64 dbid = ctl_integer(container, "dbid", 0);
+    const char *type = confc_json_string(container, "type");
+    gint64 dbid = confc_json_integer(container, "dbid", 0);
     if (g_strcmp0(type, "folder") == 0) {
         JsonObject *filter = json_object_new();
         json_object_set_int_member(filter, "folder", dbid);
@@ -381,8 +386,8 @@ add_below(Ctl *ctl, JsonObject *container, GPtrArray *doomed, GError **error)
             return false;
         for (unsigned k = begin; k < doomed->len; k++) {
             JsonObject *object = g_ptr_array_index(doomed, k);
-            gint64 number = ctl_integer(object, "dbid", 0);
-            if (g_strcmp0(ctl_string(object, "type"), "tenant") == 0 && number != present)
+            gint64 number = confc_json_integer(object, "dbid", 0);
+            if (g_strcmp0(confc_json_string(object, "type"), "tenant") == 0 && number != present)
                 g_array_append_val(tenants, number);
         }
     }
@@ -398,8 +403,8 @@ append(Ctl *ctl, const char *type, JsonObject *filter, GPtrArray *doomed, GError
         return false;
     for (unsigned i = 0; i < list->len; i++) {
         JsonObject *object = g_ptr_array_index(list, i);
-        bool is_root_folder =
-            g_strcmp0(ctl_string(object, "type"), "folder") == 0 && ctl_integer(object, "folder", 0) == 0;
+        bool is_root_folder = g_strcmp0(confc_json_string(object, "type"), "folder") == 0 &&
+                              confc_json_integer(object, "folder", 0) == 0;
         if (!is_root_folder)
             g_ptr_array_add(doomed, json_object_ref(object));
     }

@@ -1,7 +1,8 @@
 /* tls-lists.c - lists of revoked certificates that are out of date.
  *
- * GnuTLS looks a certificate up in the lists that it was given, but not at the dates of these.  Where the newest list of an
- * authority is past its time nobody can say which of its certificates are good (RFC 5280, 6.3.3): none is believed. */
+ * GnuTLS looks a certificate up in the lists that it was given, but not at the dates of these.  Where the
+ * newest list of an authority is past its time nobody can say which of its certificates are good (RFC
+ * 5280, 6.3.3): none is believed. */
 #include <string.h>
 
 #include "tls-private.h"

@@ -2,8 +2,9 @@
  *
  * tls.c options, hooks, which connections are secured; tls-filter.c the filter that stands on one;
  * tls-session.c the GnuTLS session in it; tls-handshake.c the queue of handshakes; tls-context.c what all
- * sessions with the same options share, and its renewal; tls-credentials.c certificates, keys and lists from
- * their files; tls-lists.c lists that are out of date; tls-cipher.c priority strings; tls-expiry.c days left; tls-login.c log-in by certificate. */
+ * sessions with the same options share, and its renewal; tls-credentials.c certificates, keys and lists
+ * from their files; tls-lists.c lists that are out of date; tls-cipher.c priority strings; tls-expiry.c
+ * days left; tls-login.c log-in by certificate. */
 #pragma once
 
 #include <sys/queue.h>

@@ -120,13 +120,23 @@ test_json(void)
     g_clear_error(&error);
     g_assert_null(ctl_parse_json("", -1, "It", &error));
     g_assert_error(error, CTL_ERROR, CTL_ERROR_USAGE);
+    /* What json-glib takes and JSON does not have hides no brackets. */
+    static const char *const hiding[] = {"'\"'", "/*\"*/1"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(hiding); i++) {
+        g_autofree char *deep = g_strnfill(1000, '['), *end = g_strnfill(1000, ']');
+        g_autofree char *text = g_strdup_printf("[%s,%s%s,\"\"]", hiding[i], deep, end);
+        g_clear_error(&error);
+        g_assert_null(ctl_parse_json(text, -1, "It", &error));
+        g_assert_error(error, CTL_ERROR, CTL_ERROR_USAGE);
+        g_assert_nonnull(strstr(error->message, "deeper"));
+    }
     g_autoptr(JsonNode) node = parse("{\"a\":1.5,\"b\":\"x\",\"c\":[{}]}");
     JsonObject *object = json_node_get_object(node);
-    g_assert_cmpint(ctl_integer(object, "a", 7), ==, 7);
-    g_assert_cmpint(ctl_integer(object, "none", 8), ==, 8);
-    g_assert_null(ctl_string(object, "c"));
-    g_assert_null(ctl_object(object, "b"));
-    g_assert_nonnull(ctl_array_object(ctl_array(object, "c"), 0));
+    g_assert_cmpint(confc_json_integer(object, "a", 7), ==, 7);
+    g_assert_cmpint(confc_json_integer(object, "none", 8), ==, 8);
+    g_assert_null(confc_json_string(object, "c"));
+    g_assert_null(confc_json_object(object, "b"));
+    g_assert_nonnull(ctl_array_object(confc_json_array(object, "c"), 0));
 }
 
 int
