@@ -18,6 +18,7 @@ static int find_word(int argc, char **argv);
 static GOptionContext *make_context(CtlOptions *options, const CtlCommand *command);
 static int run(Ctl *ctl, const CtlCommand *command, char **arguments);
 static int report(const GError *error);
+static void tell_text(const GError *error);
 static char *list_commands(void);
 static int no_command(const char *word);
 
@@ -193,6 +194,8 @@ report(const GError *error)
         ctl_warn("%s (at %s)", error->message, path);
     else
         ctl_warn("%s", error->message);
+    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_LOGIN_REFUSED))
+        tell_text(error);
     if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_PASSWORD_EXPIRED))
         ctl_warn("Change the password first: confctl passwd");
     if (error->domain == CTL_ERROR)
@@ -201,6 +204,18 @@ report(const GError *error)
         g_error_matches(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED))
         return CTL_USAGE;
     return error->domain == CONFC_ERROR && error->code < 0 ? CTL_REFUSED : CTL_NOT_CONNECTED;
+}
+
+/* What the directory said that was asked. */
+static void
+tell_text(const GError *error)
+{
+    JsonNode *data = confc_error_get_data(error);
+    const char *text = data != NULL && JSON_NODE_HOLDS_OBJECT(data)
+                           ? confc_json_string(json_node_get_object(data), "text")
+                           : NULL;
+    if (text != NULL && text[0] != '\0')
+        ctl_warn("%s", text);
 }
 
 static char *

@@ -199,6 +199,11 @@ answer(Liar *liar, int fd, const char *line)
         return false;
     case LIAR_SILENCE:
         return write_all(liar, fd, "{\"jsonrpc\":\"2.0\",\"id\":1,", 25);
+    case LIAR_REFUSES:
+        return say(
+            liar, fd, id, "error",
+            "{\"code\":-32001,\"message\":\"Log-in is refused\",\"data\":{\"text\":\"Your account \\u001b[31mis "
+            "locked\"}}");
     case LIAR_CHALLENGES:
         return say(liar, fd, id, "error", challenge);
     case LIAR_FLOOD:

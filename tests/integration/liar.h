@@ -14,6 +14,7 @@ typedef enum {
     LIAR_WRONG_IDS,    /* answers to what nobody asked */
     LIAR_HALF_LINE,    /* half an answer, and the end */
     LIAR_SILENCE,      /* half an answer, and nothing more */
+    LIAR_REFUSES,      /* the log-in, in words that would colour a terminal */
     LIAR_CHALLENGES,   /* asks for more, again and again */
     LIAR_FLOOD,        /* notifications without end, never an answer */
     LIAR_POLLS,        /* questions without end, never reading an answer */

@@ -22,6 +22,7 @@ test_liars(void)
         {LIAR_WRONG_IDS, 3, "in time"},
         {LIAR_HALF_LINE, 3, "closed the connection"},
         {LIAR_SILENCE, 3, "in time"},
+        {LIAR_REFUSES, 1, "confctl: Log-in is refused\nconfctl: Your account \\u001b[31mis locked\n"},
         {LIAR_CHALLENGES, 1, "?"},
         {LIAR_FLOOD, 3, "in time"},
         {LIAR_POLLS, 3, ""},
