@@ -60,6 +60,7 @@ static void clear_group(void *data);
 static bool read_section(AuthLdapServerConfig *config, const char *section, AuthLdapGet get, const void *data,
                          GError **error);
 static bool read_value(const ConfOption *option, const char *text, void *member, GError **error);
+static bool read_text(const ConfOption *option, const char *text, void *member);
 static bool read_integer(const ConfOption *option, const char *text, int64_t *value);
 static bool finish(AuthLdapServerConfig *config, GError **error);
 static bool read_groups(AuthLdapServerConfig *config, GError **error);
@@ -197,7 +198,18 @@ read_section(AuthLdapServerConfig *config, const char *section, AuthLdapGet get,
 }
 
 static bool
-read_value(const ConfOption *option, const char *text, void *member, GError **error)
+read_value(const ConfOption *option, const char *given, void *member, GError **error)
+{
+    char *text = g_strdup(given);
+    if (option->type != CONF_T_SECRET)
+        g_strstrip(text); /* An annex may have blanks around it. */
+    bool good = read_text(option, text, member);
+    auth_ldap_wipe(text);
+    return good ? true : fail(error, "%s = %s is not within %s", option->name, given, option->range);
+}
+
+static bool
+read_text(const ConfOption *option, const char *text, void *member)
 {
     static const char *const TRUE_WORDS[] = {"true", "yes", "on", "1", NULL};
     static const char *const FALSE_WORDS[] = {"false", "no", "off", "0", NULL};
@@ -220,7 +232,7 @@ read_value(const ConfOption *option, const char *text, void *member, GError **er
         good = read_integer(option, text, member);
         break;
     }
-    return good ? true : fail(error, "%s = %s is not within %s", option->name, text, option->range);
+    return good;
 }
 
 /* The table's ranges are "LOW..HIGH s" or without unit. */
@@ -230,7 +242,7 @@ read_integer(const ConfOption *option, const char *text, int64_t *value)
     static const struct {
         const char *name;
         int64_t seconds;
-    } UNITS[] = {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+    } UNITS[] = {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}, {"ms", 0}};
     bool timed = g_str_has_suffix(option->range, " s");
     char *end = NULL;
     int64_t low = g_ascii_strtoll(option->range, &end, 10), high = g_ascii_strtoll(end + 2, NULL, 10);
@@ -241,8 +253,9 @@ read_integer(const ConfOption *option, const char *text, int64_t *value)
     for (unsigned i = 0; i < (timed ? G_N_ELEMENTS(UNITS) : 1); i++) {
         if (strcmp(end, UNITS[i].name) != 0)
             continue;
-        *value = number * UNITS[i].seconds;
-        return *value >= low && *value <= high;
+        bool is_fine = UNITS[i].seconds == 0;
+        *value = is_fine ? number / 1000 : number * UNITS[i].seconds;
+        return *value >= low && *value <= high && (!is_fine || number % 1000 == 0);
     }
     return false;
 }

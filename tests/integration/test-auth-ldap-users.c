@@ -11,8 +11,8 @@ test_pause(void)
     g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
     if (slapd == NULL)
         return;
-    g_autoptr(TestServer) server =
-        ldap_primary_new(test_slapd_get_port(slapd), "login-timeout = 60\n", "response-timeout = 30\nconnect-timeout = 30\n");
+    g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "login-timeout = 60\n",
+                                                    "response-timeout = 30\nconnect-timeout = 30\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     ldap_add_person(admin, "anna", "alice");
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
@@ -33,10 +33,34 @@ test_pause(void)
     g_assert_cmpint(test_statistic(admin, "auth-ldap.connects"), <=, 9);
 }
 
+/* Values are taken as the server takes its own, in annexes too. */
+static void
+test_values(void)
+{
+    g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
+    if (slapd == NULL)
+        return;
+    uint16_t port = test_slapd_get_port(slapd);
+    g_autoptr(TestServer) server = ldap_primary_new(
+        port, "", "response-timeout = 2000 ms\nconnect-timeout = 1 min\nidle-timeout=1d\nstart-tls = No\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t anna = ldap_add_person(admin, "anna", "alice");
+    g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
+    static const char SET[] =
+        "{'type':'person','dbid':%" INT ",'patch':{'annex':{'gauth_ldap':{"
+        "'ldap-url':' ldap://127.0.0.1:%u/" PEOPLE "??sub?(uid=X) ','connect-timeout':'%s',"
+        "'chase-referrals':' 2 ','start-tls':' false '}}}}";
+    test_call(admin, "object.update", SET, anna, port, " 3000ms ");
+    g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
+    test_call(admin, "object.update", SET, anna, port, "2500 ms");
+    g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32013);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/auth-ldap/users/pause", test_pause);
+    g_test_add_func("/auth-ldap/users/values", test_values);
     return g_test_run();
 }
