@@ -274,7 +274,8 @@ was_right_lately(ConfLogin *login)
 {
     const ConfObject *person = conf_login_get_person(login);
     int64_t within_s = login->sessions->settings.offline_login_s;
-    if (within_s <= 0 || person == NULL ||
+    /* Whoever may not log in is told alike whatever the password is. */
+    if (within_s <= 0 || person == NULL || !conf_login_may_succeed(login) ||
         !conf_access_check_external(login->sessions->access, person, login->address,
                                     conf_slice_from_string(login->password), within_s))
         return false;

@@ -59,6 +59,15 @@ void conf_authentication_refused(ConfLogin *login);
 bool conf_authentication_is_of(const ConfLogin *login);
 /* Does the internal password of this person count, and nothing before it? */
 bool conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person);
+/* login-session.c */
+/* The session that this log-in would get, in no table yet; NULL: its account may not log in by this application. */
+ConfSession *conf_login_find_candidate(ConfLogin *login);
+/* Would a right password let it in? */
+bool conf_login_may_succeed(ConfLogin *login);
+/* That session, with whatever stood in its way displaced.  False: *error. */
+bool conf_login_make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error);
+/* One sentence for all: which part was wrong is nobody's business.  False. */
+bool conf_login_set_refused(ConfRpcError *error);
 /* account-rules.c */
 /* May this person not log in by the internal password, whatever that is? */
 bool conf_rules_bar(ConfSessions *sessions, const ConfObject *person);

@@ -14,15 +14,9 @@ static void take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error);
 static void check_internally(ConfLogin *login);
 static void password_checked(bool right, const ConfRpcError *error, void *data);
 static void let_in(ConfLogin *login, bool by_plugin);
-static bool may_be_told(ConfLogin *login);
-static bool make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error);
-static ConfSession *find_candidate(ConfLogin *login);
-static bool displace(ConfLogin *login, ConfKey application, ConfRpcError *error);
 static void refuse(ConfLogin *login, const ConfRpcError *error, const char *why);
 static void finish(ConfLogin *login);
 static void login_free(ConfLogin *login);
-static bool refused(ConfRpcError *error);
-static void write_account(ConfSession *session, ConfJsonWriter *writer);
 static void challenge_timed_out(void *data);
 
 void
@@ -127,33 +121,6 @@ conf_login_abandon(ConfLogin *login)
         conf_request_release(login->request);
     login->request = NULL;
     login_free(login);
-}
-
-void
-conf_login_write_session(ConfSession *session, const char *token, ConfBuffer *buffer)
-{
-    ConfSessions *sessions = session->sessions;
-    ConfJsonWriter writer;
-    conf_buffer_printf(
-        buffer,
-        "\"protocol\":1,\"features\":[\"transaction\",\"initial\",\"since\",\"resume\"],\"session\":\"%s\","
-        "\"resumable\":%" G_GINT64_FORMAT ",\"server\":{",
-        token, sessions->settings.resume_timeout_s);
-    sessions->host.write_server(buffer, sessions->host.data);
-    CONF_BUFFER_LITERAL(buffer, "},\"account\":");
-    conf_json_writer_init(&writer, buffer);
-    write_account(session, &writer);
-}
-
-bool
-conf_session_still_allowed(ConfSession *session)
-{
-    ConfStore *store = session->sessions->store;
-    const ConfObject *subject = conf_store_lookup(store, session->subject);
-    const ConfObject *application = conf_store_lookup(store, session->application);
-    if (subject == NULL || !subject->enabled || application == NULL || !application->enabled)
-        return false;
-    return (conf_identity_rights_on(store, session->identity, application) & CONF_RIGHT_EXECUTE) != 0;
 }
 
 /* Whoever asks: an answer that depended on the person would tell who is there. */
@@ -267,9 +234,10 @@ take_verdict(ConfLogin *login, ConfVerdict verdict, GError *error)
     } else if (reason != NULL && reason->domain == CONF_PLUGIN_RPC_ERROR) {
         conf_rpc_fail(&failure, reason->code, "%s", why);
     } else {
-        refused(&failure);
+        conf_login_set_refused(&failure);
     }
-    if (login->text != NULL && may_be_told(login))
+    /* Of whom may not log in with a right password either, the directory's words would tell that one was wrong. */
+    if (login->text != NULL && (login->stage != CONF_LOGIN_LIBRARIES || conf_login_may_succeed(login)))
         conf_rpc_error_add_string(&failure, "text", login->text);
     if (!unavailable)
         conf_authentication_refused(login);
@@ -304,7 +272,7 @@ check_internally(ConfLogin *login)
     ConfSlice secret = conf_slice_from_string(itself ? login->secret : login->password);
     /* Who may not log in whatever the password is: as an unknown user, so that no faster answer tells that it
      * was right. */
-    ConfSession *candidate = find_candidate(login);
+    ConfSession *candidate = conf_login_find_candidate(login);
     login->hopeless = candidate == NULL || (!itself && conf_rules_bar(sessions, account));
     login->paused |= conf_access_pause_ms(sessions->access, name, login->address) > 0;
     if (candidate != NULL)
@@ -345,7 +313,7 @@ password_checked(bool right, const ConfRpcError *error, void *data)
     if (is_wrong && person != NULL && !login->hopeless && !login->paused)
         conf_rules_note_wrong(login->sessions, person, login->address);
     if (error == NULL || error->code == CONF_RPC_LOGIN_REFUSED) {
-        refused(&failure);
+        conf_login_set_refused(&failure);
         refuse(login, &failure,
                login->hopeless ? "unknown, disabled, locked, or the application may not be used"
                                : "wrong password, or unknown");
@@ -362,7 +330,8 @@ let_in(ConfLogin *login, bool by_plugin)
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfSession *session = NULL;
     ConfSlice name = conf_slice_from_string(login->user != NULL ? login->user : login->application);
-    if (!sessions->host.may_open(&error, sessions->host.data) || !make_session(login, &session, &error)) {
+    if (!sessions->host.may_open(&error, sessions->host.data) ||
+        !conf_login_make_session(login, &session, &error)) {
         if (error.code == CONF_RPC_LOGIN_REFUSED)
             conf_access_note_refusal(sessions->access, name, login->address);
         refuse(login, &error, error.message);
@@ -392,116 +361,6 @@ let_in(ConfLogin *login, bool by_plugin)
     explicit_bzero(token, sizeof token);
     finish(login);
     conf_hooks_session_opened(session, false);
-}
-
-/* Of whom may not log in with a right password either, the directory's words would tell that one was wrong. */
-static bool
-may_be_told(ConfLogin *login)
-{
-    ConfSession *candidate = login->stage == CONF_LOGIN_LIBRARIES ? find_candidate(login) : NULL;
-    if (candidate != NULL)
-        conf_session_discard(candidate);
-    return candidate != NULL || login->stage != CONF_LOGIN_LIBRARIES;
-}
-
-static bool
-make_session(ConfLogin *login, ConfSession **session, ConfRpcError *error)
-{
-    ConfSession *made = find_candidate(login);
-    if (made == NULL)
-        return refused(error);
-    if (!conf_authentication_is_of(login)) {
-        conf_session_discard(made);
-        conf_rpc_fail(error, CONF_RPC_UNAVAILABLE, "The account was changed meanwhile: log in again");
-        conf_rpc_error_add_integer(error, "retryAfter", 1);
-        return false;
-    }
-    if (!conf_client_admits(login->client, made, error) ||
-        (made->server_application && !displace(login, made->application, error))) {
-        conf_session_discard(made);
-        return false;
-    }
-    *session = made;
-    return true;
-}
-
-/* The session that this log-in would get, in no table yet; NULL: it may not log in. */
-static ConfSession *
-find_candidate(ConfLogin *login)
-{
-    ConfSessions *sessions = login->sessions;
-    ConfStore *store = sessions->store;
-    const ConfObject *application = conf_store_lookup_name(store, CONF_TYPE_APPLICATION,
-                                                           conf_slice_from_string(login->application), NULL);
-    const ConfObject *person =
-        login->user == NULL
-            ? NULL
-            : conf_store_lookup_name(store, CONF_TYPE_PERSON, conf_slice_from_string(login->user), NULL);
-    if (application == NULL || !application->enabled ||
-        (login->user != NULL && (person == NULL || !person->enabled)))
-        return NULL;
-    ConfKey subject = {0};
-    if (person != NULL)
-        subject = conf_object_key(person);
-    else if (!conf_login_read_account(store, application, &subject))
-        return NULL;
-    const ConfObject *account = conf_store_lookup(store, subject);
-    if (account == NULL || !account->enabled)
-        return NULL;
-    g_autoptr(GArray) groups = login->groups != NULL ? g_array_ref(login->groups) : NULL;
-    ConfSession *made = conf_session_new(sessions);
-    made->subject = subject;
-    made->groups = g_steal_pointer(&groups);
-    made->person = person != NULL ? subject : (ConfKey){0};
-    made->application = conf_object_key(application);
-    made->identity = conf_session_current_identity(made);
-    made->server_application = conf_object_get_boolean(application, "server");
-    made->must_change = person != NULL && conf_object_get_boolean(person, "mustChangePassword");
-    made->person_name = g_strdup(person != NULL ? person->name : "");
-    made->application_name = g_strdup(application->name);
-    made->client_name = g_strdup(login->client_name);
-    made->client_version = g_strdup(login->client_version);
-    if (conf_session_still_allowed(made))
-        return made;
-    conf_session_discard(made);
-    return NULL;
-}
-
-/* One server application is connected once: two of the same name are a mistake of somebody's set-up, or a
- * link that died and was not yet noticed. */
-static bool
-displace(ConfLogin *login, ConfKey application, ConfRpcError *error)
-{
-    GPtrArray *list = g_hash_table_lookup(login->sessions->by_application, &application);
-    if (list == NULL)
-        return true;
-    for (unsigned i = 0; i < list->len && !login->replace; i++) {
-        const ConfSession *session = g_ptr_array_index(list, i);
-        if (session->connection != NULL)
-            return conf_rpc_fail(error, CONF_RPC_LIMIT, "Application %s is connected already",
-                                 login->application);
-    }
-    /* Broken ones too: resumed later, they would be connected beside this one. */
-    g_autoptr(GPtrArray) older = g_ptr_array_copy(list, NULL, NULL);
-    for (unsigned i = 0; i < older->len; i++)
-        conf_session_finish(login->sessions, g_ptr_array_index(older, i), "replaced");
-    return true;
-}
-
-bool
-conf_login_read_account(ConfStore *store, const ConfObject *application, ConfKey *subject)
-{
-    ConfSlice raw = conf_object_get_raw(application, "account");
-    if (raw.size == 0)
-        return false;
-    g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfJson *account = conf_json_parse(arena, raw, NULL, NULL, NULL);
-    const ConfJson *type = conf_json_member(account, "type"), *dbid = conf_json_member(account, "dbid");
-    if (type == NULL || dbid == NULL)
-        return false;
-    const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(store), type->text);
-    *subject = (ConfKey){.type = info != NULL ? info->id : 0, .dbid = dbid->integer};
-    return info != NULL;
 }
 
 static void
@@ -552,48 +411,8 @@ login_free(ConfLogin *login)
     g_free(login);
 }
 
-/* One sentence for all: which part was wrong is nobody's business. */
-static bool
-refused(ConfRpcError *error)
-{
-    return conf_rpc_fail(
-        error, CONF_RPC_LOGIN_REFUSED,
-        "The user, the password or the application is wrong, or may not be used by this user");
-}
-
 static void
 challenge_timed_out(void *data)
 {
     conf_login_abandon(data);
-}
-
-static void
-write_account(ConfSession *session, ConfJsonWriter *writer)
-{
-    ConfSessions *sessions = session->sessions;
-    const ConfObject *account = conf_store_lookup(sessions->store, session->subject);
-    ConfKey key = session->person.dbid != 0 ? session->person : session->application;
-    conf_json_writer_begin_object(writer);
-    if (account != NULL) {
-        const ConfTypeInfo *info = conf_schema_type(conf_store_schema(sessions->store), account->type);
-        conf_json_writer_member_string(writer, "type", info->name);
-        conf_json_writer_member_integer(writer, "dbid", account->dbid);
-        conf_json_writer_member_slice(writer, "name", conf_object_name(account));
-        conf_json_writer_member_integer(writer, "tenant", account->tenant);
-    }
-    int64_t last = conf_accounts_last_login(conf_access_accounts(sessions->access), key);
-    int64_t end =
-        session->person.dbid != 0 && account != NULL ? conf_rules_password_end(sessions, account) : 0;
-    char time[CONF_TIME_TEXT_SIZE];
-    if (last != 0) {
-        conf_clock_format(last, time);
-        conf_json_writer_member_string(writer, "lastLogin", time);
-    }
-    if (end != 0) {
-        conf_clock_format(end, time);
-        conf_json_writer_member_string(writer, "passwordExpires", time);
-    }
-    if (session->must_change)
-        conf_json_writer_member_boolean(writer, "mustChangePassword", true);
-    conf_json_writer_end_object(writer);
 }

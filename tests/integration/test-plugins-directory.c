@@ -152,10 +152,11 @@ test_guesses(void)
 static void
 test_text(void)
 {
-    g_autoptr(TestServer) server = test_primary_with(ONE, "login-attempts = 100\n" LIBRARY);
+    g_autoptr(TestServer) server =
+        test_primary_with(ONE, "login-attempts = 100\n" LIBRARY "offline-login = 1h\n");
     uint16_t port = test_server_get_port(server);
     g_autoptr(TestClient) admin = test_client_new(server);
-    add_external(admin, "ann");
+    int64_t ann = add_external(admin, "ann");
     add_person(admin, "eve", ",'externalId':'eve'", false);
     g_autofree char *of_ann = NULL, *right = NULL, *wrong = NULL;
     g_assert_cmpint(open_from(port, "127.0.0.1", "ann", "one=no-with-text", &of_ann), ==, -32001);
@@ -164,6 +165,16 @@ test_text(void)
     g_assert_null(right);
     g_assert_cmpint(open_from(port, "127.0.0.1", "eve", "one=no-with-text", &wrong), ==, -32001);
     g_assert_null(wrong);
+    /* Nor by offline-login. */
+    say(admin, "yes");
+    g_assert_cmpint(open_code(server, "ann", "right"), ==, 0);
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'confctl','revoke':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read','execute']}]}",
+              ann);
+    say(admin, "away");
+    g_assert_cmpint(open_code(server, "ann", "right"), ==, -32013);
+    g_assert_cmpint(open_code(server, "ann", "wrong"), ==, -32013);
 }
 
 /* "gauth_one, internal": what the directory said lately counts before the internal password, and who has none was not
