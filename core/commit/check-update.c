@@ -205,12 +205,14 @@ void
 conf_check_note_reference(ConfCheck *check, ConfKey object, ConfKey target, const ConfField *field)
 {
     const ConfObject *there = conf_check_lookup(check, target);
+    /* Who repairs rights from above gives them to itself first, and perhaps may not read even that. */
+    bool is_self = field == NULL && conf_key_equal(target, check->transaction->subject);
     ConfNewReference noted = {
         .operation = check->index,
         .object = object,
         .target = target,
         .field = field,
-        .is_readable = there != NULL && conf_check_may(check, there, CONF_RIGHT_READ),
+        .is_readable = there != NULL && (is_self || conf_check_may(check, there, CONF_RIGHT_READ)),
     };
     g_array_append_val(check->references, noted);
 }

@@ -109,6 +109,8 @@ void conf_commit_queue_set_publisher(ConfCommitQueue *queue, ConfPublisher *publ
 typedef struct {
     /* Takes the transaction. */
     void (*submit)(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
+    /* False, and *error: no write is taken here, so none need be prepared.  NULL: they are. */
+    bool (*admits)(void *self, ConfRpcError *error);
     void *self;
 } ConfWriteSink;
 ConfWriteSink conf_commit_queue_sink(ConfCommitQueue *queue);

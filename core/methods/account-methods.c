@@ -21,8 +21,13 @@ typedef struct {
 
 static void set_password(ConfRequest *request, void *data);
 static void change_password(ConfRequest *request, void *data);
+static bool is_taken(ConfMethods *methods, ConfRpcError *error);
 static bool find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params,
                          PasswordChange *change, ConfRpcError *error);
+static const ConfObject *find_object(ConfMethods *methods, ConfSession *session, const ConfJson *params,
+                                     ConfRpcError *error);
+static bool fail_type(ConfRpcError *error, const char *path);
+static bool take_secret(const ConfJson *params, bool person, PasswordChange *change, ConfRpcError *error);
 static bool take_password(const ConfJson *params, const char *member, char **password, ConfRpcError *error);
 static bool apply_rules(PasswordChange *change, const char *path, ConfRpcError *error);
 static char *list_former(const ConfObject *person, const char *present, int64_t count);
@@ -48,13 +53,15 @@ conf_methods_add_account(ConfMethods *methods, ConfMethodTable *table)
 static void
 set_password(ConfRequest *request, void *data)
 {
-    static const char *const names[] = {"type", "dbid", "password", "secret", "mustChange", NULL};
+    static const char *const names[] = {"type",     "dbid",   "name",       "tenant", "path",
+                                        "password", "secret", "mustChange", NULL};
     ConfMethods *methods = data;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     PasswordChange *change = g_new0(PasswordChange, 1);
     change->methods = methods;
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    if (params == NULL || !find_account(methods, request, params, change, &error)) {
+    if (params == NULL || !is_taken(methods, &error) ||
+        !find_account(methods, request, params, change, &error)) {
         conf_request_fail(request, &error);
         change_free(change);
         return;
@@ -64,37 +71,72 @@ set_password(ConfRequest *request, void *data)
     start_hash(change);
 }
 
+/* Before a password is looked at, let alone hashed. */
+static bool
+is_taken(ConfMethods *methods, ConfRpcError *error)
+{
+    ConfWriteSink *sink = methods->context.sink;
+    return sink->admits == NULL || sink->admits(sink->self, error);
+}
+
 static bool
 find_account(ConfMethods *methods, ConfRequest *request, const ConfJson *params, PasswordChange *change,
              ConfRpcError *error)
 {
     ConfSession *session = conf_request_get_session(request);
-    ConfSlice type = CONF_SLICE("person");
+    ConfSlice type = {NULL, 0};
     if (!conf_params_string(params, "", "type", false, &type, error) ||
-        !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, true, &change->key.dbid, error) ||
         !conf_params_boolean(params, "", "mustChange", &change->must_change, error))
         return false;
-    bool person = conf_slice_is(type, "person");
+    bool by_path = conf_json_member(params, "path") != NULL;
+    bool person = type.data == NULL || conf_slice_is(type, "person");
     if (!person && !conf_slice_is(type, "application"))
-        return conf_rpc_fail_path(error, "/type",
-                                  "A password is set for a person, a secret for an application");
+        return fail_type(error, "/type");
+    if (!by_path && !take_secret(params, person, change, error))
+        return false;
+    const ConfObject *object = find_object(methods, session, params, error);
+    if (object == NULL)
+        return false;
+    person = object->type == CONF_TYPE_PERSON;
+    if (by_path && !person && object->type != CONF_TYPE_APPLICATION)
+        return fail_type(error, "/path");
+    if (by_path && !take_secret(params, person, change, error))
+        return false;
+    change->key = conf_object_key(object);
+    if ((conf_session_rights(session, object) & CONF_RIGHT_CHANGE_PERMISSIONS) == 0)
+        return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
+                             "Right changePermissions is missing on this object");
+    return !person || apply_rules(change, "/password", error);
+}
+
+/* Where no type is said a person is meant. */
+static const ConfObject *
+find_object(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfRpcError *error)
+{
+    if (conf_json_member(params, "dbid") == NULL && conf_json_member(params, "name") == NULL &&
+        conf_json_member(params, "path") == NULL) {
+        conf_rpc_fail_path(error, "/dbid", "Member \"dbid\" is required.");
+        return NULL;
+    }
+    return conf_methods_find_typed(methods, session, params, CONF_TYPE_PERSON, error);
+}
+
+static bool
+fail_type(ConfRpcError *error, const char *path)
+{
+    return conf_rpc_fail_path(error, path, "A password is set for a person, a secret for an application");
+}
+
+static bool
+take_secret(const ConfJson *params, bool person, PasswordChange *change, ConfRpcError *error)
+{
     const char *foreign = person                                         ? "/secret"
                           : conf_json_member(params, "password") != NULL ? "/password"
                                                                          : "/mustChange";
     if (conf_json_member(params, foreign + 1) != NULL)
         return conf_rpc_fail_path(error, foreign, "%s is not for type %s", foreign + 1,
                                   person ? "person" : "application");
-    if (!take_password(params, person ? "password" : "secret", &change->password, error))
-        return false;
-    change->key.type = person ? CONF_TYPE_PERSON : CONF_TYPE_APPLICATION;
-    const ConfObject *object = conf_store_lookup(methods->context.store, change->key);
-    if (object == NULL || !conf_session_may_read(session, object))
-        return conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT,
-                             person ? "person" : "application", change->key.dbid);
-    if ((conf_session_rights(session, object) & CONF_RIGHT_CHANGE_PERMISSIONS) == 0)
-        return conf_rpc_fail(error, CONF_RPC_NOT_PERMITTED,
-                             "Right changePermissions is missing on this object");
-    return !person || apply_rules(change, "/password", error);
+    return take_password(params, person ? "password" : "secret", &change->password, error);
 }
 
 /* The rules of its tenant, and what of the former passwords is to be kept. */
@@ -157,7 +199,8 @@ change_password(ConfRequest *request, void *data)
     change->own = true;
     change->key = conf_session_person(session);
     const ConfJson *params = conf_request_parse_params(request, names, &error);
-    bool fine = params != NULL && conf_params_string(params, "", "old", true, &old, &error) &&
+    bool fine = params != NULL && is_taken(methods, &error) &&
+                conf_params_string(params, "", "old", true, &old, &error) &&
                 take_password(params, "new", &change->password, &error);
     if (fine && change->key.dbid == 0)
         fine = conf_rpc_fail(&error, CONF_RPC_NOT_PERMITTED,

@@ -17,8 +17,17 @@ static bool consider(const ConfObject *object, void *data);
 const ConfObject *
 conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfRpcError *error)
 {
-    const ConfFinding finding = {
-        .state = conf_store_state(methods->context.store), .readable = is_readable, .data = session};
+    return conf_methods_find_typed(methods, session, params, 0, error);
+}
+
+const ConfObject *
+conf_methods_find_typed(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfTypeId type,
+                        ConfRpcError *error)
+{
+    const ConfFinding finding = {.state = conf_store_state(methods->context.store),
+                                 .type = type,
+                                 .readable = is_readable,
+                                 .data = session};
     return conf_methods_find_in(methods, &finding, params, error);
 }
 
@@ -41,7 +50,9 @@ conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const Con
         }
         return find_by_path(finding, path, error);
     }
-    const ConfTypeInfo *type = conf_methods_type(methods, params, "type", true, error);
+    const ConfTypeInfo *type = conf_methods_type(methods, params, "type", finding->type == 0, error);
+    if (type == NULL && error->code == 0)
+        type = conf_schema_type(conf_store_schema(methods->context.store), finding->type);
     if (type == NULL)
         return NULL;
     if ((dbid != 0) == (name.data != NULL) || (dbid != 0 && tenant != 0)) {

@@ -155,8 +155,7 @@ listing_new(ConfMethods *methods, ConfRequest *request, const ConfJson *params, 
     }
     const ConfJson *fields = conf_json_member(params, "fields");
     ConfProjection *projection = NULL;
-    if (fields != NULL &&
-        (projection = conf_projection_parse(schema, type, fields, "/fields", error)) == NULL)
+    if (fields != NULL && (projection = conf_projection_parse(schema, fields, "/fields", error)) == NULL)
         return NULL;
     ConfFilter *filter = conf_filter_compile(schema, type, tree, "/filter", error);
     if (filter == NULL) {

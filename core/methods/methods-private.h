@@ -28,9 +28,13 @@ void conf_methods_add_all(ConfMethods *methods, ConfMethodTable *table, const Co
  * (-32602, or -32004 for what is missing or not readable alike). */
 const ConfObject *conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params,
                                     ConfRpcError *error);
+/* The same; where params say no type it is `type`. */
+const ConfObject *conf_methods_find_typed(ConfMethods *methods, ConfSession *session, const ConfJson *params,
+                                          ConfTypeId type, ConfRpcError *error);
 /* The same among what `state` holds, as far as `readable` says yes. */
 typedef struct {
     const ConfState *state;
+    ConfTypeId type; /* 0: params must say one */
     bool (*readable)(const ConfObject *object, void *data);
     void *data;
 } ConfFinding;

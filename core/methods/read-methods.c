@@ -19,8 +19,7 @@ static bool read_fast(ConfMethods *methods, ConfRequest *request);
 static void read_whole(ConfRequest *request, void *data);
 static void answer_object(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
                           const ConfProjection *projection);
-static ConfProjection *read_fields(ConfMethods *methods, const ConfJson *params, const ConfObject *object,
-                                   ConfRpcError *error);
+static ConfProjection *read_fields(ConfMethods *methods, const ConfJson *params, ConfRpcError *error);
 static void read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, int64_t revision);
 static PastRead *past_read_new(ConfMethods *methods, ConfRequest *request, int64_t revision);
 static void past_told(const char *object_json, const GError *error, void *data);
@@ -138,8 +137,9 @@ read_whole(ConfRequest *request, void *data)
         read_past(methods, request, params, revision);
         return;
     }
-    const ConfObject *object = conf_methods_find(methods, conf_request_get_session(request), params, &error);
-    ConfProjection *projection = object != NULL ? read_fields(methods, params, object, &error) : NULL;
+    ConfProjection *projection = read_fields(methods, params, &error);
+    const ConfObject *object =
+        error.code == 0 ? conf_methods_find(methods, conf_request_get_session(request), params, &error) : NULL;
     if (error.code != 0)
         conf_request_fail(request, &error);
     else
@@ -149,13 +149,12 @@ read_whole(ConfRequest *request, void *data)
 
 /* NULL: none are given, or *error. */
 static ConfProjection *
-read_fields(ConfMethods *methods, const ConfJson *params, const ConfObject *object, ConfRpcError *error)
+read_fields(ConfMethods *methods, const ConfJson *params, ConfRpcError *error)
 {
     const ConfJson *fields = conf_json_member(params, "fields");
-    const ConfSchema *schema = conf_store_schema(methods->context.store);
     if (fields == NULL)
         return NULL;
-    return conf_projection_parse(schema, conf_schema_type(schema, object->type), fields, "/fields", error);
+    return conf_projection_parse(conf_store_schema(methods->context.store), fields, "/fields", error);
 }
 
 /* By type and dbid one object is asked for, by name or path everything that changed since. */
@@ -285,7 +284,7 @@ answer_past(PastRead *reading, const ConfObject *object, ConfRpcError *error)
         conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There was no such object");
     if (error->code == 0)
         projection =
-            read_fields(reading->methods, conf_request_parse_params(request, names, error), object, error);
+            read_fields(reading->methods, conf_request_parse_params(request, names, error), error);
     conf_methods_note_past(reading->methods, request);
     if (error->code != 0) {
         conf_request_fail(request, error);

@@ -176,10 +176,12 @@ resolve(Compiler *compiler, ConfCondition *condition, const ConfValuePath *path)
     for (unsigned i = 0; i < schema->type_count; i++) {
         const ConfTypeInfo *type = schema->types[i];
         const ConfField *last;
+        const ConfField *field = resolve_in(type, condition, &last);
+        is_known = is_known || field != NULL;
+        /* What only other types have is unset in this one. */
         if (compiler->type != NULL && compiler->type->id != type->id)
             continue;
-        condition->fields[i] = resolve_in(type, condition, &last);
-        is_known = is_known || condition->fields[i] != NULL;
+        condition->fields[i] = field;
         if (condition->fields[i] != NULL && condition->fields[i]->index < CONF_FIELD_AT_OWN)
             condition->head = (int)condition->fields[i]->index;
     }
@@ -484,5 +486,6 @@ take_reference_hint(Compiler *compiler, const ConfCondition *condition)
             return;
         key.type = last->to[0];
     }
-    compiler->filter->hints.reference = key;
+    if (key.type != 0)
+        compiler->filter->hints.reference = key;
 }

@@ -14,7 +14,7 @@ enum { PROJECTION_MAX = 1000 };
 
 static bool find_member(ConfJsonReader *reader, ConfSlice text, const char *member);
 static char *get_text(ConfSlice text, const char *member);
-static bool is_known(const ConfSchema *schema, const ConfTypeInfo *type, ConfSlice name);
+static bool is_known(const ConfSchema *schema, ConfSlice name);
 static bool is_wanted(const ConfProjection *projection, ConfSlice name);
 
 bool
@@ -89,8 +89,7 @@ get_text(ConfSlice text, const char *member)
 }
 
 ConfProjection *
-conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type, const ConfJson *fields,
-                      const char *at, ConfRpcError *error)
+conf_projection_parse(const ConfSchema *schema, const ConfJson *fields, const char *at, ConfRpcError *error)
 {
     if (fields == NULL || fields->kind != CONF_JSON_ARRAY || fields->count > PROJECTION_MAX) {
         conf_rpc_fail_path(error, at, "fields must be an array of at most %d names", PROJECTION_MAX);
@@ -106,7 +105,7 @@ conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type, const 
             conf_value_fail(&context, &path, "a field is named by a string");
             return NULL;
         }
-        if (!is_known(schema, type, name->text)) {
+        if (!is_known(schema, name->text)) {
             conf_value_fail(&context, &path, "there is no field %.*s", (int)MIN(name->text.size, 128),
                             name->text.data);
             return NULL;
@@ -157,10 +156,8 @@ conf_projection_write(const ConfProjection *projection, const ConfObject *object
 }
 
 static bool
-is_known(const ConfSchema *schema, const ConfTypeInfo *type, ConfSlice name)
+is_known(const ConfSchema *schema, ConfSlice name)
 {
-    if (type != NULL)
-        return conf_type_member(type, name) != NULL;
     for (unsigned i = 0; i < schema->type_count; i++) {
         if (conf_type_member(schema->types[i], name) != NULL)
             return true;

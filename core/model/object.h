@@ -125,9 +125,9 @@ ConfSlice conf_object_get_raw(const ConfObject *object, const char *member);
 
 /* "fields":[...] of a read or a list. */
 typedef struct ConfProjection ConfProjection;
-/* `type` NULL: of any type; a field that no type has is -32602 naming it. */
-ConfProjection *conf_projection_parse(const ConfSchema *schema, const ConfTypeInfo *type,
-                                      const ConfJson *fields, const char *at, ConfRpcError *error);
+/* A field that no type has is -32602 naming it; one of other types is unset. */
+ConfProjection *conf_projection_parse(const ConfSchema *schema, const ConfJson *fields, const char *at,
+                                      ConfRpcError *error);
 void conf_projection_free(ConfProjection *projection);
 /* The members named, and type, dbid, revision. */
 void conf_projection_write(const ConfProjection *projection, const ConfObject *object, ConfBuffer *buffer);

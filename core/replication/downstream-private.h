@@ -18,7 +18,7 @@ struct ConfReplica {
     ConfSession *session;
     ConfConnection *connection;
     ConfKey application;
-    ConfIdentity *identity; /* a reference; of the time of replica.open */
+    ConfIdentity *identity; /* a reference; of the last commit looked at */
     bool secrets;           /* it may have them */
     bool walking;
     bool silent;     /* the walk sums up only */

@@ -9,6 +9,7 @@ static void write_head(const ConfReplica *replica, ConfBuffer *buffer, const Con
 static bool is_shown(const ConfReplica *replica, ConfKey key);
 static bool write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit,
                          const ConfChange *change, bool whole);
+static void write_place(const ConfObject *object, ConfBuffer *buffer);
 static void write_secrets_of(const ConfReplica *replica, const ConfCommit *commit, const ConfChange *change,
                              ConfBuffer *buffer);
 static void write_permissions(const ConfReplica *replica, const ConfObject *object, ConfBuffer *buffer);
@@ -134,15 +135,18 @@ write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit,
     conf_buffer_printf(
         buffer, "{\"op\":\"%s\",\"type\":\"%s\",\"dbid\":%" G_GINT64_FORMAT, names[change->kind],
         conf_schema_type(conf_store_schema(replica->downstream->store), object->type)->name, object->dbid);
+    char hash[65];
     if (change->kind == CONF_CHANGE_CREATE) {
-        CONF_BUFFER_LITERAL(buffer, ",\"object\":");
+        conf_object_body_hash(after, hash);
+        conf_buffer_printf(buffer, ",\"hash\":\"%s\",\"object\":", hash);
         conf_buffer_append_slice(buffer, conf_bytes_slice(after->body));
     } else if (change->kind == CONF_CHANGE_UPDATE) {
-        char hash[65];
         conf_object_body_hash(after, hash);
         conf_buffer_printf(buffer, ",\"revision\":%" G_GINT64_FORMAT ",\"hash\":\"%s\",", after->revision,
                            hash);
         conf_buffer_append_slice(buffer, conf_bytes_slice(change->difference));
+    } else if (change->kind == CONF_CHANGE_DELETE) {
+        write_place(before, buffer);
     }
     const ConfAcl *acl_before = before != NULL ? before->acl : NULL;
     if (after != NULL &&
@@ -152,6 +156,16 @@ write_change(ConfReplica *replica, ConfBuffer *buffer, const ConfCommit *commit,
         write_secrets_of(replica, commit, change, buffer);
     conf_buffer_append_char(buffer, '}');
     return true;
+}
+
+static void
+write_place(const ConfObject *object, ConfBuffer *buffer)
+{
+    CONF_BUFFER_LITERAL(buffer, ",\"name\":");
+    conf_json_append_string(buffer, conf_object_name(object));
+    conf_buffer_printf(buffer, ",\"tenant\":%" G_GINT64_FORMAT, object->tenant);
+    if (object->folder != 0)
+        conf_buffer_printf(buffer, ",\"folder\":%" G_GINT64_FORMAT, object->folder);
 }
 
 /* A commit out of a change record knows no secrets: the replica then gets those of now, with each version, and so

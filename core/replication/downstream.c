@@ -24,6 +24,9 @@ static void send_loaded(ConfReplica *replica);
 static void beat_due(void *data);
 static void committed(ConfCommit *commit, void *data);
 static bool view_altered(const ConfReplica *replica, const ConfCommit *commit);
+static bool reads_alike(const ConfReplica *replica, ConfIdentity *now);
+static bool may_read(ConfIdentity *identity, const ConfAcl *acl);
+static void take_identity(ConfReplica *replica);
 static bool needs_more(const ConfReplica *replica, const ConfCommit *commit);
 static void follow_sum(ConfReplica *replica, const ConfCommit *commit);
 static void reset(ConfReplica *replica);
@@ -94,7 +97,7 @@ conf_downstream_statistics(const ConfDownstream *downstream)
 bool
 conf_replica_may_read(const ConfReplica *replica, const ConfAcl *acl)
 {
-    return (conf_identity_rights(replica->identity, acl) & CONF_RIGHT_READ) != 0;
+    return may_read(replica->identity, acl);
 }
 
 bool
@@ -484,26 +487,56 @@ committed(ConfCommit *commit, void *data)
             reset(replica);
             continue;
         }
+        take_identity(replica);
         follow_sum(replica, commit);
         conf_replica_go_on(replica);
     }
 }
 
 /* What the replica may see has changed in objects that the commit did not write: it must load anew.  For an
- * account that reads everything, before and after, nothing is altered. */
+ * account that reads everything, before and after, nothing is altered; nor by a new group or the first entry
+ * of its own, where it reads under each list what it did. */
 static bool
 view_altered(const ConfReplica *replica, const ConfCommit *commit)
 {
-    if (conf_session_identity(replica->session) != replica->identity)
+    ConfIdentity *now = conf_session_identity(replica->session);
+    if (now != replica->identity && !reads_alike(replica, now))
         return true;
     for (unsigned i = 0; i < commit->change_count; i++) {
         const ConfChange *change = &commit->changes[i];
         if (change->before != NULL && change->after != NULL &&
-            conf_replica_may_read(replica, change->acl_before) !=
-                conf_replica_may_read(replica, change->acl_after))
+            conf_replica_may_read(replica, change->acl_before) != may_read(now, change->acl_after))
             return true;
     }
     return false;
+}
+
+static bool
+reads_alike(const ConfReplica *replica, ConfIdentity *now)
+{
+    for (uint32_t id = 0; id < conf_acl_id_bound(); id++) {
+        const ConfAcl *acl = conf_acl_by_id(id);
+        if (acl != NULL && conf_replica_may_read(replica, acl) != may_read(now, acl))
+            return false;
+    }
+    return true;
+}
+
+static bool
+may_read(ConfIdentity *identity, const ConfAcl *acl)
+{
+    return (conf_identity_rights(identity, acl) & CONF_RIGHT_READ) != 0;
+}
+
+/* Who the account is from now on; what it sees is the same. */
+static void
+take_identity(ConfReplica *replica)
+{
+    ConfIdentity *now = conf_session_identity(replica->session);
+    if (now == replica->identity)
+        return;
+    conf_identity_unref(replica->identity);
+    replica->identity = conf_identity_ref(now);
 }
 
 /* For commits that the replica missed: does it take more than what was written to follow this one?  Lists of

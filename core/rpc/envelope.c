@@ -13,6 +13,7 @@ typedef struct {
 
 static bool read_members(ConfJsonReader *reader, ConfArena *arena, ConfEnvelope *envelope, Seen *seen);
 static bool read_member(ConfJsonReader *reader, ConfArena *arena, ConfEnvelope *envelope, Seen *seen);
+static bool is_whole(ConfSlice number);
 static bool read_scalar(ConfJsonReader *reader, ConfJsonEvent *event);
 static void judge(ConfEnvelope *envelope, const Seen *seen);
 static bool read_batch(ConfJsonReader *reader, ConfEnvelope *envelope, ConfSlice *items);
@@ -96,12 +97,23 @@ read_member(ConfJsonReader *reader, ConfArena *arena, ConfEnvelope *envelope, Se
             envelope->method.data = conf_arena_copy(arena, reader->text.data, reader->text.size);
     } else {
         seen->id = true;
-        seen->id_fits = (event == CONF_JSON_EVENT_NUMBER && reader->is_integer) ||
+        seen->id_fits = (event == CONF_JSON_EVENT_NUMBER && is_whole(reader->raw)) ||
                         (event == CONF_JSON_EVENT_STRING && reader->text.size <= CONF_ENVELOPE_ID_MAX);
         if (seen->id_fits)
             envelope->id = reader->raw;
     }
     return true;
+}
+
+/* An id is echoed and never reckoned with: its size may be any that fits. */
+static bool
+is_whole(ConfSlice number)
+{
+    for (size_t i = 0; i < number.size; i++) {
+        if (strchr(".eE", number.data[i]) != NULL)
+            return false;
+    }
+    return number.size <= CONF_ENVELOPE_ID_MAX;
 }
 
 /* The next value, where one without parts is wanted; *event says what it was, parts are passed over. */

@@ -18,6 +18,7 @@ static void lost(const GError *error, void *data);
 static void found(void *data);
 static void housekeeping(void *data);
 static void write_position(const ConfServer *server);
+static bool admit_diverged(void *self, ConfRpcError *error);
 static void refuse_diverged(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 
 bool
@@ -50,7 +51,7 @@ conf_primary_start(ConfServer *server, GError **error)
     ConfCommitSettings commit = conf_primary_commit_settings(server);
     server->queue = conf_commit_queue_new(store, server->access, server->storage, &commit);
     conf_commit_queue_set_publisher(server->queue, server->publisher);
-    server->sink = server->read_only_diverged ? (ConfWriteSink){.submit = refuse_diverged, .self = server}
+    server->sink = server->read_only_diverged ? (ConfWriteSink){.submit = refuse_diverged, .admits = admit_diverged, .self = server}
                                               : conf_commit_queue_sink(server->queue);
     conf_server_apply_options(server);
     static const ConfStorageFuncs funcs = {.deposed = deposed, .lost = lost, .found = found};
@@ -130,13 +131,19 @@ check_rollback(ConfServer *server, ConfStorageState *state, GError **error)
 static void
 refuse_diverged(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data)
 {
-    (void)self;
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
-    conf_rpc_fail(&error, CONF_RPC_READ_ONLY,
-                  "The database is behind what this server has seen: read-only until it is started with "
-                  "-accept-rollback");
+    admit_diverged(self, &error);
     conf_transaction_free(transaction);
     func(&error, 0, NULL, NULL, 0, data);
+}
+
+static bool
+admit_diverged(void *self, ConfRpcError *error)
+{
+    (void)self;
+    return conf_rpc_fail(error, CONF_RPC_READ_ONLY,
+                         "The database is behind what this server has seen: read-only until it is started "
+                         "with -accept-rollback");
 }
 
 /* Another server has taken a higher epoch: nothing of this one was or will be stored. */

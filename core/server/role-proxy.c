@@ -11,6 +11,7 @@ static ConfPublisher *publisher_of(void *data);
 static ConfAccounts *accounts_of(void *data);
 static void environment_changed(void *data);
 static void lineage(const char *environment, int64_t revision, const char *chain, void *data);
+static bool admit_write(void *self, ConfRpcError *error);
 static void refuse_write(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data);
 static bool read_password(const ConfCommandLine *line, char **password, GError **error);
 
@@ -43,7 +44,7 @@ conf_proxy_start(ConfServer *server, GError **error)
         .accounts = accounts_of,
         .data = server,
     };
-    server->sink = (ConfWriteSink){.submit = refuse_write, .self = server};
+    server->sink = (ConfWriteSink){.submit = refuse_write, .admits = admit_write, .self = server};
     server->upstream = conf_upstream_new(&settings, &host, error);
     if (password != NULL)
         explicit_bzero(password, strlen(password));
@@ -154,18 +155,25 @@ lineage(const char *environment, int64_t revision, const char *chain, void *data
 static void
 refuse_write(void *self, ConfTransaction *transaction, ConfTransactionFunc func, void *data)
 {
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    admit_write(self, &error);
+    conf_transaction_free(transaction);
+    func(&error, 0, NULL, NULL, 0, data);
+}
+
+static bool
+admit_write(void *self, ConfRpcError *error)
+{
     ConfServer *server = self;
     const char *host = NULL;
     uint16_t port = 0;
-    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     g_auto(ConfBuffer) master = CONF_BUFFER_INIT;
     conf_upstream_get_master(server->upstream, &host, &port);
     CONF_BUFFER_LITERAL(&master, "{\"host\":");
     conf_json_append_string(&master, conf_slice_from_string(host));
     conf_buffer_printf(&master, ",\"port\":%u}", port);
     conf_buffer_append_char(&master, '\0');
-    conf_rpc_fail(&error, CONF_RPC_READ_ONLY, "This proxy is read-only: write to the master");
-    conf_rpc_error_add_data(&error, "master", master.data);
-    conf_transaction_free(transaction);
-    func(&error, 0, NULL, NULL, 0, data);
+    conf_rpc_fail(error, CONF_RPC_READ_ONLY, "This proxy is read-only: write to the master");
+    conf_rpc_error_add_data(error, "master", master.data);
+    return false;
 }

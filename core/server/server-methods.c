@@ -222,13 +222,13 @@ server_statistics(ConfRequest *request, void *data)
 static void
 write_role_statistics(ConfServer *server, ConfJsonWriter *writer)
 {
-    if (server->queue != NULL) {
-        const ConfCommitStatistics *commit = conf_commit_statistics(server->queue);
-        write_statistic("commits", commit->commits, writer);
-        write_statistic("commitBatches", commit->batches, writer);
-        write_statistic("writesRefused", commit->refused, writer);
-        write_statistic("writesWaiting", commit->waiting, writer);
-    }
+    static const ConfCommitStatistics NONE;
+    const ConfCommitStatistics *commit =
+        server->queue != NULL ? conf_commit_statistics(server->queue) : &NONE;
+    write_statistic("commits", commit->commits, writer);
+    write_statistic("commitBatches", commit->batches, writer);
+    write_statistic("writesRefused", commit->refused, writer);
+    write_statistic("writesWaiting", commit->waiting, writer);
     if (server->upstream != NULL) {
         const ConfUpstreamStatistics *upstream = conf_upstream_statistics(server->upstream);
         write_statistic("masterConnects", upstream->connects, writer);

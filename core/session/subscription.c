@@ -174,9 +174,9 @@ answer_open(ConfSession *session, ConfRequest *request, int64_t id, int64_t revi
     ConfBuffer *buffer = conf_request_begin(request);
     conf_buffer_printf(buffer, "{\"subscription\":%" G_GINT64_FORMAT ",\"revision\":%" G_GINT64_FORMAT, id,
                        revision);
-    const ConfStorePosition *position = conf_store_position(session->sessions->store);
-    if (revision == position->revision)
-        conf_buffer_printf(buffer, ",\"chain\":\"%s\"", position->chain);
+    const char *chain = conf_store_chain_at(session->sessions->store, revision);
+    if (chain != NULL)
+        conf_buffer_printf(buffer, ",\"chain\":\"%s\"", chain);
     conf_buffer_append_char(buffer, '}');
     conf_request_end(request);
 }

@@ -16,6 +16,7 @@ static ConfCommit *get_commit(const ConfStore *store, unsigned index);
 static unsigned get_count(const ConfStore *store);
 static bool leads_here(const ConfStore *store);
 static int64_t get_base(const ConfCommit *commit);
+static const char *get_base_chain(const ConfStore *store, unsigned index);
 static bool find_base(const ConfStore *store, int64_t revision, unsigned *index);
 static void add(ConfStore *store, ConfCommit *commit);
 static void evict(ConfStore *store);
@@ -110,10 +111,22 @@ conf_store_check_history(const ConfStore *store, int64_t revision, const char *c
     unsigned index;
     if (!leads_here(store) || !find_base(store, revision, &index))
         return CONF_HISTORY_GONE;
-    const char *known = index > 0 ? get_commit(store, index - 1)->chain : store->start_chain;
+    const char *known = get_base_chain(store, index);
     if (known[0] == '\0' && chain != NULL && chain[0] != '\0')
         return CONF_HISTORY_GONE;
     return is_chain(known, chain) ? CONF_HISTORY_SAME : CONF_HISTORY_OTHER;
+}
+
+const char *
+conf_store_chain_at(const ConfStore *store, int64_t revision)
+{
+    if (revision == store->position.revision)
+        return store->position.chain;
+    unsigned index;
+    if (!leads_here(store) || !find_base(store, revision, &index))
+        return NULL;
+    const char *known = get_base_chain(store, index);
+    return known[0] != '\0' ? known : NULL;
 }
 
 void
@@ -199,6 +212,13 @@ static int64_t
 get_base(const ConfCommit *commit)
 {
     return commit->from != 0 ? commit->from : commit->revision - 1;
+}
+
+/* Of the revision that the commit there leads away from; "": not known. */
+static const char *
+get_base_chain(const ConfStore *store, unsigned index)
+{
+    return index > 0 ? get_commit(store, index - 1)->chain : store->start_chain;
 }
 
 static bool

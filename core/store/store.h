@@ -85,6 +85,8 @@ void conf_store_complete_past(ConfStore *store, ConfCommit *commit);
 ConfCommit *conf_store_recent_after(const ConfStore *store, int64_t revision);
 /* The lowest revision from which everything newer is held; the present one where the ring is empty. */
 int64_t conf_store_recent_start(const ConfStore *store);
+/* The chain at `revision`; NULL: not known any more. */
+const char *conf_store_chain_at(const ConfStore *store, int64_t revision);
 /* Is (revision, chain) of this history?  True, false, or not known (older than the ring). */
 typedef enum { CONF_HISTORY_SAME, CONF_HISTORY_OTHER, CONF_HISTORY_GONE } ConfHistoryVerdict;
 ConfHistoryVerdict conf_store_check_history(const ConfStore *store, int64_t revision, const char *chain);

@@ -83,6 +83,8 @@ AddpTimes addp_times_merge(AddpTimes first, AddpTimes second);
 bool addp_times_equal(AddpTimes a, AddpTimes b);
 /* Member `addp` as its sender means it: own is "timeout".  False: *path points at the faulty member, g_free(). */
 bool addp_times_read(const ConfJson *json, AddpTimes *times, char **path);
+/* JSON pointer to a member; g_free(). */
+char *addp_times_path(const char *base, const char *member);
 /* {"timeout":own,"remoteTimeout":peer}, without what is unsaid; g_free(). */
 char *addp_times_write(AddpTimes times);
 /* As the other side sees it. */

@@ -46,14 +46,20 @@ addp_times_read(const ConfJson *json, AddpTimes *times, char **path)
                                                               : NULL;
         if (seconds != NULL && read_seconds(member, seconds))
             continue;
-        g_auto(GStrv) steps = g_strsplit(key != NULL ? key : "", "~", -1);
-        g_autofree char *tildes = g_strjoinv("~0", steps);
-        g_auto(GStrv) slashes = g_strsplit(tildes, "/", -1);
-        g_autofree char *escaped = g_strjoinv("~1", slashes);
-        *path = g_strconcat("/addp/", escaped, NULL);
+        *path = addp_times_path("/addp/", key);
         return false;
     }
     return true;
+}
+
+char *
+addp_times_path(const char *base, const char *member)
+{
+    g_auto(GStrv) steps = g_strsplit(member != NULL ? member : "", "~", -1);
+    g_autofree char *tildes = g_strjoinv("~0", steps);
+    g_auto(GStrv) slashes = g_strsplit(tildes, "/", -1);
+    g_autofree char *escaped = g_strjoinv("~1", slashes);
+    return g_strconcat(base, escaped, NULL);
 }
 
 char *

@@ -155,7 +155,8 @@ poll_came(void *data, ConfRequest *r)
     for (const ConfJson *member = conf_value_item(params, 0); member != NULL;
          member = conf_value_next(member)) {
         if (g_strcmp0(conf_value_key(member), "addp") != 0) {
-            refuse_params(r, "");
+            g_autofree char *path = addp_times_path("/", conf_value_key(member));
+            refuse_params(r, path);
             return;
         }
         addp = member;

@@ -133,7 +133,7 @@ test_agree(void)
     g_assert_cmpint(json_object_get_int_member(polled, "revision"), >=, 1);
     g_assert_false(json_object_has_member(polled, "addp"));
     test_call_error(client, -32000, "addp.poll", "{'addp':{'remoteTimeout':1}}");
-    test_call_error(client, -32602, "addp.poll", "{'what':1}");
+    g_assert_cmpstr(fault_path(test_call_error(client, -32602, "addp.poll", "{'a/b':1}")), ==, "/a~1b");
     test_call_error(client, -32001, "session.open",
                     "{'user':'default','password':'no','application':'confctl','addp':{'timeout':1,'remoteTimeout':1}}");
     assert_addp(log_in(client, ",'addp':{'timeout':500,'remoteTimeout':700}"), 500, 700);

@@ -166,7 +166,7 @@ test_faults(ModelFixture *fixture, const void *data)
         {0, "[]", "/filter"},
         {0, "{\"nothing\":1}", "/filter/nothing"},
         {0, "{\"\":1}", "/filter/"},
-        {CONF_TYPE_HOST, "{\"ports\":null}", "/filter/ports"},
+        {CONF_TYPE_HOST, "{\"nothing\":null}", "/filter/nothing"},
         {0, "{\"passwordHash\":null}", "/filter/passwordHash"},
         {0, "{\"name/x\":1}", "/filter/name~1x"},
         {0, "{\"connections/nothing\":1}", "/filter/connections~1nothing"},

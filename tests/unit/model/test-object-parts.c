@@ -98,11 +98,10 @@ test_members(ModelFixture *fixture, const void *data)
 static void
 test_projection(ModelFixture *fixture, const void *data)
 {
-    const ConfTypeInfo *host = conf_schema_type(fixture->schema, CONF_TYPE_HOST);
     g_autoptr(ConfObject) object =
         model_create(fixture, CONF_TYPE_HOST, "{\"name\":\"h\",\"address\":\"a\",\"lcaPort\":0}");
     ConfProjection *projection =
-        conf_projection_parse(fixture->schema, host, model_tree(fixture, "[\"lcaPort\",\"name\",\"annex\"]"),
+        conf_projection_parse(fixture->schema, model_tree(fixture, "[\"lcaPort\",\"name\",\"annex\"]"),
                               "/fields", &fixture->error);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_projection_write(projection, object, &buffer);
@@ -110,25 +109,25 @@ test_projection(ModelFixture *fixture, const void *data)
     g_assert_cmpstr(buffer.data, ==,
                     "{\"type\":\"host\",\"dbid\":105,\"revision\":7,\"name\":\"h\",\"lcaPort\":0}");
     conf_projection_free(projection);
-    static const char *const faults[][2] = {{"[\"name\",\"ports\"]", "/fields/1"},
+    static const char *const faults[][2] = {{"[\"name\",\"nothing\"]", "/fields/1"},
                                             {"[5]", "/fields/0"},
                                             {"\"name\"", "/fields"},
                                             {"[\"passwordHash\"]", "/fields/0"}};
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
-        g_assert_null(conf_projection_parse(fixture->schema, host, model_tree(fixture, faults[i][0]),
+        g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, faults[i][0]),
                                             "/fields", &fixture->error));
         model_assert_fault(fixture, faults[i][1]);
     }
-    /* Of any type: what some type has. */
+    /* What only other types have is unset. */
     projection =
-        conf_projection_parse(fixture->schema, NULL, model_tree(fixture, "[\"ports\",\"passwordSet\"]"),
+        conf_projection_parse(fixture->schema, model_tree(fixture, "[\"ports\",\"passwordSet\"]"),
                               "/fields", &fixture->error);
     buffer.size = 0;
     conf_projection_write(projection, object, &buffer);
     conf_buffer_append_char(&buffer, '\0');
     g_assert_cmpstr(buffer.data, ==, "{\"type\":\"host\",\"dbid\":105,\"revision\":7}");
     conf_projection_free(projection);
-    g_assert_null(conf_projection_parse(fixture->schema, NULL, model_tree(fixture, "[\"secretHash\"]"),
+    g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, "[\"secretHash\"]"),
                                         "/fields", &fixture->error));
     model_assert_fault(fixture, "/fields/0");
 }
