@@ -164,16 +164,15 @@ read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, in
     g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
     ConfSession *session = conf_request_get_session(request);
     const ConfJson *dbid = conf_json_member(params, "dbid");
+    const ConfObject *present = NULL; /* and readable */
     ConfKey key = {0};
     if (dbid != NULL) {
-        const ConfObject *present = conf_methods_find(methods, session, params, &error);
-        /* Not there now, or not readable: only of the former the past may tell. */
-        const ConfTypeInfo *type = NULL;
+        present = conf_methods_find(methods, session, params, &error);
+        /* Not there now, or not readable: only of the former the past may tell, and the answers are alike. */
         if (present == NULL && error.code == CONF_RPC_NOT_FOUND) {
-            type = conf_methods_type(methods, params, "type", true, NULL);
+            const ConfTypeInfo *type = conf_methods_type(methods, params, "type", true, NULL);
             key = (ConfKey){.type = type->id, .dbid = dbid->integer};
-            if (conf_store_lookup(methods->context.store, key) == NULL)
-                conf_rpc_error_clear(&error);
+            conf_rpc_error_clear(&error);
         } else if (present != NULL) {
             key = conf_object_key(present);
         }
@@ -184,7 +183,6 @@ read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, in
     }
     PastRead *reading = past_read_new(methods, request, revision);
     reading->key = key;
-    const ConfObject *present = key.dbid != 0 ? conf_store_lookup(methods->context.store, key) : NULL;
     if (present != NULL && present->revision <= revision) {
         answer_past(reading, present, &error);
     } else if (key.dbid != 0) {

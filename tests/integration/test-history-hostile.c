@@ -96,11 +96,43 @@ test_where_memory_begins(void)
     g_assert_false(test_has_notification(second, "changes"));
 }
 
+/* The whole answer but its id; the dbid is exchanged for a #. */
+static char *
+ask_about(TestClient *client, int64_t dbid, int64_t revision)
+{
+    int64_t id =
+        test_send(client, "object.read", "{'type':'host','dbid':%" INT ",'asOf':%" INT "}", dbid, revision);
+    JsonNode *error = json_object_get_member(test_wait_response(client, id), "error");
+    g_autofree char *text = json_to_string(error, FALSE);
+    g_autofree char *number = g_strdup_printf(" %" INT, dbid);
+    g_auto(GStrv) parts = g_strsplit(text, number, -1);
+    return g_strjoinv(" #", parts);
+}
+
+/* What one may not read is not told from what there is not: not of the past, nor of before the past that is held. */
+static void
+test_hidden_past(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    test_person_new(admin, "ann");
+    int64_t before = test_history_revision(admin);
+    int64_t hidden = new_host(admin, "hidden");
+    int64_t last = fill_host(admin, hidden, 1, 10);
+    g_autoptr(TestClient) client = test_client_new_as(server, "ann", "pw", "confctl");
+    for (int64_t revision = 1; revision <= last; revision += revision == 1 ? before - 1 : 1) {
+        g_autofree char *of_hidden = ask_about(client, hidden, revision);
+        g_autofree char *of_nothing = ask_about(client, 999999, revision);
+        g_assert_cmpstr(of_hidden, ==, of_nothing);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/history-hostile/pages", test_pages);
     g_test_add_func("/integration/history-hostile/where-memory-begins", test_where_memory_begins);
+    g_test_add_func("/integration/history-hostile/hidden-past", test_hidden_past);
     return g_test_run();
 }
