@@ -1,5 +1,6 @@
 /* account-file-private.h - the file that account-state.c keeps: read at start, written whole by a thread
- * of its own some seconds after a change, and at the end.  A kill loses these seconds, never the file. */
+ * of its own a moment after a change, later where it is long, and at the end.  A kill loses that moment, never the
+ * file. */
 #pragma once
 
 #include <glib.h>

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum {
-    WRITE_AFTER_MS = 2000, /* and a second more for each 10,000 accounts: the whole file is written */
+    WRITE_AFTER_MS = 300, /* and a second more for each 10,000 accounts: the whole file is written */
     FIELDS = 12,
     FIELDS_1 = 8,
     AT_LOCKED_UNTIL = 6,

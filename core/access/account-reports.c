@@ -26,8 +26,10 @@ conf_accounts_new_origin(ConfAccounts *accounts)
 void
 conf_accounts_load_origin(ConfAccounts *accounts, const ConfAccountOrigin *origin)
 {
-    if (origin->own)
+    if (origin->own && origin->last < CONF_ACCOUNT_REPORT_MAX)
         accounts->own = *origin;
+    else if (origin->own)
+        return; /* There is no number after it; the one that this process began with is as good. */
     else if (accounts->origins->len < CONF_ACCOUNT_ORIGINS_MAX)
         g_ptr_array_add(accounts->origins, g_memdup2(origin, sizeof *origin));
 }
@@ -65,6 +67,8 @@ conf_accounts_agree(ConfAccounts *accounts, int64_t taken)
     }
     accounts->pending_count = 0;
     accounts->own.last = MAX(accounts->own.last, taken);
+    if (accounts->own.last >= CONF_ACCOUNT_REPORT_MAX)
+        conf_accounts_new_origin(accounts);
 }
 
 void

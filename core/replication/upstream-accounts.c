@@ -15,7 +15,6 @@ static void write_reports(ConfAccounts *accounts, ConfJsonWriter *writer);
 static void write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms);
 static void answered(ConfSlice result, ConfSlice error, void *data);
 static bool knows_no_such_method(ConfUpstream *upstream, ConfSlice error);
-static bool take_answer(ConfUpstream *upstream, const ConfJson *answer);
 static void take_account(ConfAccounts *accounts, const ConfJson *item);
 static void take_forced(ConfAccounts *accounts, const ConfJson *item);
 static void read_time(const ConfJson *item, const char *member, int64_t *time_ms);
@@ -34,6 +33,28 @@ conf_upstream_stop_accounts(ConfUpstream *upstream)
 {
     conf_timer_cancel(&upstream->accounts.due);
     upstream->accounts.asking = false;
+}
+
+bool
+conf_upstream_take_accounts(ConfUpstream *upstream, const ConfJson *answer)
+{
+    const ConfJson *list = conf_json_member(answer, "accounts"), *forced = conf_json_member(answer, "forced");
+    ConfAccounts *accounts = upstream->host.accounts(upstream->host.data);
+    int64_t next = 0, report = -1;
+    if (!conf_upstream_read_integer(answer, "next", 0, &next) || list == NULL ||
+        list->kind != CONF_JSON_ARRAY)
+        return false;
+    if (conf_json_member(answer, "report") != NULL &&
+        (!conf_upstream_read_integer(answer, "report", 0, &report) || report > CONF_ACCOUNT_REPORT_MAX))
+        return false;
+    conf_accounts_agree(accounts, report);
+    for (const ConfJson *item = list->first; item != NULL; item = item->next)
+        take_account(accounts, item);
+    if (forced != NULL && forced->kind == CONF_JSON_ARRAY)
+        for (const ConfJson *item = forced->first; item != NULL; item = item->next)
+            take_forced(accounts, item);
+    upstream->accounts.next = next;
+    return true;
 }
 
 static void
@@ -109,7 +130,7 @@ answered(ConfSlice result, ConfSlice error, void *data)
     const ConfJson *answer =
         result.size > 0 ? conf_json_parse(upstream->arena, result, NULL, NULL, NULL) : NULL;
     bool was_agreed = link->agreed;
-    link->agreed = answer != NULL && take_answer(upstream, answer);
+    link->agreed = answer != NULL && conf_upstream_take_accounts(upstream, answer);
     const ConfJson *more = conf_json_member(answer, "more");
     bool soon = link->agreed && (!was_agreed || (more != NULL && more->boolean));
     conf_timer_arm(&link->due, soon ? AGAIN_MS : EXCHANGE_MS, exchange, upstream);
@@ -121,29 +142,6 @@ knows_no_such_method(ConfUpstream *upstream, ConfSlice error)
     const ConfJson *code =
         conf_json_member(conf_json_parse(upstream->arena, error, NULL, NULL, NULL), "code");
     return code != NULL && code->is_integer && code->integer == CONF_RPC_NO_METHOD;
-}
-
-/* False: it is none, and nothing is known of the report that it should answer. */
-static bool
-take_answer(ConfUpstream *upstream, const ConfJson *answer)
-{
-    const ConfJson *list = conf_json_member(answer, "accounts"), *forced = conf_json_member(answer, "forced");
-    ConfAccounts *accounts = upstream->host.accounts(upstream->host.data);
-    int64_t next = 0, report = -1;
-    if (!conf_upstream_read_integer(answer, "next", 0, &next) || list == NULL ||
-        list->kind != CONF_JSON_ARRAY)
-        return false;
-    if (conf_json_member(answer, "report") != NULL &&
-        (!conf_upstream_read_integer(answer, "report", 0, &report) || report > CONF_ACCOUNT_REPORT_MAX))
-        return false;
-    conf_accounts_agree(accounts, report);
-    for (const ConfJson *item = list->first; item != NULL; item = item->next)
-        take_account(accounts, item);
-    if (forced != NULL && forced->kind == CONF_JSON_ARRAY)
-        for (const ConfJson *item = forced->first; item != NULL; item = item->next)
-            take_forced(accounts, item);
-    upstream->accounts.next = next;
-    return true;
 }
 
 /* Members that are missing, or none, say nothing. */
