@@ -1,87 +1,15 @@
 /* test-account-rules.c - section [security-authentication-rules] of tenants and persons: what passwords must be, when
  * they end, who is locked out; and what a server remembers of log-ins. */
-#include "fixture.h"
-
 #include <string.h>
 
-#define INT G_GINT64_FORMAT
-#define OPEN "{'user':'%s','password':'%s','application':'confctl'}"
+#include "accounts.h"
+
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 
 static TestServer *
 start(void)
 {
     return test_primary_new("login-attempts = 1000\n");
-}
-
-/* Members of the section: "'password-min-length':'8'". */
-static void
-set_rules(TestClient *admin, const char *type, int64_t dbid, const char *rules)
-{
-    test_call(admin, "object.update",
-              "{'type':'%s','dbid':%" INT ",'patch':{'annex':{'security-authentication-rules':null}}}", type, dbid);
-    test_call(admin, "object.update",
-              "{'type':'%s','dbid':%" INT ",'patch':{'annex':{'security-authentication-rules':{%s}}}}", type, dbid, rules);
-}
-
-static int64_t
-add_tenant(TestClient *admin, const char *name)
-{
-    return json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'tenant','name':'%s'}}", name), "dbid");
-}
-
-static int64_t
-add_person(TestClient *admin, int64_t tenant, const char *name, const char *password)
-{
-    int64_t dbid = json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'person','name':'%s','tenant':%" INT "}}", name, tenant), "dbid");
-    test_call(admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
-              "},'rights':['read','execute']}]}",
-              dbid);
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", dbid, password);
-    return dbid;
-}
-
-static TestClient *
-opens(TestServer *server, const char *user, const char *password)
-{
-    TestClient *client = test_client_connect(test_server_get_port(server));
-    test_call(client, "session.open", OPEN, user, password);
-    return client;
-}
-
-static void
-lets_in(TestServer *server, const char *user, const char *password)
-{
-    g_autoptr(TestClient) client = opens(server, user, password);
-    test_call(client, "session.close", "{}");
-}
-
-static char *
-refused(TestServer *server, const char *user, const char *password)
-{
-    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-    JsonObject *error = test_call_error(client, -32001, "session.open", OPEN, user, password);
-    return g_strdup(json_object_get_string_member(error, "message"));
-}
-
-static void
-is_refused(TestServer *server, const char *user, const char *password)
-{
-    g_autofree char *message = refused(server, user, password);
-    g_assert_cmpstr(message, !=, "");
-}
-
-/* Member of "account" in the answer of session.open; NULL: it is not there. */
-static char *
-account_member(TestServer *server, const char *user, const char *password, const char *member)
-{
-    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-    JsonObject *account =
-        json_object_get_object_member(test_call(client, "session.open", OPEN, user, password), "account");
-    return json_object_has_member(account, member) ? g_strdup(json_object_get_string_member(account, member)) : NULL;
 }
 
 static void
@@ -346,58 +274,6 @@ test_own_change(void)
     g_assert_null(account_member(server, "ann", "own", "lastLogin"));
 }
 
-/* Polls until the person's log-in at this server answers with this code, 0: it is let in. */
-static void
-wait_login(TestServer *server, int64_t code, const char *user, const char *password)
-{
-    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC, got;
-    do {
-        g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-        JsonObject *answer = test_wait_response(client, test_send(client, "session.open", OPEN, user, password));
-        got = json_object_has_member(answer, "error")
-                  ? json_object_get_int_member(json_object_get_object_member(answer, "error"), "code")
-                  : 0;
-        g_assert_cmpint(g_get_monotonic_time(), <, until);
-    } while (got != code);
-}
-
-/* Two proxies: what happens at one counts at all, also if the master was away then. */
-static void
-test_proxies(void)
-{
-    g_autoptr(TestServer) master = start();
-    g_autoptr(TestServer) one = test_proxy_new(master, "one", "[csproxy]\nlogin-attempts = 1000\n");
-    g_autoptr(TestServer) two = test_proxy_new(master, "two", "[csproxy]\nlogin-attempts = 1000\n");
-    g_autoptr(TestClient) admin = test_client_new(master);
-    int64_t tenant = add_tenant(admin, "acme"), ann = add_person(admin, tenant, "ann", "right");
-    set_rules(admin, "tenant", tenant, "'account-lockout-threshold':'3','account-lockout-duration':'0'");
-    /* Nobody but a replica has a say in it. */
-    test_call_error(admin, -32005, "replica.accounts", "{'accounts':[{'dbid':%" INT ",'wrong':9}]}", ann);
-    test_call_error(admin, -32602, "replica.accounts", "{'accounts':[{'dbid':'x'}]}");
-    test_call_error(admin, -32602, "replica.accounts", "{'accounts':[7]}");
-    wait_login(one, 0, "ann", "right");
-    wait_login(two, 0, "ann", "right");
-    is_refused(one, "ann", "wrong");
-    is_refused(one, "ann", "wrong");
-    is_refused(one, "ann", "wrong");
-    is_refused(one, "ann", "right");
-    wait_login(master, -32001, "ann", "right");
-    wait_login(two, -32001, "ann", "right");
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'fresh'}", ann);
-    wait_login(one, 0, "ann", "fresh");
-    wait_login(two, 0, "ann", "fresh");
-    /* The master is away: each goes on by itself, and tells of it later. */
-    test_server_signal(master, SIGKILL);
-    for (unsigned i = 0; i < 3; i++)
-        is_refused(two, "ann", "wrong");
-    is_refused(two, "ann", "fresh");
-    g_autofree char *before = account_member(one, "ann", "fresh", "lastLogin");
-    g_assert_nonnull(before);
-    test_server_start(master);
-    wait_login(master, -32001, "ann", "fresh");
-    wait_login(one, -32001, "ann", "fresh");
-}
-
 int
 main(int argc, char **argv)
 {
@@ -410,6 +286,5 @@ main(int argc, char **argv)
     g_test_add_func("/integration/account-rules/times", test_times);
     g_test_add_func("/integration/account-rules/sessions", test_sessions);
     g_test_add_func("/integration/account-rules/own-change", test_own_change);
-    g_test_add_func("/integration/account-rules/proxies", test_proxies);
     return g_test_run();
 }
