@@ -113,9 +113,9 @@ CONF_API void conf_later_answer_error(ConfLater *later, int code, const char *me
 CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state);
 
 /* ---- work, watches, timers ---- */
-/* Blocking library: work() runs in a bounded pool and sees only job; done() always follows on the main
- * loop, before unload().  False: the queue is full, or the plugin is being unloaded; refuse with
- * CONF_ERROR_UNAVAILABLE. */
+/* Blocking library: work() runs in a thread, of which a plugin keeps two to four, and sees only job; done() always
+ * follows on the main loop, before unload().  False: the queue is full, or the plugin is being unloaded;
+ * refuse with CONF_ERROR_UNAVAILABLE. */
 CONF_API bool conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job),
                         void *job);
 /* Any thread: func(self, data) on the main loop; not called any more once unload() was. */

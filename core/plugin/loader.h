@@ -73,9 +73,9 @@ bool conf_plugin_is_loaded(const ConfPlugin *p);
 void conf_plugin_enter(ConfPlugin *p);
 void conf_plugin_leave(ConfPlugin *p);
 
-/* work.c: the bounded pool that the core shares with plugins.  done on the main loop; false: queue full. */
+/* work.c: the core's own bounded pool.  done on the main loop; false: queue full. */
 bool conf_pool_push(void (*work)(void *job), void (*done)(void *job), void *job);
-unsigned conf_pool_queue_length(void);
+/* Of the core's pool; a plugin keeps no more either. */
 unsigned conf_pool_thread_count(void);
 /* later.c: the generic half of ConfLater; layers that own the thing delayed (request, log-in) make it. */
 typedef struct {

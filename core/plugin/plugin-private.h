@@ -45,6 +45,8 @@ struct ConfPlugin {
     GQueue laters;         /* ConfLater, not finished */
     unsigned laters_made;  /* in all: tells whether a hook took one */
     unsigned pending_work; /* jobs whose done() was not called yet */
+    unsigned running_work; /* of these: given to a thread */
+    GQueue waiting_work;   /* the others */
     bool is_draining;      /* no new jobs: it is being unloaded */
 };
 

@@ -1,5 +1,8 @@
-/* work.c - the bounded pool of threads that the core (password hashing) and plugins (blocking libraries)
- * share, and the way back from it.
+/* work.c - threads for work that waits, and the way back from them.
+ *
+ * The core (password hashing) has a bounded pool of its own.  Each plugin may keep as many threads as that pool has;
+ * its further jobs wait in a queue of its own.  So a library that hangs, as a resolver does whose name servers are
+ * away, holds up its own plugin, and neither log-ins nor another plugin.
  *
  * A job belongs to one thread at a time: the main loop until it is pushed, a worker during work(), the
  * main loop again for done().  Finished jobs wait in a queue of their own, so that a plugin that is
@@ -13,7 +16,7 @@
 enum {
     THREADS_MIN = 2,
     THREADS_MAX = 4,
-    QUEUE_MAX = 10000,
+    QUEUE_MAX = 10000, /* of the core, and of each plugin */
     /* A hash keeps a core busy for 30 ms.  Where there is no core to spare the main loop must not wait its turn behind
      * one: it takes the core at once, and a tenth of it is left for the workers when it is never idle. */
     NICE = 10,
@@ -33,13 +36,15 @@ typedef struct {
     void *data;
 } MainCall;
 
-static GThreadPool *pool;
-static unsigned outstanding; /* pushed, and done() not called: main thread only */
+static GThreadPool *core_pool, *plugin_pool;
+static unsigned core_jobs; /* pushed, and done() not called: main thread only */
 static GMutex finished_lock;
 static GCond finished_grew;
 static GQueue finished = G_QUEUE_INIT; /* of Job; under the lock */
 
-static bool push(const Job *job);
+static unsigned jobs_max(void);
+static void start(GThreadPool **pool, int threads, Job *job);
+static void start_next(ConfPlugin *p);
 static void run_job(void *data, void *unused);
 static void on_finished(void *unused);
 static void end_job(Job *job);
@@ -49,13 +54,13 @@ static void run_main_call(void *data);
 bool
 conf_pool_push(void (*work)(void *job), void (*done)(void *job), void *job)
 {
-    return push(&(Job){.work = work, .done = done, .job = job});
-}
-
-unsigned
-conf_pool_queue_length(void)
-{
-    return pool != NULL ? g_thread_pool_unprocessed(pool) : 0;
+    conf_assert_main();
+    if (core_jobs >= jobs_max())
+        return false;
+    core_jobs++;
+    start(&core_pool, (int)conf_pool_thread_count(),
+          g_memdup2(&(Job){.work = work, .done = done, .job = job}, sizeof(Job)));
+    return true;
 }
 
 unsigned
@@ -70,12 +75,13 @@ conf_pool_thread_count(void)
 bool
 conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job), void *job)
 {
-    if (p->state == PLUGIN_UNLOADED || p->is_draining)
+    conf_assert_main();
+    if (p->state == PLUGIN_UNLOADED || p->is_draining || p->pending_work >= jobs_max())
         return false;
-    if (!push(&(Job){.work = work, .job = job, .plugin = p, .plugin_done = done}))
-        return false;
-    conf_plugin_ref(p);
+    const Job made = {.work = work, .job = job, .plugin = conf_plugin_ref(p), .plugin_done = done};
     p->pending_work++;
+    g_queue_push_tail(&p->waiting_work, g_memdup2(&made, sizeof(made)));
+    start_next(p);
     return true;
 }
 
@@ -109,21 +115,30 @@ conf_work_drain(ConfPlugin *p, unsigned wait_ms)
     return true;
 }
 
-static bool
-push(const Job *job)
+/* What is running or finished counts too, but no more than there are threads: a main loop that is late cannot make
+ * the queue of ends grow without bound either. */
+static unsigned
+jobs_max(void)
 {
-    conf_assert_main();
-    if (pool == NULL)
-        pool = g_thread_pool_new(run_job, NULL, (int)conf_pool_thread_count(), FALSE, NULL);
-    /* What is running or finished counts too, but no more than there are threads: a main loop that is late
-     * cannot make the queue of ends grow without bound either. */
-    if (outstanding >= QUEUE_MAX + conf_pool_thread_count())
-        return false;
-    outstanding++;
-    /* An error means that no thread could be started now; the job is queued all the same and runs on
-     * another one. */
-    g_thread_pool_push(pool, g_memdup2(job, sizeof(*job)), NULL);
-    return true;
+    return QUEUE_MAX + conf_pool_thread_count();
+}
+
+static void
+start(GThreadPool **pool, int threads, Job *job)
+{
+    if (*pool == NULL)
+        *pool = g_thread_pool_new(run_job, NULL, threads, FALSE, NULL);
+    /* An error means that no thread could be started now; the job is queued all the same and runs on another one. */
+    g_thread_pool_push(*pool, job, NULL);
+}
+
+static void
+start_next(ConfPlugin *p)
+{
+    if (p->running_work >= conf_pool_thread_count() || g_queue_is_empty(&p->waiting_work))
+        return;
+    p->running_work++;
+    start(&plugin_pool, -1, g_queue_pop_head(&p->waiting_work));
 }
 
 static void
@@ -156,12 +171,14 @@ on_finished(void *unused)
 static void
 end_job(Job *job)
 {
-    outstanding--;
     ConfPlugin *p = job->plugin;
     if (p == NULL) {
+        core_jobs--;
         job->done(job->job);
     } else {
         p->pending_work--;
+        p->running_work--;
+        start_next(p);
         /* Without a self there is nobody to take it: load() refused, or unload() is over. */
         if (conf_plugin_is_loaded(p)) {
             conf_plugin_enter(p);

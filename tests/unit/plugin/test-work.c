@@ -107,15 +107,52 @@ test_queue_full(void)
     while (wanted_count < 2 * POOL_QUEUE_MAX && conf_work(p, wait_at_gate, count_done, NULL))
         wanted_count++;
     g_assert_cmpuint(wanted_count, ==, POOL_QUEUE_MAX + conf_pool_thread_count());
-    g_assert_cmpuint(conf_pool_queue_length(), >=, POOL_QUEUE_MAX);
-    Job job = {0};
-    g_assert_false(conf_pool_push(work, pool_done, &job));
-
     all_done = false;
     move_gate(true);
     fixture_wait(&all_done);
-    g_assert_true(conf_pool_push(work, pool_done, &job));
+    Job job = {0};
+    g_assert_true(conf_work(p, work, done, &job));
     fixture_wait(&job.is_done);
+    conf_plugin_host_free(host);
+    fixture_take_notes();
+}
+
+static void
+count_pool_done(void *data)
+{
+    all_done = ++done_count == wanted_count;
+}
+
+/* A library that hangs, with as many jobs as its plugin may have, holds up neither the core nor another plugin; and the
+ * core's jobs are bounded, too. */
+static void
+test_hanging_library(void)
+{
+    ConfPluginHost *host = fixture_load("plain", "");
+    ConfPlugin *hanging = fixture_last_plugin();
+    ConfPluginHost *other_host = fixture_load("plain", "");
+    ConfPlugin *other = fixture_last_plugin();
+    g_assert_true(other != hanging);
+    move_gate(false);
+    unsigned hung = 0;
+    while (hung < 2 * POOL_QUEUE_MAX && conf_work(hanging, wait_at_gate, count_done, NULL))
+        hung++;
+    Job core_job = {0}, other_job = {0};
+    g_assert_true(conf_pool_push(work, pool_done, &core_job));
+    g_assert_true(conf_work(other, work, done, &other_job));
+    fixture_wait(&core_job.is_done);
+    fixture_wait(&other_job.is_done);
+
+    unsigned pushed = 0;
+    while (pushed < 2 * POOL_QUEUE_MAX && conf_pool_push(wait_at_gate, count_pool_done, NULL))
+        pushed++;
+    g_assert_cmpuint(pushed, ==, POOL_QUEUE_MAX + conf_pool_thread_count());
+    done_count = 0;
+    wanted_count = hung + pushed;
+    all_done = false;
+    move_gate(true);
+    fixture_wait(&all_done);
+    conf_plugin_host_free(other_host);
     conf_plugin_host_free(host);
     fixture_take_notes();
 }
@@ -318,6 +355,7 @@ add_tests(void)
 {
     g_test_add_func("/plugin/work/done", test_work);
     g_test_add_func("/plugin/work/full", test_queue_full);
+    g_test_add_func("/plugin/work/hanging-library", test_hanging_library);
     g_test_add_func("/plugin/work/unload", test_done_before_unload);
     g_test_add_func("/plugin/work/drain", test_drain_is_bounded);
     g_test_add_func("/plugin/work/call-main", test_call_main);
