@@ -137,6 +137,7 @@ struct _ConfcClient {
     guint64 generation; /* of the attempt: what belongs to an older one is dropped */
     GTask *connect_task, *disconnect_task;
     GSource *connect_cancel; /* of the task's cancellable */
+    GSource *disconnect_cancel;
     GCancellable *dialing;
     bool uses_tls; /* decided before the first attempt, and for all of them */
     ConfcCredentials *credentials;

@@ -18,6 +18,7 @@ typedef struct {
 
 static bool check_settings(ConfcClient *client, GError **error);
 static gboolean connect_cancelled(GCancellable *cancellable, void *data);
+static gboolean disconnect_cancelled(GCancellable *cancellable, void *data);
 static void start_round(ConfcClient *client);
 static void dial(ConfcClient *client);
 static void dialed(GObject *source, GAsyncResult *result, void *data);
@@ -97,6 +98,11 @@ confc_client_disconnect_async(ConfcClient *client, GCancellable *cancellable, GA
     client->disconnect_task = task;
     client->timer = confc_client_add_timeout(client, CLOSE_TIMEOUT_MS, close_timed_out);
     confc_client_call_now(client, "session.close", NULL, session_closed, NULL);
+    if (cancellable != NULL && client->disconnect_task != NULL) {
+        client->disconnect_cancel = g_cancellable_source_new(cancellable);
+        g_source_set_callback(client->disconnect_cancel, G_SOURCE_FUNC(disconnect_cancelled), client, NULL);
+        g_source_attach(client->disconnect_cancel, client->context);
+    }
 }
 
 gboolean
@@ -164,6 +170,7 @@ confc_client_stop(ConfcClient *client, const GError *error)
     confc_session_forget(client);
     client->ever_ready = false;
     g_clear_error(&client->last_error);
+    confc_client_clear_source(&client->disconnect_cancel);
     g_autoptr(GTask) closing = g_steal_pointer(&client->disconnect_task);
     finish_connect(client, why);
     confc_client_fail_calls(client, true, why);
@@ -283,6 +290,14 @@ connect_cancelled(GCancellable *cancellable, void *data)
     g_autoptr(GError) error = NULL;
     g_cancellable_set_error_if_cancelled(cancellable, &error);
     confc_client_stop(data, error);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean
+disconnect_cancelled(GCancellable *cancellable, void *data)
+{
+    (void)cancellable;
+    confc_client_stop(data, NULL);
     return G_SOURCE_REMOVE;
 }
 
