@@ -7,6 +7,10 @@ static ConfPort *add_port(GArray *ports, const char *id, const char *address, in
 static const char *file_mode(const ConfServer *server);
 static bool can_be_served(ConfServer *server, const char *id, const char *listening);
 static bool is_own(ConfServer *server, const char *id);
+static bool is_own_number(ConfServer *server, const char *id, const char *address, int64_t number);
+static bool is_taken(ConfServer *server, GArray *ports, const char *id, const char *address, int64_t number);
+static bool overlap(const char *a, const char *b);
+static bool covers(const char *a, const char *b);
 static void add_application_ports(ConfServer *server, GArray *ports);
 static void add_application_port(ConfServer *server, GArray *ports, const ConfJson *item);
 static void set_clients(ConfServer *server, ConfPort *port, const ConfJson *item);
@@ -81,6 +85,56 @@ is_own(ConfServer *server, const char *id)
     return true;
 }
 
+/* Likewise its number: whoever may change the object would take the port away from whoever is to mend it. */
+static bool
+is_own_number(ConfServer *server, const char *id, const char *address, int64_t number)
+{
+    bool management =
+        number == server->options.management_port && overlap(address, server->options.management_address);
+    bool rescue = number == server->line->rescue_port && overlap(address, "loopback");
+    if (!management && !rescue)
+        return false;
+    refuse(server, id, "the server has a port of its own with this number; this one is not open");
+    return true;
+}
+
+/* Known beforehand, and not the fault of anybody else on this machine: a start need not fail for it. */
+static bool
+is_taken(ConfServer *server, GArray *ports, const char *id, const char *address, int64_t number)
+{
+    for (unsigned i = 0; i < ports->len; i++) {
+        const ConfPort *other = &g_array_index(ports, ConfPort, i);
+        if (other->port != number || !overlap(address, other->address))
+            continue;
+        g_autofree char *why =
+            g_strdup_printf("port %s has this number already; this one is not open", other->id);
+        refuse(server, id, why);
+        return true;
+    }
+    return false;
+}
+
+/* NULL: all addresses. */
+static bool
+overlap(const char *a, const char *b)
+{
+    return covers(a, b) || covers(b, a);
+}
+
+/* Two ways to write one address are not looked through: such a port is told when it cannot be opened. */
+static bool
+covers(const char *a, const char *b)
+{
+    if (a == NULL || (b != NULL && strcmp(a, b) == 0))
+        return true;
+    if (b == NULL)
+        return false;
+    bool six = strchr(b, ':') != NULL, both = strcmp(b, "loopback") == 0;
+    if (strcmp(a, "loopback") == 0)
+        return strcmp(b, "127.0.0.1") == 0 || strcmp(b, "::1") == 0;
+    return (strcmp(a, "0.0.0.0") == 0 && (!six || both)) || (strcmp(a, "::") == 0 && (six || both));
+}
+
 static void
 add_application_ports(ConfServer *server, GArray *ports)
 {
@@ -88,8 +142,14 @@ add_application_ports(ConfServer *server, GArray *ports)
     const ConfObject *application = conf_server_own_application(server);
     ConfSlice raw = application != NULL ? conf_object_get_raw(application, "ports") : (ConfSlice){NULL, 0};
     const ConfJson *list = raw.size > 0 ? conf_json_parse(arena, raw, NULL, NULL, NULL) : NULL;
-    for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next)
-        add_application_port(server, ports, item);
+    /* Port default first: what contradicts it is another port's fault. */
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (const ConfJson *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+            g_autofree char *id = text_of(item, "id");
+            if ((g_strcmp0(id, "default") == 0) == (turn == 0))
+                add_application_port(server, ports, item);
+        }
+    }
 }
 
 static void
@@ -112,13 +172,14 @@ add_application_port(ConfServer *server, GArray *ports, const ConfJson *item)
         g_free(listening);
         listening = g_strdup("secured");
     }
-    if (is_own(server, id) || !can_be_served(server, id, listening))
+    const char *address = conf_settings_get(parameters, "", "address");
+    if (is_own(server, id) || is_own_number(server, id, address, number->integer) ||
+        is_taken(server, ports, id, address, number->integer) || !can_be_served(server, id, listening))
         return;
-    ConfPort *port = add_port(ports, id, NULL, number->integer, server->line->rescue_port != 0);
+    ConfPort *port = add_port(ports, id, address, number->integer, server->line->rescue_port != 0);
     port->listening = g_steal_pointer(&listening);
     port->mutual = is_true(item, "mutual");
     port->transport = g_steal_pointer(&parameters);
-    port->address = g_strdup(transport_value(port, "address"));
     set_clients(server, port, item);
     set_balancers(server, port);
 }

@@ -315,6 +315,43 @@ test_management_port(void)
     g_assert_cmpint(test_server_wait_exit(primary), ==, 0);
 }
 
+/* Port objects that want the number of the management port, or of each other, are told of and not opened: the server's own
+ * port stays what it is, port default is the one that is served, and the next start is one. */
+static void
+test_numbers_taken(void)
+{
+    g_autoptr(TestServer) primary = test_primary_new(NULL);
+    g_autoptr(TestClient) admin = test_client_new(primary);
+    uint16_t twice = test_free_port();
+    g_autofree char *others = g_strdup_printf(
+        "{'id':'thief','port':%u,'clients':'ui'},{'id':'first','port':%u,'transport':'address=127.0.0.1'},"
+        "{'id':'beside','port':%u,'transport':'address=127.0.0.2'},{'id':'second','port':%u}",
+        test_server_get_management_port(primary), twice, twice, twice);
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'ports':[{'id':'shadow','port':%u,'clients':'ui'},"
+              "{'id':'default','port':%u},%s]}}",
+              test_server_get_port(primary), test_server_get_port(primary), others);
+    for (unsigned start = 0; start < 2; start++) {
+        static const char *const told[] = {"ports/shadow: port default has this number",
+                                           "ports/thief: the server has a port of its own",
+                                           "ports/second: port first has this number"};
+        for (unsigned i = 0; i < G_N_ELEMENTS(told); i++)
+            wait_refused(admin, told[i], true);
+        wait_refused(admin, "cannot be opened", false);
+        wait_port(twice, true);
+        g_autoptr(TestClient) operator= test_client_connect(test_server_get_management_port(primary));
+        g_assert_true(json_object_has_member(test_call(operator, "server.info", "{}"), "revision"));
+        /* By port default, which is not restricted, whatever its shadow says. */
+        test_call(admin, "object.count", "{'type':'host'}");
+        if (start == 0) {
+            test_server_signal(primary, SIGTERM);
+            test_server_start(primary);
+            test_client_free(admin);
+            admin = test_client_new(primary);
+        }
+    }
+}
+
 /* Writes under way when SIGTERM comes are answered before the connection closes, and are there afterwards. */
 static void
 test_graceful_stop(void)
@@ -351,6 +388,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/ports/moved", test_ports_moved);
     g_test_add_func("/integration/ports/options-at-run-time", test_options_at_run_time);
     g_test_add_func("/integration/ports/management-port", test_management_port);
+    g_test_add_func("/integration/ports/numbers-taken", test_numbers_taken);
     g_test_add_func("/integration/ports/graceful-stop", test_graceful_stop);
     return g_test_run();
 }
