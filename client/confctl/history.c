@@ -6,6 +6,7 @@
 enum { PAGE_LIMIT = 1000, EMPTY_MAX = 1000 };
 
 static gint64 parse_ago(const char *text);
+static void tell_gaps(JsonObject *page);
 static void add_key(GPtrArray *keys, const char *type, JsonNode *number);
 
 JsonObject *
@@ -46,6 +47,7 @@ ctl_history_list(Ctl *ctl, const char *method, const char *member, JsonObject *p
         JsonArray *entries = confc_json_array(page, member);
         if (page == NULL || (entries != NULL && !each(entries, data, error)))
             return false;
+        tell_gaps(page);
         const char *next = confc_json_string(page, "cursor");
         unsigned length = entries != NULL ? json_array_get_length(entries) : 0;
         /* What may not be read is left out, so that a page may hold nothing; not for ever, though. */
@@ -62,6 +64,19 @@ ctl_history_list(Ctl *ctl, const char *method, const char *member, JsonObject *p
     if (are_more != NULL)
         *are_more = cursor != NULL;
     return true;
+}
+
+/* What happened then the server does not know. */
+static void
+tell_gaps(JsonObject *page)
+{
+    JsonArray *gaps = confc_json_array(page, "gaps");
+    for (unsigned i = 0; gaps != NULL && i < json_array_get_length(gaps); i++) {
+        JsonObject *gap = ctl_array_object(gaps, i);
+        if (gap != NULL)
+            ctl_warn("the history lacks revisions %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                     confc_json_integer(gap, "first", 0), confc_json_integer(gap, "last", 0));
+    }
 }
 
 bool

@@ -498,6 +498,9 @@ typedef struct {
      * proxy again when it had to take data of another environment.  A history of another lineage is told from it:
      * a new database, a restored copy that was accepted.  May be NULL. */
     void (*set_position)(void *self, const char *environment, int64_t revision, const char *chain);
+    /* The lowest revision from which replay() leads to `upto` without a gap, as far as is known: what a client is told
+     * (data.oldest of -32011) whose changes are not held any more.  `upto`: from nowhere below it.  May be NULL. */
+    int64_t (*get_replay_start)(void *self, int64_t upto);
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */

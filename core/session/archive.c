@@ -104,6 +104,21 @@ conf_archive_is_there(ConfSessions *sessions)
     return provider_of(sessions, &self, &plugin) != NULL;
 }
 
+int64_t
+conf_archive_get_start(ConfSessions *sessions)
+{
+    int64_t start = conf_store_recent_start(sessions->store);
+    void *self = NULL;
+    ConfPlugin *plugin = NULL;
+    const ConfHistoryProvider *provider = provider_of(sessions, &self, &plugin);
+    if (provider == NULL || provider->get_replay_start == NULL)
+        return start;
+    conf_plugin_enter(plugin);
+    int64_t told = provider->get_replay_start(self, start);
+    conf_plugin_leave(plugin);
+    return CLAMP(told, 0, start);
+}
+
 ConfArchiveVerdict
 conf_archive_next(ConfArchive *past, int64_t cursor, ConfCommit **commit)
 {

@@ -236,7 +236,7 @@ tell_gone(Resuming *resuming)
                   "Changes since revision %" G_GINT64_FORMAT
                   " are no longer held, or belong to another history",
                   resuming->revision);
-    conf_rpc_error_add_integer(&error, "oldest", conf_store_recent_start(store));
+    conf_rpc_error_add_integer(&error, "oldest", conf_archive_get_start(session->sessions));
     conf_rpc_error_add_integer(&error, "revision", conf_store_position(store)->revision);
     session->revision = conf_store_position(store)->revision;
     conf_audience_place(session);

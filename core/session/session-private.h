@@ -266,6 +266,8 @@ void conf_replay_rest(ConfSession *session);
 /* archive.c: commits that the ring does not hold any more */
 typedef enum { CONF_ARCHIVE_COMMIT, CONF_ARCHIVE_LATER, CONF_ARCHIVE_GONE } ConfArchiveVerdict;
 bool conf_archive_is_there(ConfSessions *sessions);
+/* The lowest revision from which a replay leads to the present: of the ring, or further back. */
+int64_t conf_archive_get_start(ConfSessions *sessions);
 /* `chain` (may be NULL): of the revision that it begins at, to be compared.  NULL: nobody keeps a history. */
 ConfArchive *conf_archive_new(ConfSessions *sessions, const char *chain, void (*ready)(void *data),
                               void *data);

@@ -118,7 +118,7 @@ fail_gone(ConfSession *session, int64_t since, ConfRpcError *error)
     ConfStore *store = session->sessions->store;
     conf_rpc_fail(error, CONF_RPC_HISTORY_GONE,
                   "Changes after revision %" G_GINT64_FORMAT " are no longer held", since);
-    conf_rpc_error_add_integer(error, "oldest", conf_store_recent_start(store));
+    conf_rpc_error_add_integer(error, "oldest", conf_archive_get_start(session->sessions));
     conf_rpc_error_add_integer(error, "revision", conf_store_position(store)->revision);
 }
 

@@ -67,7 +67,9 @@ history_get_oldest(void *self)
     /* Another database is served since. */
     if (history->past_oldest > conf_plugin_get_revision(history->plugin))
         history->past_oldest = 0;
-    return MAX(history->state.first, history->past_oldest);
+    int64_t missing = history->state.breaks.missing;
+    int64_t oldest = MAX(history->state.first, history->past_oldest);
+    return missing > 0 ? MAX(oldest, missing + 1) : oldest;
 }
 
 void

@@ -322,6 +322,8 @@ written(HistoryWriter *writer, const Counts *counts)
         writer->sync_usec = g_get_monotonic_time() + SYNC_USEC;
     writer->unsynced += bytes;
     writer->retry_usec = 0;
+    if (writer->file->breaks.count < 0 && writer->clean_usec == 0)
+        writer->clean_usec = g_get_monotonic_time();
     g_mutex_lock(&writer->lock);
     bool failing = writer->state.failing;
     writer->bytes -= bytes;
@@ -401,6 +403,7 @@ note_file(HistoryWriter *writer)
     const HistoryFile *file = writer->file;
     writer->state.first = file->entries.first.position;
     writer->state.last = file->entries.last.position;
+    writer->state.breaks = file->breaks;
     writer->state.fresh = history_file_is_fresh(file);
     g_strlcpy(writer->state.last_chain, file->entries.last.chain, sizeof writer->state.last_chain);
     memcpy(writer->state.last_digest, file->entries.last.digest, HISTORY_DIGEST_SIZE);

@@ -57,7 +57,6 @@ history_file_open(const char *path, GError **error)
     HistoryFile *file = g_new0(HistoryFile, 1);
     file->path = g_strdup(path);
     file->wal_fd = -1;
-    file->entry_count = -1;
     if (make_file(path, error) && connect_file(file, error) && check_content(file, error) &&
         migrate(file, error) && read_state(file, error))
         return file;
@@ -163,7 +162,6 @@ history_file_rollback(HistoryFile *file)
 {
     if (sqlite3_get_autocommit(file->db) == 0)
         sqlite3_exec(file->db, "ROLLBACK", NULL, NULL, NULL);
-    file->entry_count = -1;
     /* The marks stand where the file has them, whatever became of the transaction. */
     if (sqlite3_get_autocommit(file->db) == 0 || !read_state(file, NULL))
         file->is_damaged = true;
@@ -338,6 +336,7 @@ read_state(HistoryFile *file, GError **error)
         !read_mark(file, "audit-first", &file->audits.first, error) ||
         !read_mark(file, "audit-last", &file->audits.last, error))
         return false;
+    file->breaks.count = -1;
     file->entries.first_moved = file->entries.last_moved = false;
     file->audits.first_moved = file->audits.last_moved = false;
     sqlite3_stmt *meta =

@@ -12,6 +12,7 @@ enum {
     CHUNK_BYTES = 256 * 1024,
     PAGE_BYTES = 1000 * 1000, /* of a line of at most 1 MiB */
     ROWS_MAX = 20000,         /* looked at for one page */
+    GAPS_MAX = 1000,          /* told by one page */
     LATER_MS = 60000,
 };
 
@@ -25,6 +26,12 @@ typedef struct {
     char *user_rights, *application_rights;
     bool rights_changed;
 } Row;
+
+/* Revisions that the file has not. */
+typedef struct {
+    int64_t first, last;
+    char *why;
+} Gap;
 
 typedef struct {
     History *history;
@@ -41,6 +48,7 @@ typedef struct {
     int64_t taken_revision,
         taken_ordinal; /* the last row that was looked at: behind it the next page begins */
     GPtrArray *rows;
+    GArray *gaps; /* Gap, descending */
     bool is_complete;
     unsigned looked_at;
     GString *page;
@@ -62,6 +70,7 @@ static bool read_who(ConfRequest *request, const ConfJson *params, const char *n
                      int64_t *dbid, bool *is_nobody);
 static void gone(void *data);
 static char *query_rows(HistoryReader *reader, void *data, GError **error);
+static bool find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error);
 static sqlite3_stmt *prepare_rows(sqlite3 *db, const Listing *listing, GError **error);
 static bool take_row(sqlite3 *db, Listing *listing, sqlite3_stmt *find, OpenRecord *record, size_t *bytes,
                      GError **error);
@@ -73,9 +82,11 @@ static bool is_visible(const Listing *listing, const Row *row);
 static void write_row(const Listing *listing, const Row *row, GString *text);
 static void write_by(const Listing *listing, const Row *row, ConfJsonWriterHandle *w);
 static void write_side(const char *name, const char *members, const char *rights, ConfJsonWriterHandle *w);
+static void write_gaps(Listing *listing);
 static void answer(Listing *listing);
 static void listing_free(Listing *listing);
 static void free_row(void *data);
+static void clear_gap(void *data);
 
 void
 history_list_method(void *self, ConfRequest *request)
@@ -84,6 +95,8 @@ history_list_method(void *self, ConfRequest *request)
     *listing =
         (Listing){.history = self, .since_ms = G_MININT64, .until_ms = G_MAXINT64, .until = G_MAXINT64};
     listing->rows = g_ptr_array_new_with_free_func(free_row);
+    listing->gaps = g_array_new(FALSE, FALSE, sizeof(Gap));
+    g_array_set_clear_func(listing->gaps, clear_gap);
     listing->page = g_string_new("{\"entries\":[");
     listing->caller = history_caller_new(self, conf_request_get_owner(request));
     listing->with_former = listing->history->settings.write_former_value;
@@ -192,6 +205,7 @@ query_rows(HistoryReader *reader, void *data, GError **error)
     }
     if (!history_past_begin(db, error))
         return NULL;
+    int64_t above = listing->revision;
     sqlite3_stmt *find = prepare_rows(db, listing, error);
     OpenRecord record = {0};
     size_t bytes = 0;
@@ -208,8 +222,38 @@ query_rows(HistoryReader *reader, void *data, GError **error)
     listing->is_complete = step == 0;
     g_free(record.text);
     sqlite3_finalize(find);
+    fine = fine && find_gaps(db, listing, above, error);
     history_past_end(db);
     return fine ? g_strdup("") : NULL;
+}
+
+/* Between the row before this chunk and its last one: whatever was done then may have been to what is asked for. */
+static bool
+find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error)
+{
+    sqlite3_stmt *find = history_sql_prepare(
+        db,
+        "SELECT first, last, why FROM gap WHERE last < ?1 AND last > ?2 AND last >= ?3 AND first <= ?4 AND time >= ?5 "
+        "ORDER BY last DESC LIMIT ?6",
+        error);
+    if (find == NULL)
+        return false;
+    const int64_t numbers[] = {above,
+                               listing->is_complete ? -1 : listing->revision,
+                               listing->since,
+                               listing->until,
+                               listing->since_ms,
+                               GAPS_MAX};
+    for (int i = 0; i < (int)G_N_ELEMENTS(numbers); i++)
+        sqlite3_bind_int64(find, i + 1, numbers[i]);
+    int step;
+    while ((step = history_sql_step(find, error)) == 1) {
+        Gap gap = {sqlite3_column_int64(find, 0), sqlite3_column_int64(find, 1),
+                   g_strdup(history_sql_text(find, 2))};
+        g_array_append_val(listing->gaps, gap);
+    }
+    sqlite3_finalize(find);
+    return step == 0;
 }
 
 /* By the revision, newest first; where one object is asked for, by its index.  Records are not sorted along. */
@@ -477,10 +521,38 @@ write_side(const char *name, const char *members, const char *rights, ConfJsonWr
     conf_writer_json(w, joined);
 }
 
+/* Those below the page are the next one's. */
+static void
+write_gaps(Listing *listing)
+{
+    ConfJsonWriterHandle *w = conf_writer_new();
+    conf_writer_begin_array(w);
+    unsigned count = 0;
+    for (unsigned i = 0; i < listing->gaps->len; i++) {
+        const Gap *gap = &g_array_index(listing->gaps, Gap, i);
+        if (!listing->is_complete && gap->last < listing->taken_revision)
+            break;
+        conf_writer_begin_object(w);
+        conf_writer_key(w, "first");
+        conf_writer_integer(w, gap->first);
+        conf_writer_key(w, "last");
+        conf_writer_integer(w, gap->last);
+        conf_writer_key(w, "reason");
+        conf_writer_string(w, gap->why);
+        conf_writer_end_object(w);
+        count++;
+    }
+    conf_writer_end_array(w);
+    g_autofree char *json = conf_writer_finish(w);
+    if (count > 0)
+        g_string_append_printf(listing->page, ",\"gaps\":%s", json);
+}
+
 static void
 answer(Listing *listing)
 {
     g_string_append_c(listing->page, ']');
+    write_gaps(listing);
     if (!listing->is_complete)
         g_string_append_printf(listing->page, ",\"cursor\":\"%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT "\"",
                                listing->taken_revision, listing->taken_ordinal);
@@ -493,6 +565,7 @@ listing_free(Listing *listing)
 {
     history_caller_free(listing->history, listing->caller);
     g_ptr_array_unref(listing->rows);
+    g_array_unref(listing->gaps);
     g_string_free(listing->page, TRUE);
     g_free(listing->type);
     g_free(listing);
@@ -508,4 +581,10 @@ free_row(void *data)
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
     g_free(row);
+}
+
+static void
+clear_gap(void *data)
+{
+    g_free(((Gap *)data)->why);
 }

@@ -38,7 +38,7 @@ history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest
 }
 
 /* Of gaps that end above the revision the last one counts; *last: the first revision behind it, or 0.  What was missing
- * before a fold is made up for by the fold, for those that stand before the gap. */
+ * before a fold is made up for by the fold, for those that stand before the gap.  Within a fold nothing is known. */
 static bool
 find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
 {
@@ -46,7 +46,8 @@ find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
         db,
         "SELECT g.last + 1 FROM gap g WHERE g.last >= ?1 AND NOT (g.first > ?1 AND EXISTS (SELECT 1 FROM entry e "
         "WHERE e.revision > g.last AND e.from_revision = g.first - 1 AND e.from_revision > 0)) "
-        "ORDER BY g.last DESC LIMIT 1",
+        "UNION ALL SELECT revision FROM entry INDEXED BY entry_thin WHERE revision > ?1 AND from_revision > 0 AND "
+        "from_revision < ?1 ORDER BY 1 DESC LIMIT 1",
         error);
     if (find == NULL)
         return false;

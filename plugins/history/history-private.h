@@ -124,6 +124,19 @@ typedef struct {
     bool first_moved, last_moved; /* in this transaction: to be written */
 } HistoryChainOf;
 
+/* history-breaks.c: revisions; 0: none. */
+typedef struct {
+    int64_t count;       /* entries; -1: to be counted, and the rest to be looked for */
+    int64_t replay_from; /* from here on every entry follows the one before it */
+    int64_t missing;     /* up to here rows are missing of which no gap tells: somebody has removed them */
+    int64_t expired;     /* up to here entries are too old to be replayed */
+} HistoryBreaks;
+/* All but `expired`. */
+bool history_breaks_find(sqlite3 *db, HistoryBreaks *breaks, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The newest entry that is older; 0: there is none. */
+bool history_breaks_expired(sqlite3 *db, int64_t before_ms, int64_t *revision, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 struct HistoryFile {
     sqlite3 *db;
     char *path;
@@ -135,8 +148,8 @@ struct HistoryFile {
     HistoryChainOf entries, audits;
     int64_t change_counter; /* PRAGMA data_version: another process has written */
     int wal_pages, wal_pages_left;
-    int64_t entry_count; /* -1: to be counted */
-    bool rights_left;    /* lists of rights may be there that no row names any more */
+    HistoryBreaks breaks;
+    bool rights_left; /* lists of rights may be there that no row names any more */
     sqlite3_stmt *statements[HISTORY_STATEMENT_COUNT];
 };
 
@@ -285,6 +298,7 @@ typedef struct {
     uint8_t last_digest[HISTORY_DIGEST_SIZE];
     uint64_t pushed, written; /* numbers of what was queued */
     uint64_t queue_bytes, entries, audits, batches, failures, removed, set_aside, gaps;
+    HistoryBreaks breaks;
     bool fresh;          /* the file has no entries yet: older ones than where it begins may come */
     bool failing;        /* the file cannot be written for now */
     unsigned generation; /* grows when another file takes the place of this one */
@@ -322,6 +336,7 @@ void history_replay(void *self, int64_t after,
                     void (*done)(const GError *error, void *data), void *data);
 /* The plugin is unloaded: tells those that wait. */
 void history_replay_end(History *history);
+int64_t history_get_replay_start(void *self, int64_t upto);
 void history_verify_method(void *self, ConfRequest *request);
 extern const ConfHooks history_head_hooks;
 void history_head_method(void *self, ConfRequest *request);
@@ -358,6 +373,7 @@ struct History {
     void *verification;  /* NULL: none runs */
     GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
+    int64_t replay_from; /* behind a break that a replay met, or that is on its way to the file */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
         lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications,

@@ -27,7 +27,8 @@ typedef struct {
 typedef struct {
     GArray *records;     /* Record */
     int64_t after, upto; /* revisions: of the records before and at the end */
-    int64_t oldest_ms;   /* a record of before that time is too old */
+    int64_t expired;     /* what is not above it is too old */
+    int64_t replay_from; /* behind the break that ends the replay; 0: none was met */
     size_t size_limit;
     bool more, changed;             /* changed: a record is not as it was written */
     char chain[HISTORY_CHAIN_SIZE]; /* of `upto`; "": not known */
@@ -49,6 +50,7 @@ struct HistoryReplay {
 static void read_page(HistoryReplay *replay, int64_t after, bool first);
 static char *query_page(HistoryReader *reader, void *data, GError **error);
 static void find_chain(sqlite3 *db, Page *page);
+static void find_start(sqlite3 *db, Page *page);
 static bool take_row(Page *page, sqlite3_stmt *row);
 static bool is_as_written(const Page *page, sqlite3_stmt *row);
 static void page_read(History *history, char *result, const GError *error, void *data);
@@ -86,6 +88,19 @@ history_replay_end(History *history)
         end(g_queue_peek_head(&history->replaying), error);
 }
 
+int64_t
+history_get_replay_start(void *self, int64_t upto)
+{
+    const History *history = self;
+    const HistoryState *state = &history->state;
+    int64_t newest = state->failing ? state->last : history->queued_revision;
+    if (history->is_behind || history_store_known(history) == 0 || newest < upto)
+        return upto;
+    int64_t start =
+        MAX(MAX(state->first, state->breaks.expired), MAX(state->breaks.replay_from, history->replay_from));
+    return MIN(start, upto);
+}
+
 static void
 read_page(HistoryReplay *replay, int64_t after, bool first)
 {
@@ -94,7 +109,7 @@ read_page(HistoryReplay *replay, int64_t after, bool first)
     g_array_set_clear_func(page->records, clear_record);
     page->after = page->upto = after;
     page->size_limit = first ? FIRST_BYTES : PAGE_BYTES;
-    page->oldest_ms = g_get_real_time() / 1000 - replay->history->settings.expiration * 24 * 3600 * 1000;
+    page->expired = replay->history->state.breaks.expired;
     replay->is_reading = true;
     Reading *reading = g_new(Reading, 1);
     *reading = (Reading){replay, page};
@@ -108,9 +123,16 @@ static char *
 query_page(HistoryReader *reader, void *data, GError **error)
 {
     Page *page = ((Reading *)data)->page;
+    if (page->after < page->expired) {
+        g_set_error(&page->error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
+                    "Changes as old as those after revision %" G_GINT64_FORMAT
+                    " are not replayed (option expiration)",
+                    page->after);
+        return NULL;
+    }
     sqlite3_stmt *rows =
         history_sql_prepare(history_reader_get(reader),
-                            "SELECT revision, from_revision, time, chain, record, linked FROM entry "
+                            "SELECT revision, from_revision, chain, record, linked FROM entry "
                             "WHERE revision > ?1 ORDER BY revision LIMIT ?2",
                             error);
     if (rows == NULL)
@@ -121,9 +143,11 @@ query_page(HistoryReader *reader, void *data, GError **error)
     size_t bytes = 0;
     int step = 0;
     while (bytes < page->size_limit && page->error == NULL && (step = history_sql_step(rows, error)) == 1) {
-        bytes += (size_t)sqlite3_column_bytes(rows, 4);
+        bytes += (size_t)sqlite3_column_bytes(rows, 3);
         take_row(page, rows);
     }
+    if (page->error != NULL)
+        find_start(history_reader_get(reader), page);
     page->more = page->error == NULL && (bytes >= page->size_limit || page->records->len == PAGE_ROWS);
     sqlite3_finalize(rows);
     return NULL;
@@ -150,32 +174,36 @@ static bool
 take_row(Page *page, sqlite3_stmt *row)
 {
     int64_t revision = sqlite3_column_int64(row, 0);
-    const char *text = history_sql_text(row, 4);
-    size_t size = (size_t)sqlite3_column_bytes(row, 4);
+    const char *text = history_sql_text(row, 3);
+    size_t size = (size_t)sqlite3_column_bytes(row, 3);
     if (revision != page->upto + 1 || sqlite3_column_int64(row, 1) != 0 || memchr(text, '\0', size) != NULL) {
         g_set_error(&page->error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
                     "The history has a gap after revision %" G_GINT64_FORMAT, page->upto);
         return false;
     }
-    if (page->upto == page->after && sqlite3_column_int64(row, 2) < page->oldest_ms) {
-        g_set_error(&page->error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
-                    "Changes as old as those after revision %" G_GINT64_FORMAT
-                    " are not replayed (option expiration)",
-                    page->after);
-        return false;
-    }
     if (!is_as_written(page, row)) {
         page->changed = true;
+        page->replay_from = revision;
         g_set_error(&page->error, CONF_ERROR, CONF_ERROR_NOT_FOUND,
                     "The history of revision %" G_GINT64_FORMAT " was changed from outside", revision);
         return false;
     }
     Record record = {.record = g_strndup(text, size)};
-    g_strlcpy(record.chain, history_sql_text(row, 3), sizeof record.chain);
+    g_strlcpy(record.chain, history_sql_text(row, 2), sizeof record.chain);
     g_strlcpy(page->chain, record.chain, sizeof page->chain);
     g_array_append_val(page->records, record);
     page->upto = revision;
     return true;
+}
+
+/* Who is told that this replay breaks off is told from where one would not. */
+static void
+find_start(sqlite3 *db, Page *page)
+{
+    HistoryBreaks breaks;
+    g_autoptr(GError) error = NULL;
+    if (history_breaks_find(db, &breaks, &error))
+        page->replay_from = MAX(page->replay_from, breaks.replay_from);
 }
 
 /* Clients are not told what nobody has done. */
@@ -184,11 +212,11 @@ is_as_written(const Page *page, sqlite3_stmt *row)
 {
     uint8_t link[HISTORY_DIGEST_SIZE];
     char chain[HISTORY_CHAIN_SIZE];
-    if (sqlite3_column_int(row, 5) == 0 || page->chain[0] == '\0')
+    if (sqlite3_column_int(row, 4) == 0 || page->chain[0] == '\0')
         return true;
-    history_digest_link(page->chain, history_sql_text(row, 4), (size_t)sqlite3_column_bytes(row, 4), link,
+    history_digest_link(page->chain, history_sql_text(row, 3), (size_t)sqlite3_column_bytes(row, 3), link,
                         chain);
-    return strcmp(chain, history_sql_text(row, 3)) == 0;
+    return strcmp(chain, history_sql_text(row, 2)) == 0;
 }
 
 static void
@@ -207,6 +235,7 @@ page_read(History *history, char *result, const GError *error, void *data)
     }
     if (error != NULL && page->error == NULL)
         page->error = g_error_copy(error);
+    history->replay_from = MAX(history->replay_from, page->replay_from);
     if (page->changed) {
         history->damages++;
         conf_plugin_log(history->plugin, 0, "The history was changed from outside", "reason",
@@ -237,7 +266,11 @@ hand_out(void *self, void *data)
     g_autoptr(GError) error = g_steal_pointer(&replay->page->error);
     bool more = replay->page->more;
     int64_t upto = replay->page->upto;
-    if (error == NULL && !more && upto < replay->target)
+    bool ends = error == NULL && !more && upto < replay->target;
+    /* It should be there. */
+    if (ends && replay->history->state.last > upto)
+        replay->history->replay_from = MAX(replay->history->replay_from, replay->history->state.last);
+    if (ends)
         error = g_error_new(CONF_ERROR, CONF_ERROR_NOT_FOUND,
                             "The history ends at revision %" G_GINT64_FORMAT, upto);
     g_clear_pointer(&replay->page, page_free);

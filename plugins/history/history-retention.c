@@ -22,17 +22,19 @@ history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t n
                    GError **error)
 {
     *more = false;
-    if (file->entry_count < 0) {
-        sqlite3_stmt *count = history_sql_prepare(file->db, "SELECT count(*) FROM entry", error);
-        int step = count != NULL ? history_sql_step(count, error) : -1;
-        if (step == 1)
-            file->entry_count = sqlite3_column_int64(count, 0);
-        sqlite3_finalize(count);
-        if (step < 0)
-            return false;
-    }
+    HistoryBreaks breaks = file->breaks;
+    if ((breaks.count < 0 && !history_breaks_find(file->db, &breaks, error)) ||
+        !history_breaks_expired(file->db, now_ms - settings->expiration * DAY_MS, &breaks.expired, error))
+        return false;
+    file->breaks = breaks;
     if (!history_file_begin(file, error))
         return false;
+    /* Another process has written since they were counted. */
+    if (file->breaks.count < 0) {
+        history_file_rollback(file);
+        *more = true;
+        return true;
+    }
     if (clean_entries(file, settings, now_ms, more, error) &&
         clean_audits(file, settings, now_ms, more, error) &&
         run_upto(file, "DELETE FROM session WHERE time < ?1", now_ms - settings->client_expiration * DAY_MS,
@@ -55,7 +57,7 @@ clean_entries(HistoryFile *file, const HistorySettings *settings, int64_t now_ms
     HistoryMark upto;
     int64_t count = 0;
     if (!find_entries(file, now_ms - settings->audit_expiration * DAY_MS,
-                      file->entry_count - settings->audit_max_records, &upto, &count, error))
+                      file->breaks.count - settings->audit_max_records, &upto, &count, error))
         return false;
     if (count == 0)
         return true;
@@ -66,7 +68,7 @@ clean_entries(HistoryFile *file, const HistorySettings *settings, int64_t now_ms
         return false;
     file->entries.first = upto;
     file->entries.first_moved = true;
-    file->entry_count -= count;
+    file->breaks.count -= count;
     file->rights_left = true;
     return true;
 }

@@ -46,6 +46,7 @@ static bool read_single(sqlite3 *db, Reverting *reverting, GError **error);
 static void targets_read(History *history, char *result, const GError *error, void *data);
 static void go_on(void *self, void *data);
 static void refuse(Reverting *reverting, int code, const char *message, const char *data_json);
+static void refuse_gone(Reverting *reverting, const char *message);
 static void submit(Reverting *reverting);
 static void submitted(void *self, const char *result_json, const char *error_json, void *data);
 static void pass_error(Reverting *reverting, const char *error_json);
@@ -138,6 +139,11 @@ static void
 start(Reverting *reverting)
 {
     reverting->attempts++;
+    /* Rows are missing behind it, of which the file itself does not tell. */
+    if (reverting->revision <= reverting->history->state.breaks.missing) {
+        refuse_gone(reverting, "The history has lost what came after that revision");
+        return;
+    }
     history_query_call(reverting->history, query_targets, targets_read, reverting);
 }
 
@@ -332,10 +338,8 @@ targets_read(History *history, char *result, const GError *error, void *data)
         return;
     }
     if (error != NULL) {
-        g_autofree char *oldest =
-            g_strdup_printf("{\"oldest\":%" G_GINT64_FORMAT "}", history_get_oldest(history));
         if (g_error_matches(error, CONF_PLUGIN_RPC_ERROR, -32011)) {
-            refuse(reverting, -32011, error->message, oldest);
+            refuse_gone(reverting, error->message);
             return;
         }
         history_fail_later(reverting->later, error);
@@ -392,6 +396,14 @@ refuse(Reverting *reverting, int code, const char *message, const char *data_jso
 {
     conf_later_answer_error(reverting->later, code, message, data_json);
     reverting_free(reverting);
+}
+
+static void
+refuse_gone(Reverting *reverting, const char *message)
+{
+    g_autofree char *oldest =
+        g_strdup_printf("{\"oldest\":%" G_GINT64_FORMAT "}", history_get_oldest(reverting->history));
+    refuse(reverting, -32011, message, oldest);
 }
 
 static void

@@ -49,6 +49,7 @@ const ConfHistoryProvider history_provider = {
     .get_oldest = history_get_oldest,
     .list_as_of = history_list_as_of,
     .past_was_read = history_past_was_read,
+    .get_replay_start = history_get_replay_start,
 };
 
 void
@@ -216,13 +217,17 @@ load_session(void *self, const char *token_hash, void (*done)(const char *sessio
 static bool
 push_entry(History *history, HistoryEntry *entry, bool wait)
 {
-    int64_t revision = entry->revision;
+    int64_t revision = entry->revision, from = entry->from;
     if (!history_writer_push_entry(history->writer, entry, history->gap, wait)) {
         history->lost_entries++;
         fall_behind(history, "the history could not be written");
         return false;
     }
     history->gap = NULL;
+    if (from != 0)
+        history->replay_from = revision;
+    else if (history->queued_revision != 0 && revision > history->queued_revision + 1)
+        history->replay_from = revision - 1;
     history->queued_revision = revision;
     return true;
 }
@@ -321,7 +326,10 @@ read_state(History *history)
     history->first_revision = (uint64_t)MAX(state->first, 0);
     history->last_revision = (uint64_t)MAX(state->last, 0);
     history->durable_revision = (uint64_t)MAX(state->durable, 0);
-    return state->generation != generation;
+    if (state->generation == generation)
+        return false;
+    history->replay_from = history->past_oldest = 0;
+    return true;
 }
 
 static void

@@ -38,8 +38,10 @@ history_file_write_entry(HistoryFile *file, HistoryEntry *entry, bool strict, co
     memcpy(last->digest, digest, sizeof digest);
     g_strlcpy(last->chain, entry->chain, sizeof last->chain);
     file->entries.last_moved = true;
-    if (file->entry_count >= 0)
-        file->entry_count++;
+    if (file->breaks.count >= 0)
+        file->breaks.count++;
+    if (!follows)
+        file->breaks.replay_from = entry->from != 0 ? entry->revision : entry->revision - 1;
     return HISTORY_WRITTEN;
 }
 

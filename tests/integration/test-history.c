@@ -1,42 +1,16 @@
 /* test-history.c - what plugin history promises of its file: nothing is missing after any kill, what was changed from
  * outside is found, a full disk or a broken file costs neither the service nor the truth. */
-#include "fixture.h"
+#include "history-sql.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 static int64_t
 revision_of(JsonObject *result)
 {
     return json_object_get_int_member(result, "revision");
-}
-
-static char *
-history_path(TestServer *server)
-{
-    return g_build_filename(test_server_get_folder(server), "confserv.history", NULL);
-}
-
-/* Runs SQL on the file behind the server's back; the first column of the first row, or -1. */
-static int64_t
-run_sql(TestServer *server, const char *sql)
-{
-    g_autofree char *path = history_path(server);
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
-    sqlite3_busy_timeout(db, 10000);
-    g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), ==, SQLITE_OK);
-    int code = sqlite3_step(statement);
-    g_assert_true(code == SQLITE_ROW || code == SQLITE_DONE);
-    int64_t value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return value;
 }
 
 static void
@@ -67,9 +41,9 @@ test_kept(void)
     assert_whole(client, revision - 1);
     test_wait_statistic(client, "history.durableRevision", revision);
     test_server_signal(server, SIGTERM);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM entry"), ==, revision - 1);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM entry WHERE linked = 0"), ==, 0);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'opened'"), ==, 1);
+    g_assert_cmpint(test_history_sql(server, "SELECT count(*) FROM entry"), ==, revision - 1);
+    g_assert_cmpint(test_history_sql(server, "SELECT count(*) FROM entry WHERE linked = 0"), ==, 0);
+    g_assert_cmpint(test_history_sql(server, "SELECT count(*) FROM audit WHERE kind = 'opened'"), ==, 1);
     test_server_start(server);
 }
 
@@ -133,10 +107,10 @@ test_tampered(void)
     static const char *const tables[] = {"entry", "change", "mark", "audit"};
     for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
         g_autofree char *keep = g_strdup_printf("CREATE TABLE kept_%s AS SELECT * FROM %s", tables[t], tables[t]);
-        run_sql(server, keep);
+        test_history_sql(server, "%s", keep);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        run_sql(server, cases[i].sql);
+        test_history_sql(server, "%s", cases[i].sql);
         JsonObject *verified = test_call(client, "history.verify", "{}");
         g_test_message("%s", cases[i].sql);
         g_assert_false(json_object_get_boolean_member(verified, "ok"));
@@ -147,14 +121,14 @@ test_tampered(void)
         for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
             g_autofree char *empty = g_strdup_printf("DELETE FROM %s", tables[t]);
             g_autofree char *restore = g_strdup_printf("INSERT INTO %s SELECT * FROM kept_%s", tables[t], tables[t]);
-            run_sql(server, empty);
-            run_sql(server, restore);
+            test_history_sql(server, "%s", empty);
+            test_history_sql(server, "%s", restore);
         }
         g_assert_true(json_object_get_boolean_member(test_call(client, "history.verify", "{}"), "ok"));
     }
     /* A mark that leaves out what the database knows: the rows contradict each other, the file goes aside. */
     test_server_signal(server, SIGTERM);
-    run_sql(server, "UPDATE mark SET position = 20 WHERE name = 'entry-last'");
+    test_history_sql(server, "UPDATE mark SET position = 20 WHERE name = 'entry-last'");
     test_server_start(server);
     g_autoptr(TestClient) reader = test_client_new(server);
     test_wait_statistic(reader, "history.setAside", 1);
@@ -173,7 +147,7 @@ test_damaged(void)
         assert_whole(client, 200);
     }
     test_server_signal(server, SIGTERM);
-    g_autofree char *path = history_path(server);
+    g_autofree char *path = test_history_path(server);
     g_autofree char *kept = NULL;
     gsize size = 0;
     g_assert_true(g_file_get_contents(path, &kept, &size, NULL));
@@ -218,13 +192,13 @@ static void
 test_replaced(void)
 {
     g_autoptr(TestServer) server = test_primary_new("plugins = history");
-    g_autofree char *path = history_path(server);
+    g_autofree char *path = test_history_path(server);
     g_autofree char *aside = g_strconcat(path, ".copy", NULL);
     g_autoptr(TestClient) client = test_client_new(server);
     create_hosts(client, "c", 20);
     assert_whole(client, 20);
     g_autofree char *sql = g_strdup_printf("VACUUM INTO '%s'", aside);
-    run_sql(server, sql);
+    test_history_sql(server, "%s", sql);
     create_hosts(client, "d", 20);
     assert_whole(client, 40);
     int64_t entries = 40;
@@ -310,10 +284,10 @@ test_retention(void)
         assert_whole(client, 100);
     }
     test_server_signal(server, SIGTERM);
-    g_assert_cmpint(run_sql(server, "SELECT min(revision) FROM entry"), ==, 652);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM change"), ==, 100);
+    g_assert_cmpint(test_history_sql(server, "SELECT min(revision) FROM entry"), ==, 652);
+    g_assert_cmpint(test_history_sql(server, "SELECT count(*) FROM change"), ==, 100);
     /* What went cannot be slipped in again, nor the mark be moved. */
-    run_sql(server, "UPDATE mark SET position = 650 WHERE name = 'entry-first'");
+    test_history_sql(server, "UPDATE mark SET position = 650 WHERE name = 'entry-first'");
     test_server_start(server);
     g_autoptr(TestClient) client = test_client_new(server);
     g_assert_false(json_object_get_boolean_member(test_call(client, "history.verify", "{}"), "ok"));
@@ -405,7 +379,7 @@ static void
 test_folder(void)
 {
     g_autoptr(TestServer) server = test_primary_prepare("plugins = history");
-    g_autofree char *path = history_path(server);
+    g_autofree char *path = test_history_path(server);
     g_assert_cmpint(g_mkdir_with_parents(path, 0700), ==, 0);
     test_server_spawn(server);
     g_assert_cmpint(test_server_wait_exit(server), !=, 0);
@@ -455,11 +429,13 @@ test_proxy(void)
     }
     test_server_wait_log(server, "The head of the history");
     test_server_signal(proxy, SIGTERM);
-    g_assert_cmpint(run_sql(proxy, "SELECT count(*) FROM gap"), ==, 0);
+    g_assert_cmpint(test_history_sql(proxy, "SELECT count(*) FROM gap"), ==, 0);
     /* The very records of the primary. */
-    g_assert_cmpint(run_sql(proxy, "SELECT count(*) FROM entry WHERE linked = 0"), <=, 1);
+    g_assert_cmpint(test_history_sql(proxy, "SELECT count(*) FROM entry WHERE linked = 0"), <=, 1);
     /* Another head than the master's is told. */
-    run_sql(proxy, "UPDATE entry SET chain = '0123456789abcdef' WHERE revision = (SELECT max(revision) FROM entry)");
+    test_history_sql(
+        proxy,
+        "UPDATE entry SET chain = '0123456789abcdef' WHERE revision = (SELECT max(revision) FROM entry)");
     test_server_start(proxy);
     g_autoptr(TestClient) reader = test_client_new(proxy);
     test_wait_statistic(reader, "history.headsDiffering", 1);
@@ -476,15 +452,16 @@ test_replay(void)
     g_autoptr(TestClient) client = test_client_new(server);
     test_call(client, "object.create", "{'object':{'type':'application','name':'proxy2','applicationType':'configurationServer'}}");
     int64_t first = revision_of(test_call(client, "object.count", "{'type':'host'}"));
-    create_hosts(client, "r", 3000);
+    create_hosts(client, "r", 1700);
     int64_t last = revision_of(test_call(client, "object.count", "{'type':'host'}"));
     for (unsigned round = 0; round < 3; round++) {
         /* Its memory begins with what it loads. */
         test_server_signal(proxy, SIGTERM);
         if (round == 1)
-            run_sql(proxy, "DELETE FROM entry WHERE revision = 1500");
+            test_history_sql(proxy, "DELETE FROM entry WHERE revision = 1500");
         else if (round == 2)
-            run_sql(proxy, "UPDATE entry SET record = replace(record, 'host', 'tsoh') WHERE revision = 1000");
+            test_history_sql(
+                proxy, "UPDATE entry SET record = replace(record, 'host', 'tsoh') WHERE revision = 1000");
         test_server_start(proxy);
         g_autoptr(TestClient) replica = test_client_new_as(proxy, "default", TEST_PASSWORD, "proxy2");
         test_call(replica, "replica.open",
@@ -532,14 +509,26 @@ test_audit(void)
         g_assert_cmpint(json_object_get_int_member(verified, "audits"), >=, 6);
     }
     test_server_signal(server, SIGTERM);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'opened' AND user_name = 'default' AND "
-                                    "application_name = 'confctl' AND address = '127.0.0.1' AND user > 0"), ==, 2);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'default' AND "
-                                    "user > 0 AND detail <> '' AND address = '127.0.0.1'"), ==, 1);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'nobody' AND "
-                                    "user = 0 AND detail <> ''"), ==, 1);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'resumed' AND address = '127.0.0.1'"), ==, 1);
-    g_assert_cmpint(run_sql(server, "SELECT count(*) FROM audit WHERE kind = 'closed'"), >=, 1);
+    g_assert_cmpint(
+        test_history_sql(server,
+                         "SELECT count(*) FROM audit WHERE kind = 'opened' AND user_name = 'default' AND "
+                         "application_name = 'confctl' AND address = '127.0.0.1' AND user > 0"),
+        ==, 2);
+    g_assert_cmpint(
+        test_history_sql(server,
+                         "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'default' AND "
+                         "user > 0 AND detail <> '' AND address = '127.0.0.1'"),
+        ==, 1);
+    g_assert_cmpint(
+        test_history_sql(server,
+                         "SELECT count(*) FROM audit WHERE kind = 'refused' AND user_name = 'nobody' AND "
+                         "user = 0 AND detail <> ''"),
+        ==, 1);
+    g_assert_cmpint(
+        test_history_sql(server,
+                         "SELECT count(*) FROM audit WHERE kind = 'resumed' AND address = '127.0.0.1'"),
+        ==, 1);
+    g_assert_cmpint(test_history_sql(server, "SELECT count(*) FROM audit WHERE kind = 'closed'"), >=, 1);
     test_server_start(server);
 }
 
