@@ -10,7 +10,7 @@ enum {
     MD5_SIZE = 16,
     HEADER_SIZE = 20,
     MESSAGE_MAX = 1024,
-    TAGS_MAX = 64,
+    TAGS_MAX = 256,
     CODE_REQUEST = 1,
 };
 
@@ -35,6 +35,7 @@ static void md5(uint8_t digest[MD5_SIZE], const Part *parts, unsigned count);
 static void hmac_md5(uint8_t digest[MD5_SIZE], const char *secret, const Part *parts, unsigned count);
 static bool add(GByteArray *packet, uint8_t type, const void *value, size_t size);
 static bool add_text(GByteArray *packet, uint8_t type, const char *text);
+static bool add_cut(GByteArray *packet, uint8_t type, const char *text);
 static bool add_password(GByteArray *packet, const char *password, const uint8_t *authenticator,
                          const char *secret);
 static bool find_signature(const uint8_t *data, size_t size, size_t *at, bool *well_formed);
@@ -67,7 +68,7 @@ radius_request_build(RadiusRequest *request, const RadiusQuestion *question, uin
     bool fits = add(packet, ATTRIBUTE_MESSAGE_AUTHENTICATOR, ZEROES, sizeof ZEROES) &&
                 add_text(packet, ATTRIBUTE_USER_NAME, question->user) &&
                 add_password(packet, question->password, authenticator, secret) &&
-                add_text(packet, ATTRIBUTE_NAS_IDENTIFIER, question->nas_identifier) &&
+                add_cut(packet, ATTRIBUTE_NAS_IDENTIFIER, question->nas_identifier) &&
                 add_text(packet, ATTRIBUTE_CALLING_STATION_ID, question->calling_station) &&
                 (state_size == 0 || add(packet, ATTRIBUTE_STATE, state, state_size));
     packet->data[2] = (uint8_t)(packet->len >> 8);
@@ -172,6 +173,14 @@ static bool
 add_text(GByteArray *packet, uint8_t type, const char *text)
 {
     return text == NULL || add(packet, type, text, strlen(text));
+}
+
+/* Names of applications may be longer; the begin tells this server from others well enough. */
+static bool
+add_cut(GByteArray *packet, uint8_t type, const char *text)
+{
+    return text == NULL || *text == '\0' ||
+           add(packet, type, text, MIN(strlen(text), (size_t)RADIUS_VALUE_MAX));
 }
 
 /* RFC 2865, 5.2: each block of 16 is hidden by the MD5 of the secret and the hidden block before it. */

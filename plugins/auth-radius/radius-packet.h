@@ -24,7 +24,7 @@ typedef enum { RADIUS_ACCEPT = 2, RADIUS_REJECT = 3, RADIUS_CHALLENGE = 11 } Rad
 /* Texts of at most RADIUS_VALUE_MAX bytes, the password of RADIUS_PASSWORD_MAX. */
 typedef struct {
     const char *user, *password;
-    const char *nas_identifier;
+    const char *nas_identifier;  /* may be longer; then its begin is sent */
     const char *calling_station; /* the client's address; may be NULL */
     GBytes *state;               /* of the challenge that is answered; NULL: none */
 } RadiusQuestion;

@@ -82,6 +82,11 @@ test_sizes(void)
         radius_request_clear(&request);
         memset(long_password, 'p', 128);
     }
+    const RadiusQuestion named = {.user = "nemo", .password = "x", .nas_identifier = long_name};
+    g_assert_true(radius_request_build(&request, &named, 0, AUTHENTICATOR, SECRET));
+    g_assert_nonnull(find(&request, 32, &size));
+    g_assert_cmpuint(size, ==, RADIUS_VALUE_MAX);
+    radius_request_clear(&request);
 }
 
 static void
