@@ -77,7 +77,7 @@ conf_authentication_succeeded(ConfLogin *login)
         conf_access_note_external(login->sessions->access, person, conf_slice_from_string(login->password));
 }
 
-/* It may have been right until it was changed there. */
+/* It may have been right until it was changed there; or it is not enough any more, where a challenge follows. */
 void
 conf_authentication_refused(ConfLogin *login)
 {

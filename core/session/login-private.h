@@ -53,7 +53,7 @@ void conf_authentication_again(ConfLogin *login);
 void conf_authentication_let_go(ConfLogin *login);
 /* The password was right for whoever was asked last. */
 void conf_authentication_succeeded(ConfLogin *login);
-/* Whoever was asked last says no to the password. */
+/* Whoever was asked last says no to the password, or asks for more. */
 void conf_authentication_refused(ConfLogin *login);
 /* Is who has the name now the account that the password was right for? */
 bool conf_authentication_is_of(const ConfLogin *login);

@@ -147,6 +147,7 @@ conf_login_later_challenge(ConfLogin *login, const char *prompt, GBytes *state)
 {
     login->later = NULL;
     conf_authentication_let_go(login);
+    conf_authentication_refused(login);
     conf_authentication_again(login);
     g_clear_pointer(&login->state, g_bytes_unref);
     login->state = state;

@@ -183,6 +183,27 @@ test_offline(void)
     refused(server, -32013, "ann", "one=yes");
 }
 
+/* A directory that asks for more than the password: what once was enough is not, whenever it falls silent. */
+static void
+test_offline_after_challenge(void)
+{
+    static const char SAYS[] =
+        "{'type':'application','name':'confserv','patch':{'options':{'t-library-one':{'says':'%s'}}}}";
+    g_autoptr(TestServer) server =
+        test_primary_with(BOTH, "[authentication]\nlibrary = gauth_one\noffline-login = 1h\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_external(admin, "ann");
+    opens(server, "ann", "one=yes");
+    test_call(admin, "object.update", SAYS, "ask");
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    JsonObject *error = test_call_error(client, -32002, "session.open", OPEN, "ann", "one=yes");
+    g_autofree char *challenge =
+        g_strdup(json_object_get_string_member(json_object_get_object_member(error, "data"), "challenge"));
+    test_call_error(client, -32013, "session.continue", "{'challenge':'%s','response':'away'}", challenge);
+    test_call(admin, "object.update", SAYS, "away");
+    refused(server, -32013, "ann", "one=yes");
+}
+
 /* More than the threshold do not wait; those that do are let in, and others after them. */
 static void
 test_threshold(void)
@@ -226,6 +247,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/plugins/authentication/disabled", test_disabled);
     g_test_add_func("/integration/plugins/authentication/challenge", test_challenge);
     g_test_add_func("/integration/plugins/authentication/offline", test_offline);
+    g_test_add_func("/integration/plugins/authentication/offline-after-challenge", test_offline_after_challenge);
     g_test_add_func("/integration/plugins/authentication/threshold", test_threshold);
     return g_test_run();
 }
