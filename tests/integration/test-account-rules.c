@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "accounts.h"
+#include "clock.h"
 
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 
 static TestServer *
 start(void)
 {
+    test_clock_set(0, 0);
     return test_primary_new("login-attempts = 1000\n");
 }
 
@@ -274,10 +276,178 @@ test_own_change(void)
     g_assert_null(account_member(server, "ann", "own", "lastLogin"));
 }
 
+/* Nothing set anywhere: no limit, but that a password is not empty. */
+static void
+test_defaults(void)
+{
+    g_autoptr(TestServer) server = start();
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t tenant = add_tenant(admin, "acme"), ann = add_person(admin, tenant, "ann", "x");
+    test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':''}", ann);
+    g_autoptr(TestClient) client = opens(server, "ann", "x");
+    test_call_error(client, -32602, "session.changePassword", "{'old':'x','new':''}");
+    test_call(client, "session.changePassword", "{'old':'x','new':'y'}");
+    test_call(client, "session.changePassword", "{'old':'y','new':'x'}");
+    for (unsigned i = 0; i < 20; i++)
+        is_refused(server, "ann", "wrong");
+    g_assert_null(account_member(server, "ann", "x", "passwordExpires"));
+    g_autoptr(GPtrArray) clients = g_ptr_array_new_with_free_func((GDestroyNotify)test_client_free);
+    for (unsigned i = 0; i < 20; i++)
+        g_ptr_array_add(clients, opens(server, "ann", "x"));
+    test_clock_set(1000 * DAY_MS, 0);
+    g_autoptr(TestClient) later = opens(server, "ann", "x");
+    test_call(later, "object.list", "{'type':'host'}");
+    /* A lock, where nothing more is said, lasts for half an hour and counts for ever. */
+    set_rules(admin, "tenant", tenant, "'account-lockout-threshold':'2'");
+    is_refused(server, "ann", "wrong");
+    test_clock_set(1100 * DAY_MS, 0);
+    is_refused(server, "ann", "wrong");
+    test_clock_set(1100 * DAY_MS + 29 * 60 * 1000, 0);
+    is_refused(server, "ann", "x");
+    test_clock_set(1100 * DAY_MS + 31 * 60 * 1000, 0);
+    lets_in(server, "ann", "x");
+}
+
+/* Each demand by itself, and what just satisfies it. */
+static void
+test_classes(void)
+{
+    static const struct {
+        const char *rule, *refused[3], *taken[2];
+    } cases[] = {
+        {"'password-req-alpha':'true'", {"1234", "!?-", " "}, {"a", "\xc3\xa4"}},
+        {"'password-req-mixed-case':'true'", {"aaaa", "AAAA", "1234"}, {"aA", "\xc3\xa4Z"}},
+        {"'password-req-number':'true'", {"aaaa", "AAaa", "a-a"}, {"1", "a1"}},
+        {"'password-req-punctuation':'true'", {"aaaa", "1234", "a A"}, {"-", "a!"}},
+        {"'password-min-length':'4'", {"aaa", "1", "\xc3\xa4\xc3\xa4"}, {"aaaa", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"}},
+        {"'password-req-alpha':'false','password-req-number':'perhaps'", {NULL}, {"1", "-"}},
+    };
+    g_autoptr(TestServer) server = start();
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t tenant = add_tenant(admin, "acme"), ann = add_person(admin, tenant, "ann", "old");
+    int64_t bob = add_person(admin, tenant, "bob", "old");
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        set_rules(admin, "tenant", tenant, cases[i].rule);
+        for (unsigned n = 0; n < 3 && cases[i].refused[n] != NULL; n++)
+            assert_path(test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", ann,
+                                        cases[i].refused[n]),
+                        "/password");
+        for (unsigned n = 0; n < 2; n++)
+            test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", ann, cases[i].taken[n]);
+    }
+    /* The annex of a person stands over those of all tenants, both ways. */
+    set_rules(admin, "tenant", 1, "'password-min-length':'8'");
+    set_rules(admin, "tenant", tenant, "'password-req-number':'true'");
+    set_rules(admin, "person", bob, "'password-min-length':'2','password-req-number':'false'");
+    set_rules(admin, "person", ann, "'password-req-alpha':'true'");
+    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'xx'}", bob);
+    test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'x'}", bob);
+    test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'12345678'}", ann);
+    test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'abcdefgh'}", ann);
+    test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'abcdef1'}", ann);
+    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'abcdefg1'}", ann);
+}
+
+/* A proxy judges by the same rules, of tenants above too, with its master and without. */
+static void
+judge_at(TestServer *server, TestServer *writable, TestClient *admin, int64_t person)
+{
+    test_clock_set(0, 0);
+    g_autofree char *change = g_strdup_printf("{'old':'%s','new':'%s'}", "one", "two");
+    wait_login(server, 0, "ann", "one");
+    g_autofree char *end = account_member(server, "ann", "one", "passwordExpires");
+    g_assert_nonnull(end);
+    g_autoptr(TestClient) first = opens(server, "ann", "one");
+    g_autoptr(TestClient) second = opens(server, "ann", "one");
+    g_autoptr(TestClient) third = test_client_connect(test_server_get_port(server));
+    test_call_error(third, -32016, "session.open", OPEN, "ann", "one");
+    test_call(first, "session.close", "{}");
+    test_call(third, "session.open", OPEN, "ann", "one");
+    test_call(third, "session.close", "{}");
+    test_call(second, "session.close", "{}");
+    test_clock_set(9 * DAY_MS, 0);
+    lets_in(server, "ann", "one");
+    lets_in(server, "exempt", "one");
+    test_clock_set(18 * DAY_MS, 0);
+    lets_in(server, "ann", "one");
+    test_clock_set(29 * DAY_MS, 0); /* ten days after the last log-in */
+    is_refused(server, "ann", "one");
+    lets_in(server, "exempt", "one");
+    test_clock_set(31 * DAY_MS, 0); /* a month after the password was set */
+    g_autoptr(TestClient) exempt = opens(server, "exempt", "one");
+    test_call(exempt, "object.list", "{'type':'host'}");
+    if (admin == NULL)
+        return;
+    set_rules(admin, "person", person, "'override-account-expiration':'true'");
+    wait_login(server, 0, "ann", "one");
+    g_autoptr(TestClient) old = opens(server, "ann", "one");
+    test_call_error(old, -32015, "object.list", "{'type':'host'}");
+    if (server != writable)
+        test_call_error(old, -32007, "session.changePassword", "%s", change);
+    g_autoptr(TestClient) there = opens(writable, "ann", "one");
+    test_call(there, "session.changePassword", "%s", change);
+    wait_login(server, 0, "ann", "two");
+    g_autoptr(TestClient) fresh = opens(server, "ann", "two");
+    test_call(fresh, "object.list", "{'type':'host'}");
+}
+
+/* What judge_at() goes by, in the tenants above; ann. */
+static int64_t
+make_people(TestClient *admin)
+{
+    int64_t above = add_tenant(admin, "above");
+    int64_t tenant = json_object_get_int_member(
+        test_call(admin, "object.create", "{'object':{'type':'tenant','name':'below','tenant':%" INT "}}", above), "dbid");
+    set_rules(admin, "tenant", 1, "'password-expiration':'30','account-expiration':'365'");
+    set_rules(admin, "tenant", above, "'account-expiration':'10'");
+    set_rules(admin, "tenant", tenant, "'max-account-sessions':'2'");
+    int64_t ann = add_person(admin, tenant, "ann", "one");
+    set_rules(admin, "person", add_person(admin, tenant, "exempt", "one"),
+              "'override-account-expiration':'true','override-password-expiration':'true'");
+    return ann;
+}
+
+static void
+test_times_of_primary(void)
+{
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestClient) admin = test_client_new(master);
+    int64_t ann = make_people(admin);
+    judge_at(master, master, admin, ann);
+}
+
+static void
+test_times_of_proxy(void)
+{
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestClient) admin = test_client_new(master);
+    int64_t ann = make_people(admin);
+    g_autoptr(TestServer) proxy = test_proxy_new(master, "px", "[csproxy]\nlogin-attempts = 1000\n");
+    judge_at(proxy, master, admin, ann);
+}
+
+static void
+test_times_of_proxy_alone(void)
+{
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestClient) admin = test_client_new(master);
+    make_people(admin);
+    g_autoptr(TestServer) proxy = test_proxy_new(master, "px", "[csproxy]\nlogin-attempts = 1000\n");
+    wait_login(proxy, 0, "ann", "one");
+    test_server_signal(master, SIGKILL);
+    judge_at(proxy, NULL, NULL, 0);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    test_clock_use();
+    g_test_add_func("/integration/account-rules/defaults", test_defaults);
+    g_test_add_func("/integration/account-rules/classes", test_classes);
+    g_test_add_func("/integration/account-rules/times-of-primary", test_times_of_primary);
+    g_test_add_func("/integration/account-rules/times-of-proxy", test_times_of_proxy);
+    g_test_add_func("/integration/account-rules/times-of-proxy-alone", test_times_of_proxy_alone);
     g_test_add_func("/integration/account-rules/composition", test_composition);
     g_test_add_func("/integration/account-rules/repeats", test_repeats);
     g_test_add_func("/integration/account-rules/expiry", test_expiry);
