@@ -276,6 +276,8 @@ finish(AuthLdapServerConfig *config, GError **error)
         return fail(error, "app-user has no password");
     if (config->url->tls && settings->start_tls)
         return fail(error, "start-tls is for ldap://, ldaps:// is encrypted from the start");
+    if ((settings->certificate == NULL) != (settings->key == NULL))
+        return fail(error, "cert-path and key-path belong together");
     /* With authorities named, a referral of ldap:// to ldaps:// can be followed too. */
     return read_groups(config, error) &&
            (!(config->url->tls || settings->start_tls || settings->ca != NULL) ||
@@ -308,8 +310,6 @@ static bool
 make_credentials(AuthLdapServerConfig *config, GError **error)
 {
     const AuthLdapSettings *settings = &config->settings;
-    if ((settings->certificate == NULL) != (settings->key == NULL))
-        return fail(error, "cert-path and key-path belong together");
     gnutls_certificate_allocate_credentials(&config->credentials);
     if (settings->ca == NULL) {
         gnutls_certificate_set_x509_system_trust(config->credentials);
