@@ -141,15 +141,15 @@ dial(LdapLink *link)
 {
     LdapServer *server = link->server;
     AuthLdap *owner = server->set->owner;
-    while (link->addresses_tried < server->address_count) {
-        const LdapAddress *address = &server->addresses[server->address % server->address_count];
+    while (link->addresses_tried < server->name.count) {
+        const AuthAddress *address = &server->name.addresses[server->address % server->name.count];
         link->addresses_tried++;
-        int fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         int on = 1;
         if (fd >= 0)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (fd >= 0 && (connect(fd, (const struct sockaddr *)&address->address, address->size) == 0 ||
-                        errno == EINPROGRESS)) {
+        if (fd >= 0 &&
+            (connect(fd, &address->any, auth_address_size(address)) == 0 || errno == EINPROGRESS)) {
             link->fd = fd;
             link->state = LINK_CONNECTING;
             g_hash_table_insert(owner->links, GINT_TO_POINTER(fd), link);
@@ -176,7 +176,7 @@ arm(LdapLink *link)
     int64_t limit = server->config->settings.connect_timeout * G_USEC_PER_SEC;
     int64_t left = MAX(link->made_at + limit - g_get_monotonic_time(), 0);
     if (link->state == LINK_CONNECTING)
-        left /= 1 + server->address_count - MIN(link->addresses_tried, server->address_count);
+        left /= 1 + server->name.count - MIN(link->addresses_tried, server->name.count);
     conf_unwatch(server->set->owner->plugin, link->timer);
     link->timer = conf_timer(server->set->owner->plugin, (unsigned)(left / 1000) + 1, too_late, link);
 }

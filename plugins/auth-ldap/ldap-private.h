@@ -3,16 +3,14 @@
 #pragma once
 
 #include <ldap.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
+#include "auth-lookup.h"
 #include "ldap-config.h"
 
 enum {
-    LDAP_ADDRESSES_MAX = 8,
-    LDAP_REFERRALS_MAX = 4,  /* followed for one log-in */
-    LDAP_REFERRED_MAX = 16,  /* servers that were referred to and are kept */
-    LDAP_SEARCHES_MAX = 64,  /* at once on one connection: beyond 100 slapd (conn_max_pending) hangs up */
+    LDAP_REFERRALS_MAX = 4, /* followed for one log-in */
+    LDAP_REFERRED_MAX = 16, /* servers that were referred to and are kept */
+    LDAP_SEARCHES_MAX = 64, /* at once on one connection: beyond 100 slapd (conn_max_pending) hangs up */
     LDAP_MESSAGE_MAX = 1 << 20,
     LDAP_TURN_BYTES = 1 << 18,   /* read of one connection before others have their turn */
     LDAP_UNASKED_MAX = 1 << 22,  /* bytes without an answer that was waited for */
@@ -27,11 +25,6 @@ typedef struct LdapServer LdapServer;
 typedef struct LdapLink LdapLink;
 typedef struct LdapQuestion LdapQuestion;
 
-typedef struct {
-    struct sockaddr_storage address;
-    socklen_t size;
-} LdapAddress;
-
 struct LdapServer {
     LdapSet *set;
     const AuthLdapServerConfig *config;
@@ -39,10 +32,8 @@ struct LdapServer {
     uint16_t port;
     bool tls, start_tls, anonymous;
     unsigned index; /* in its set; of a referred one none: UINT_MAX */
-    LdapAddress addresses[LDAP_ADDRESSES_MAX];
-    unsigned address_count, address;
-    bool looking_up;
-    int64_t looked_up_at;
+    AuthName name;
+    unsigned address;          /* the one in use */
     LdapLink *searcher;        /* NULL: none */
     GPtrArray *binders;        /* LdapLink */
     GQueue to_search, to_bind; /* LdapQuestion */

@@ -1,26 +1,12 @@
-/* ldap-set.c - sets of servers, what waits for their connections, and their names, which the worker pool
- * looks up: the resolver may take its time. */
-#include <netdb.h>
+/* ldap-set.c - sets of servers, what waits for their connections, and their names (auth-common). */
 #include <string.h>
 
 #include "ldap-private.h"
 
-enum { LOOKUP_USEC = 60 * 1000000, LOOKUP_AGAIN_USEC = 1000000 };
-
-typedef struct {
-    LdapServer *server; /* with a reference to its set; not touched by the worker */
-    char *host;
-    char port[8];
-    LdapAddress addresses[LDAP_ADDRESSES_MAX];
-    unsigned count;
-} Lookup;
-
 static LdapServer *server_new(LdapSet *set, const AuthLdapServerConfig *config, const AuthLdapUrl *url);
 static void server_free(void *data);
 static bool server_is_idle(const LdapServer *server);
-static unsigned resolve(const char *host, const char *port, int flags, LdapAddress *addresses);
-static void work(void *job);
-static void done(void *self, void *job);
+static void looked_up(void *data, bool changed);
 static void pump_searches(LdapServer *server);
 static void pump_binds(LdapServer *server);
 
@@ -90,34 +76,10 @@ ldap_server_refer(LdapServer *from, const AuthLdapUrl *url, AuthLdapChase chase)
 bool
 ldap_server_resolve(LdapServer *server)
 {
-    int64_t now = g_get_monotonic_time();
-    char port[8];
-    g_snprintf(port, sizeof port, "%u", server->port);
-    int64_t pause = server->address_count > 0 ? LOOKUP_USEC : LOOKUP_AGAIN_USEC;
-    if (server->looked_up_at != 0 && now - server->looked_up_at < pause)
-        return server->address_count > 0 || server->looking_up;
-    LdapAddress numeric[LDAP_ADDRESSES_MAX];
-    unsigned count = resolve(server->host, port, AI_NUMERICHOST, numeric);
-    if (count > 0) {
-        memcpy(server->addresses, numeric, sizeof server->addresses);
-        server->address_count = count;
-        server->looked_up_at = now;
-        return true;
-    }
-    if (server->looking_up)
-        return true;
-    Lookup *lookup = g_new0(Lookup, 1);
-    lookup->server = server;
-    lookup->host = g_strdup(server->host);
-    g_strlcpy(lookup->port, port, sizeof lookup->port);
-    if (!conf_work(server->set->owner->plugin, work, done, lookup)) {
-        g_free(lookup->host);
-        g_free(lookup);
-        return server->address_count > 0;
-    }
-    ldap_set_ref(server->set);
-    server->looking_up = true;
-    return true;
+    bool was_awaited = server->name.is_awaited, is_awaited = auth_name_look_up(&server->name, false);
+    if (is_awaited && !was_awaited)
+        ldap_set_ref(server->set);
+    return is_awaited || server->name.count > 0;
 }
 
 void
@@ -168,6 +130,7 @@ server_new(LdapSet *set, const AuthLdapServerConfig *config, const AuthLdapUrl *
     server->config = config;
     server->host = g_strdup(url->host);
     server->port = url->port;
+    auth_name_init(&server->name, set->owner->plugin, url->host, url->port, SOCK_STREAM, looked_up, server);
     server->tls = url->tls;
     server->start_tls = config->settings.start_tls && !url->tls;
     server->binders = g_ptr_array_new();
@@ -185,6 +148,7 @@ server_free(void *data)
     while (server->binders->len > 0)
         ldap_link_close(server->binders->pdata[0]);
     g_ptr_array_unref(server->binders);
+    auth_name_clear(&server->name);
     g_free(server->host);
     g_free(server);
 }
@@ -192,7 +156,7 @@ server_free(void *data)
 static bool
 server_is_idle(const LdapServer *server)
 {
-    bool idle = server->to_search.length == 0 && server->to_bind.length == 0 && !server->looking_up &&
+    bool idle = server->to_search.length == 0 && server->to_bind.length == 0 && !server->name.is_awaited &&
                 (server->searcher == NULL || ldap_link_is_free(server->searcher));
     for (unsigned i = 0; idle && i < server->binders->len; i++)
         idle = ldap_link_is_free(server->binders->pdata[i]);
@@ -205,56 +169,19 @@ server_is_idle(const LdapServer *server)
     return idle;
 }
 
-static unsigned
-resolve(const char *host, const char *port, int flags, LdapAddress *addresses)
-{
-    const struct addrinfo hints = {.ai_flags = flags | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    if (getaddrinfo(host, port, &hints, &list) != 0)
-        return 0;
-    unsigned count = 0;
-    for (const struct addrinfo *item = list; item != NULL && count < LDAP_ADDRESSES_MAX;
-         item = item->ai_next) {
-        memcpy(&addresses[count].address, item->ai_addr, item->ai_addrlen);
-        addresses[count++].size = item->ai_addrlen;
-    }
-    freeaddrinfo(list);
-    return count;
-}
-
 static void
-work(void *job)
+looked_up(void *data, bool changed)
 {
-    Lookup *lookup = job;
-    lookup->count = resolve(lookup->host, lookup->port, 0, lookup->addresses);
-}
-
-/* What was known stays where the name service itself is silent. */
-static void
-done(void *self, void *job)
-{
-    (void)self;
-    Lookup *lookup = job;
-    LdapServer *server = lookup->server;
+    (void)changed;
+    LdapServer *server = data;
     LdapSet *set = server->set;
-    server->looking_up = false;
-    server->looked_up_at = g_get_monotonic_time();
-    if (lookup->count > 0) {
-        memcpy(server->addresses, lookup->addresses, sizeof server->addresses);
-        server->address_count = lookup->count;
-    } else {
-        conf_plugin_log(set->owner->plugin, 1, "The name of an LDAP server is not known", "server",
-                        lookup->host, NULL);
-    }
-    if (server->address_count > 0) {
+    if (server->name.count > 0) {
         ldap_server_pump(server);
     } else {
         ldap_server_fail(server, true, "the server's name is not known");
         ldap_server_fail(server, false, "the server's name is not known");
     }
     ldap_set_unref(set);
-    g_free(lookup->host);
-    g_free(lookup);
 }
 
 /* Many searches share one connection. */
@@ -268,7 +195,7 @@ pump_searches(LdapServer *server)
                 ldap_server_fail(server, true, "the server's name is not known");
                 return;
             }
-            if (server->address_count == 0 || ldap_link_open(server, true) == NULL)
+            if (server->name.count == 0 || ldap_link_open(server, true) == NULL)
                 return;
             continue;
         }
@@ -305,7 +232,7 @@ pump_binds(LdapServer *server)
             ldap_server_fail(server, false, "the server's name is not known");
             return;
         }
-        if (server->address_count == 0 || ldap_link_open(server, false) == NULL)
+        if (server->name.count == 0 || ldap_link_open(server, false) == NULL)
             return;
     }
 }

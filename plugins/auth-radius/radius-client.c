@@ -16,6 +16,9 @@ static void time_is_over(void *self, void *data);
 static void begin_now(void *self, void *data);
 static void arm(RadiusExchange *exchange, unsigned ms);
 static void fail_server(RadiusExchange *exchange);
+static void look_up(RadiusServer *server, bool now);
+static void looked_up(void *data, bool changed);
+static void go_on(RadiusServer *server);
 static bool try_next_address(RadiusExchange *exchange);
 static void give_up_active(const RadiusExchange *exchange);
 static void full(RadiusExchange *exchange);
@@ -81,7 +84,7 @@ radius_client_get_limit_ms(const RadiusClient *client)
     const RadiusPool *pool = client->pool;
     unsigned addresses = 0;
     for (unsigned i = 0; i < pool->count; i++)
-        addresses += MAX(pool->servers[i].address_count, 1);
+        addresses += MAX(pool->servers[i].name.count, 1);
     return pool->config->timeout_ms * (pool->config->retries + 1) * MAX(addresses, 1);
 }
 
@@ -110,7 +113,7 @@ radius_client_ask(RadiusClient *client, const RadiusQuestion *question, int only
         exchange_free(exchange);
         return NULL;
     }
-    if (client->stopping || !known || exchange->server->address_count == 0 || !send_first(exchange))
+    if (client->stopping || !known || exchange->server->name.count == 0 || !send_first(exchange))
         exchange->timer = conf_timer(client->plugin, 0, begin_now, exchange);
     return exchange;
 }
@@ -134,27 +137,13 @@ radius_pool_unref(RadiusPool *pool)
 {
     if (--pool->refs > 0)
         return;
-    for (unsigned i = 0; i < pool->count; i++)
+    for (unsigned i = 0; i < pool->count; i++) {
         g_ptr_array_unref(pool->servers[i].sockets);
+        auth_name_clear(&pool->servers[i].name);
+    }
     g_free(pool->servers);
     radius_config_free(pool->config);
     g_free(pool);
-}
-
-void
-radius_server_go_on(RadiusServer *server)
-{
-    RadiusPool *pool = radius_pool_ref(server->pool);
-    GList *link;
-    while ((link = g_queue_pop_head_link(&server->waiting)) != NULL) {
-        RadiusExchange *exchange = link->data;
-        link->data = NULL;
-        if (server->address_count == 0)
-            fail_server(exchange);
-        else if (!send_first(exchange))
-            full(exchange);
-    }
-    radius_pool_unref(pool);
 }
 
 void
@@ -177,7 +166,7 @@ radius_exchange_unreachable(RadiusExchange *exchange)
 {
     /* The last one may be starting just now: its time is waited for. */
     bool another_server = exchange->only < 0 && exchange->tried < exchange->pool->count;
-    if (another_server || exchange->addresses_tried < exchange->server->address_count)
+    if (another_server || exchange->addresses_tried < exchange->server->name.count)
         fail_server(exchange);
 }
 
@@ -197,10 +186,49 @@ pool_new(RadiusClient *client, RadiusConfig *config)
         server->config = &g_array_index(config->servers, RadiusServerConfig, i);
         server->sockets = g_ptr_array_new();
         g_queue_init(&server->waiting);
-        radius_server_init_address(server);
-        radius_server_look_up(server, true);
+        auth_name_init(&server->name, client->plugin, server->config->host, server->config->port, SOCK_DGRAM,
+                       looked_up, server);
+        look_up(server, true);
     }
     return pool;
+}
+
+static void
+look_up(RadiusServer *server, bool now)
+{
+    bool was_awaited = server->name.is_awaited;
+    if (auth_name_look_up(&server->name, now) && !was_awaited)
+        radius_pool_ref(server->pool);
+}
+
+/* After a silence of the server another of its addresses is tried. */
+static void
+looked_up(void *data, bool changed)
+{
+    RadiusServer *server = data;
+    if (changed) {
+        server->address = 0;
+        radius_sockets_retire(server);
+    }
+    go_on(server);
+    radius_pool_unref(server->pool);
+}
+
+/* The server has an address now, or none: what waits goes on. */
+static void
+go_on(RadiusServer *server)
+{
+    RadiusPool *pool = radius_pool_ref(server->pool);
+    GList *link;
+    while ((link = g_queue_pop_head_link(&server->waiting)) != NULL) {
+        RadiusExchange *exchange = link->data;
+        link->data = NULL;
+        if (server->name.count == 0)
+            fail_server(exchange);
+        else if (!send_first(exchange))
+            full(exchange);
+    }
+    radius_pool_unref(pool);
 }
 
 static void
@@ -226,13 +254,13 @@ try_server(RadiusExchange *exchange, unsigned index)
     exchange->server = server;
     exchange->tried++;
     exchange->addresses_tried = 0;
-    radius_server_look_up(server, false);
-    if (server->address_count > 0) {
+    look_up(server, false);
+    if (server->name.count > 0) {
         if (!send_first(exchange))
             full(exchange);
         return;
     }
-    if (!server->looking_up) {
+    if (!server->name.is_awaited) {
         fail_server(exchange);
         return;
     }
@@ -249,9 +277,9 @@ send_first(RadiusExchange *exchange)
     RadiusServer *server = exchange->server;
     exchange->tried = MAX(exchange->tried, 1);
     while ((exchange->socket = radius_socket_take(server, exchange, &exchange->id)) == NULL) {
-        if (server->sockets->len > 0 || ++exchange->addresses_tried >= server->address_count)
+        if (server->sockets->len > 0 || ++exchange->addresses_tried >= server->name.count)
             return false;
-        server->address = (server->address + 1) % server->address_count;
+        server->address = (server->address + 1) % server->name.count;
     }
     if (!build(exchange)) {
         leave_server(exchange);
@@ -290,7 +318,7 @@ time_is_over(void *self, void *data)
     RadiusExchange *exchange = data;
     exchange->timer = 0;
     if (exchange->socket == NULL || exchange->sent > exchange->pool->config->retries) {
-        radius_server_look_up(exchange->server, true);
+        look_up(exchange->server, true);
         fail_server(exchange);
         return;
     }
@@ -351,11 +379,11 @@ static bool
 try_next_address(RadiusExchange *exchange)
 {
     RadiusServer *server = exchange->server;
-    if (exchange->socket == NULL || exchange->addresses_tried >= server->address_count)
+    if (exchange->socket == NULL || exchange->addresses_tried >= server->name.count)
         return false;
     /* Whoever finds out first turns to the next one for all. */
     if (!exchange->socket->retired) {
-        server->address = (server->address + 1) % server->address_count;
+        server->address = (server->address + 1) % server->name.count;
         radius_sockets_retire(server);
     }
     leave_server(exchange);

@@ -1,24 +1,13 @@
 /* radius-private.h - servers, their sockets, and questions under way: shared by radius-client.c (the course of a
- * question), radius-socket.c (datagrams) and radius-lookup.c (names). */
+ * question) and radius-socket.c (datagrams). */
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
+#include "auth-lookup.h"
 #include "radius-client.h"
 
 enum {
     RADIUS_IDS = 256,
-    RADIUS_ADDRESSES_MAX = 8,
-    RADIUS_LOOKUP_USEC = 60 * 1000000,
-    RADIUS_LOOKUP_AGAIN_USEC = 1000000, /* of a name that is not known */
 };
-
-typedef union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} RadiusAddress;
 
 typedef struct RadiusPool RadiusPool;
 
@@ -26,14 +15,11 @@ typedef struct {
     RadiusPool *pool;
     const RadiusServerConfig *config;
     unsigned index;
-    bool numeric;    /* no name: never looked up */
-    bool looking_up; /* a job is under way */
-    int64_t looked_up_at;
+    AuthName name;
     int64_t answered_at; /* monotonic usec; 0: never */
-    RadiusAddress addresses[RADIUS_ADDRESSES_MAX];
-    unsigned address_count, address; /* the one in use */
-    GPtrArray *sockets;              /* RadiusSocket in use; others only end what they have */
-    GQueue waiting;                  /* RadiusExchange, for the first address */
+    unsigned address;    /* of the name's, the one in use */
+    GPtrArray *sockets;  /* RadiusSocket in use; others only end what they have */
+    GQueue waiting;      /* RadiusExchange, for the first address */
 } RadiusServer;
 
 /* The servers of one configuration: kept while one of its questions or look-ups is under way. */
@@ -89,8 +75,6 @@ RadiusPool *radius_pool_ref(RadiusPool *pool);
 void radius_pool_unref(RadiusPool *pool);
 
 /* radius-client.c */
-/* The server has an address now, or none: what waits goes on. */
-void radius_server_go_on(RadiusServer *server);
 /* An answer that is proved. */
 void radius_exchange_answered(RadiusExchange *exchange, const RadiusAnswer *answer);
 /* Where there is another server to be asked, it is asked now. */
@@ -103,9 +87,3 @@ void radius_socket_release(RadiusSocket *socket, uint8_t id);
 void radius_socket_send(RadiusSocket *socket, const RadiusRequest *request);
 /* The sockets of an address that is not used any more. */
 void radius_sockets_retire(RadiusServer *server);
-
-/* radius-lookup.c */
-/* Reads a numeric address; a name has none yet. */
-void radius_server_init_address(RadiusServer *server);
-/* Looks the name up where that was not done lately, or `now`. */
-void radius_server_look_up(RadiusServer *server, bool now);

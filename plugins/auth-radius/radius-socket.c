@@ -94,15 +94,15 @@ static RadiusSocket *
 socket_open(RadiusServer *server)
 {
     RadiusClient *client = server->pool->client;
-    const RadiusAddress *address = &server->addresses[server->address];
-    socklen_t size = address->any.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
+    const AuthAddress *address = &server->name.addresses[server->address];
     int buffer = RECEIVE_BUFFER;
     int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return NULL;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    unsigned watch =
-        connect(fd, &address->any, size) == 0 ? conf_watch(client->plugin, fd, G_IO_IN, ready) : 0;
+    unsigned watch = connect(fd, &address->any, auth_address_size(address)) == 0
+                         ? conf_watch(client->plugin, fd, G_IO_IN, ready)
+                         : 0;
     if (watch == 0) {
         close(fd);
         return NULL;
