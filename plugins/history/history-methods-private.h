@@ -137,6 +137,8 @@ void history_undo_clear(HistoryUndo *undo);
 /* Targets in the order of the record; then step by step, a short piece of a turn each, until it answers true. */
 void history_undo_begin(HistoryUndo *undo, History *history, GPtrArray *targets);
 bool history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPtrArray *targets);
+/* Was nothing changed but secrets, and what the server shows of them? */
+bool history_undo_is_only_secrets(const HistoryUndo *undo, const GPtrArray *targets);
 /* history-merge.c: what a member becomes where `after` is taken back to `before` and it is `present` now (texts of
  * values; size 0: unset). `key`: of a list of structs the member that names an item, else NULL. */
 typedef enum { HISTORY_SAME, HISTORY_SET, HISTORY_CONFLICT } HistoryMerge;

@@ -346,15 +346,6 @@ targets_read(History *history, char *result, const GError *error, void *data)
         reverting_free(reverting);
         return;
     }
-    bool is_secret = reverting->targets->len > 0;
-    for (unsigned i = 0; i < reverting->targets->len; i++)
-        is_secret =
-            is_secret && g_strcmp0(((HistoryTarget *)reverting->targets->pdata[i])->op, "secret") == 0;
-    if (is_secret) {
-        refuse(reverting, -32602, "Passwords are not in the history: they cannot be brought back.",
-               "{\"path\":\"/revision\"}");
-        return;
-    }
     history_undo_init(&reverting->undo, history, reverting->force);
     reverting->is_undoing = true;
     history_undo_begin(&reverting->undo, history, reverting->targets);
@@ -383,6 +374,10 @@ go_on(void *self, void *data)
         refuse(reverting, -32004, "There is and was no such object.", NULL);
     } else if (undo->is_hidden) {
         refuse(reverting, -32005, "That transaction changed what you may not read.", NULL);
+    } else if (reverting->type == NULL && history_undo_is_only_secrets(undo, reverting->targets)) {
+        refuse(reverting, -32602,
+               "Passwords and secrets are not in the history: they cannot be brought back.",
+               "{\"path\":\"/revision\"}");
     } else if (undo->conflict_count > 0) {
         g_autofree char *conflicts = g_strdup_printf("{\"conflicts\":%s}", undo->conflicts->str);
         refuse(reverting, -32009, "Later changes would be lost (force overrides).", conflicts);

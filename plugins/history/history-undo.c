@@ -16,6 +16,8 @@ typedef struct {
     bool is_changed;
 } Patching;
 
+static bool is_secret(const HistoryUndo *undo, const HistoryTarget *target);
+static bool is_given_only(const HistoryUndo *undo, const char *type, HistorySlice side, HistorySlice other);
 static bool is_readable(History *history, ConfSession *session, const HistoryTarget *target);
 static void undo_target(HistoryUndo *undo, History *history, const HistoryTarget *target);
 static void undo_create(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *present);
@@ -111,6 +113,15 @@ history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPt
     return true;
 }
 
+bool
+history_undo_is_only_secrets(const HistoryUndo *undo, const GPtrArray *targets)
+{
+    bool only = targets->len > 0;
+    for (unsigned i = 0; i < targets->len && only; i++)
+        only = is_secret(undo, targets->pdata[i]);
+    return only;
+}
+
 static bool
 is_readable(History *history, ConfSession *session, const HistoryTarget *target)
 {
@@ -120,6 +131,33 @@ is_readable(History *history, ConfSession *session, const HistoryTarget *target)
     return history_may_read(history, session, target->type, target->dbid, body, target->last_rights) &&
            (!rights ||
             history_may_read_rights(history, session, target->type, target->dbid, target->last_rights));
+}
+
+/* The first one shows: as a member that says that there is one, or as its age. */
+static bool
+is_secret(const HistoryUndo *undo, const HistoryTarget *target)
+{
+    if (strcmp(target->op, "secret") == 0)
+        return true;
+    HistorySlice before = history_slice(target->before), after = history_slice(target->after);
+    return strcmp(target->op, "update") == 0 &&
+           history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after)) &&
+           is_given_only(undo, target->type, before, after) &&
+           is_given_only(undo, target->type, after, before);
+}
+
+/* Every member of `side` that `other` has differently is one that the server gives. */
+static bool
+is_given_only(const HistoryUndo *undo, const char *type, HistorySlice side, HistorySlice other)
+{
+    HistoryScan scan;
+    HistorySlice key, value;
+    bool given = true;
+    for (bool more = history_scan_begin(&scan, side);
+         given && more && history_scan_next(&scan, &key, &value);)
+        given = history_slice_equal(value, history_slice_member_raw(other, key)) ||
+                is_given_by_server(undo, type, key);
+    return given;
 }
 
 static void
