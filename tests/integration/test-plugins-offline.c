@@ -43,7 +43,7 @@ kill_all(TestServer *master, TestClient *admin, TestServer *proxy)
 {
     test_call(admin, "object.update",
               "{'type':'application','name':'px','patch':{'options':{'t-library-one':{'away':'true'}}}}");
-    wait_login(proxy, -32013, "bob", "one=yes");
+    wait_login(proxy, -32013, "bob", "one=unknown"); /* which is no success before */
     test_server_signal(master, SIGKILL);
     g_autoptr(TestClient) client = test_client_new(proxy);
     int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
