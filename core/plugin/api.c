@@ -105,8 +105,11 @@ conf_plugin_get_name(const ConfPlugin *p)
 const char *
 conf_plugin_get_option(const ConfPlugin *p, const char *section, const char *key)
 {
+    const bool is_own = section == NULL || *section == '\0';
+    if (p->checked != NULL)
+        return conf_settings_get(p->checked, is_own ? p->checked_section : section, key);
     const ConfPluginHostFuncs *funcs = conf_plugin_host_funcs(p->host);
-    if (section == NULL || *section == '\0')
+    if (is_own)
         section = conf_plugin_host_own_section(p->host);
     return funcs->option != NULL && section != NULL ? funcs->option(section, key, funcs->data) : NULL;
 }

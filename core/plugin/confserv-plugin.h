@@ -536,6 +536,9 @@ typedef struct {
     void (*unload)(void *self);
     /* Since feature 1: */
     const ConfPluginCommand *commands; /* ended by one without a name; may be NULL */
+    /* As check(), after it: for what stands in sections NAME*.  conf_plugin_get_option() gives what is being
+     * checked, which is not in force yet; nothing else of `p` may be used. */
+    bool (*check_sections)(ConfPlugin *p, const void *settings, GError **error);
 } ConfPluginDescriptor;
 #define CONF_PLUGIN(...) \
     CONF_API extern const ConfPluginDescriptor conf_plugin; \

@@ -19,6 +19,8 @@ static const char NO_SECTION[] = "\001";
  * before it is loaded. */
 static GHashTable *resolved_tables;
 
+static bool ask_plugin(ConfPlugin *p, const char *own_section, const ConfSettings *settings,
+                       const void *target, GError **error);
 static bool check_table(ConfPlugin *p, GError **error);
 static size_t size_of_member(ConfType type);
 static ConfOption *resolve_sections(const ConfOption *options, const char *name);
@@ -60,17 +62,9 @@ conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSetti
         conf_plugin_options_free(p, target);
         return false;
     }
-    if (p->descriptor->check != NULL) {
-        g_autoptr(GError) why = NULL;
-        conf_plugin_enter(p);
-        bool good = p->descriptor->check(target, &why);
-        conf_plugin_leave(p);
-        if (!good) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "plugin %s: %s", p->name,
-                        why != NULL ? why->message : "its options do not fit together");
-            conf_plugin_options_free(p, target);
-            return false;
-        }
+    if (!ask_plugin(p, own_section, settings, target, error)) {
+        conf_plugin_options_free(p, target);
+        return false;
     }
     *filled = target;
     return true;
@@ -87,6 +81,28 @@ conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled)
         conf_log(CONF_LOG_PLUGIN_OPTION_WAITS, "plugin", p->name, "section", option->section, "option",
                  option->name, NULL);
     }
+}
+
+/* What only the plugin can say of its options. */
+static bool
+ask_plugin(ConfPlugin *p, const char *own_section, const ConfSettings *settings, const void *target,
+           GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    conf_plugin_enter(p);
+    bool good = p->descriptor->check == NULL || p->descriptor->check(target, &why);
+    if (good && p->descriptor->check_sections != NULL) {
+        p->checked = settings;
+        p->checked_section = own_section;
+        good = p->descriptor->check_sections(p, target, &why);
+        p->checked = NULL;
+        p->checked_section = NULL;
+    }
+    conf_plugin_leave(p);
+    if (!good)
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "plugin %s: %s", p->name,
+                    why != NULL ? why->message : "its options do not fit together");
+    return good;
 }
 
 void

@@ -37,6 +37,8 @@ struct ConfPlugin {
     void *self;
     char *library;         /* of option [authentication] library; NULL: none */
     void *settings;        /* a struct of descriptor->settings_size; NULL: no options */
+    const ConfSettings *checked; /* by check_sections(), NULL outside; with the server's own section */
+    const char *checked_section;
     GError *fault;         /* misuse of the API within load(): load fails with it */
     GArray *hook_tables;   /* ConfHookTable */
     GArray *statistics;    /* ConfPluginStatistic */

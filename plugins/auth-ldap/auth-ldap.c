@@ -64,6 +64,14 @@ login(void *data, ConfLogin *l, GError **error)
     return CONF_LATER;
 }
 
+static bool
+check_sections(ConfPlugin *p, const void *settings, GError **error)
+{
+    g_autoptr(GHashTable) errors = NULL;
+    g_autoptr(GPtrArray) configs = auth_ldap_config_read(get_own, p, error);
+    return configs != NULL && read_errors(p, &errors, error);
+}
+
 static void *
 load(ConfPlugin *p, const void *settings, GError **error)
 {
@@ -326,5 +334,5 @@ read_errors(ConfPlugin *p, GHashTable **errors, GError **error)
 
 CONF_PLUGIN(.name = "auth-ldap", .version = AUTH_LDAP_VERSION,
             .summary = "Log-ins with the passwords of LDAP directories", .options = auth_ldap_options,
-            .settings_size = sizeof(AuthLdapSettings), .load = load, .changed = changed, .stop = stop,
-            .unload = unload);
+            .settings_size = sizeof(AuthLdapSettings), .check_sections = check_sections, .load = load,
+            .changed = changed, .stop = stop, .unload = unload);

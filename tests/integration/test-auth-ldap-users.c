@@ -56,11 +56,42 @@ test_values(void)
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32013);
 }
 
+/* What cannot be asked is said before it counts: by -check-config, and at once by whoever changes it. */
+static void
+test_refused_options(void)
+{
+    g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
+    if (slapd == NULL)
+        return;
+    static const char *const WRONG[] = {"http://x", "ldap://x/dc=x??sub?(uid=Y)",
+                                        "ldap://x:99999/??sub?(uid=X)"};
+    g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "", "");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    ldap_add_person(admin, "anna", "alice");
+    for (unsigned i = 0; i < G_N_ELEMENTS(WRONG); i++) {
+        test_call(
+            admin, "object.update",
+            "{'type':'application','name':'confserv','patch':{'options':{'gauth_ldap':{'ldap-url':'%s'}}}}",
+            WRONG[i]);
+        JsonArray *refused =
+            json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
+        g_assert_cmpuint(json_array_get_length(refused), ==, 1);
+        g_assert_nonnull(
+            strstr(json_array_get_string_element(refused, 0), "plugin auth-ldap: section gauth_ldap: "));
+        g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
+    }
+    ldap_edit_file(server, "ldap-url = ldap://", "ldap-url = http://");
+    g_autofree char *output = NULL;
+    g_assert_cmpint(test_run_confserv(test_server_get_folder(server), "-check-config", &output), ==, 2);
+    g_assert_nonnull(strstr(output, "section gauth_ldap: the URL does not begin with ldap://"));
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/auth-ldap/users/pause", test_pause);
     g_test_add_func("/auth-ldap/users/values", test_values);
+    g_test_add_func("/auth-ldap/users/refused-options", test_refused_options);
     return g_test_run();
 }

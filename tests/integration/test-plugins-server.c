@@ -89,7 +89,8 @@ test_options(void)
     /* A value, a value of a family, and two that do not go together; what else stands there is not taken either. */
     static const char *const wrong[] = {
         "[t-options]\nnumber = 601\nchoice = red\n", "[t-options]\nchoice = purple\n", "[t-options]\nflag = perhaps\n",
-        "[t-family-7]\nlevel = 10\n[t-options]\nchoice = red\n", "[t-options]\nflag = yes\nchoice = red\n"};
+        "[t-family-7]\nlevel = 10\n[t-options]\nchoice = red\n",
+        "[t-family-1]\nlevel = 9\n[t-options]\nchoice = red\n", "[t-options]\nflag = yes\nchoice = red\n"};
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
         configure(server, "t-options", "t-own = other\nlogin-attempts = 9", wrong[i]);
         test_call(client, "server.reload", "{}");
@@ -103,6 +104,7 @@ test_options(void)
     g_autofree char *log = test_server_read_log(server);
     g_assert_null(strstr(log, "hush"));
     g_assert_nonnull(strstr(log, "flag needs text"));
+    g_assert_nonnull(strstr(log, "level 9 is not for others"));
     /* Mended: nothing is refused any more.  A reload is told of even where no option changed: files may have. */
     configure(server, "t-options", "t-own = last", "");
     for (unsigned i = 0; i < 2; i++)

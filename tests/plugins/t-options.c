@@ -45,6 +45,17 @@ check(const void *data, GError **error)
     return false;
 }
 
+static bool
+check_sections(ConfPlugin *p, const void *settings, GError **error)
+{
+    const char *one = conf_plugin_get_option(p, "t-family-1", "level"),
+               *own = conf_plugin_get_option(p, NULL, "t-own");
+    if (one == NULL || own == NULL || strcmp(one, "9") != 0 || strcmp(own, "other") != 0)
+        return true;
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "level 9 is not for others");
+    return false;
+}
+
 static void
 write_text(ConfJsonWriterHandle *w, const char *key, const char *value)
 {
@@ -116,5 +127,5 @@ changed(void *data, const void *settings)
 }
 
 CONF_PLUGIN(.name = "t-options", .version = "1", .summary = "Has options", .options = OPTIONS,
-            .settings_size = sizeof(Settings), .check = check, .load = load, .changed = changed,
+            .settings_size = sizeof(Settings), .check = check, .check_sections = check_sections, .load = load, .changed = changed,
             .unload = g_free);
