@@ -15,7 +15,9 @@
 
 enum {
     BUSY_MS = 1000,
-    CHECKPOINT_PAGES = 2000, /* 8 MiB of log */
+    CHECKPOINT_PAGES = 2000, /* 16 MiB of log */
+    PAGE_SIZE = 8192,
+    REMAKE_BYTES = 32 * 1024 * 1024,
 };
 
 static const char *const SQL[HISTORY_STATEMENT_COUNT] = {
@@ -43,7 +45,7 @@ static bool make_file(const char *path, GError **error);
 static bool connect_file(HistoryFile *file, GError **error);
 static bool check_content(HistoryFile *file, GError **error);
 static bool migrate(HistoryFile *file, GError **error);
-static bool query_integer(sqlite3 *db, const char *sql, int64_t *value, GError **error);
+static bool make_shrinkable(HistoryFile *file, GError **error);
 static bool read_state(HistoryFile *file, GError **error);
 static bool read_mark(HistoryFile *file, const char *name, HistoryMark *mark, GError **error);
 static bool write_marks(HistoryFile *file, GError **error);
@@ -58,7 +60,7 @@ history_file_open(const char *path, GError **error)
     file->path = g_strdup(path);
     file->wal_fd = -1;
     if (make_file(path, error) && connect_file(file, error) && check_content(file, error) &&
-        migrate(file, error) && read_state(file, error))
+        migrate(file, error) && make_shrinkable(file, error) && read_state(file, error))
         return file;
     history_file_close(file);
     return NULL;
@@ -140,7 +142,7 @@ history_file_begin(HistoryFile *file, GError **error)
         return false;
     /* A server that was frozen, and whose place this one took, may have written what it had in hand. */
     int64_t counter;
-    if (query_integer(file->db, "PRAGMA data_version", &counter, error) &&
+    if (history_sql_integer(file->db, "PRAGMA data_version", &counter, error) &&
         (counter == file->change_counter || read_state(file, error)))
         return true;
     history_file_rollback(file);
@@ -197,15 +199,18 @@ history_file_sync(HistoryFile *file, GError **error)
 void
 history_file_tidy(HistoryFile *file)
 {
-    if (file->wal_pages < file->wal_pages_left + CHECKPOINT_PAGES)
+    /* What was taken off the end of the file goes with the log. */
+    if (!file->shrunk && file->wal_pages < file->wal_pages_left + CHECKPOINT_PAGES)
         return;
     int logged = 0, copied = 0;
     /* Passive: waits for no reader; what it cannot take stays in the log, which is as good. */
     int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &copied);
     bool complete = code == SQLITE_OK && copied >= logged;
     file->wal_pages_left = complete ? 0 : file->wal_pages;
-    if (complete)
-        file->wal_pages = 0;
+    if (!complete)
+        return;
+    file->wal_pages = 0;
+    file->shrunk = false;
 }
 
 sqlite3_stmt *
@@ -265,7 +270,7 @@ connect_file(HistoryFile *file, GError **error)
     /* trusted_schema: a prepared file shall not run functions. */
     return history_sql_exec(
         file->db,
-        "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+        "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
         "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
         "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
         error);
@@ -276,8 +281,8 @@ static bool
 check_content(HistoryFile *file, GError **error)
 {
     int64_t application, tables;
-    if (!query_integer(file->db, "PRAGMA application_id", &application, error) ||
-        !query_integer(file->db, "SELECT count(*) FROM sqlite_schema", &tables, error))
+    if (!history_sql_integer(file->db, "PRAGMA application_id", &application, error) ||
+        !history_sql_integer(file->db, "SELECT count(*) FROM sqlite_schema", &tables, error))
         return false;
     if (tables == 0 || application == HISTORY_APPLICATION_ID)
         return true;
@@ -290,7 +295,7 @@ migrate(HistoryFile *file, GError **error)
 {
     int known = history_migrations[history_migration_count - 1].version;
     int64_t stored;
-    if (!query_integer(file->db, "PRAGMA user_version", &stored, error))
+    if (!history_sql_integer(file->db, "PRAGMA user_version", &stored, error))
         return false;
     if (stored > known) {
         g_set_error(error, CONF_ERROR, CONF_ERROR_NEWER,
@@ -304,7 +309,7 @@ migrate(HistoryFile *file, GError **error)
     /* The write lock is held from here: who migrates at the same time waits, then finds it done. */
     if (!history_sql_exec(file->db, "BEGIN IMMEDIATE", error))
         return false;
-    bool done = query_integer(file->db, "PRAGMA user_version", &stored, error);
+    bool done = history_sql_integer(file->db, "PRAGMA user_version", &stored, error);
     for (unsigned i = 0; done && i < history_migration_count; i++) {
         if (history_migrations[i].version > stored)
             done = history_sql_exec(file->db, history_migrations[i].sql, error);
@@ -317,20 +322,35 @@ migrate(HistoryFile *file, GError **error)
     return false;
 }
 
+/* A file of before there was incremental vacuum keeps the room of what went.  A small one is made anew, which takes its
+ * size once more of the disk; a larger one stays as it is. */
 static bool
-query_integer(sqlite3 *db, const char *sql, int64_t *value, GError **error)
+make_shrinkable(HistoryFile *file, GError **error)
 {
-    sqlite3_stmt *statement = history_sql_prepare(db, sql, error);
-    int step = statement != NULL ? history_sql_step(statement, error) : -1;
-    *value = step == 1 ? sqlite3_column_int64(statement, 0) : 0;
-    sqlite3_finalize(statement);
-    return step >= 0;
+    int64_t mode, pages;
+    if (!history_sql_integer(file->db, "PRAGMA auto_vacuum", &mode, error) ||
+        !history_sql_integer(file->db, "PRAGMA page_count", &pages, error))
+        return false;
+    file->shrinks = mode != 0;
+    if (file->shrinks || pages > REMAKE_BYTES / PAGE_SIZE)
+        return true;
+    GError *failure = NULL;
+    file->shrinks = history_sql_exec(file->db, "VACUUM", &failure);
+    if (file->shrinks)
+        return true;
+    /* A full disk, or another process that writes: the next opening tries again. */
+    bool damaged = g_error_matches(failure, CONF_ERROR, CONF_ERROR_INVALID);
+    if (damaged)
+        g_propagate_error(error, failure);
+    else
+        g_error_free(failure);
+    return !damaged;
 }
 
 static bool
 read_state(HistoryFile *file, GError **error)
 {
-    if (!query_integer(file->db, "PRAGMA data_version", &file->change_counter, error) ||
+    if (!history_sql_integer(file->db, "PRAGMA data_version", &file->change_counter, error) ||
         !read_mark(file, "entry-first", &file->entries.first, error) ||
         !read_mark(file, "entry-last", &file->entries.last, error) ||
         !read_mark(file, "audit-first", &file->audits.first, error) ||

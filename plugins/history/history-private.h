@@ -149,6 +149,8 @@ struct HistoryFile {
     int64_t change_counter; /* PRAGMA data_version: another process has written */
     int wal_pages, wal_pages_left;
     HistoryBreaks breaks;
+    bool shrinks;     /* made so that it can give room back */
+    bool shrunk;      /* it has, in the log: the file is shorter with the next copy */
     bool rights_left; /* lists of rights may be there that no row names any more */
     sqlite3_stmt *statements[HISTORY_STATEMENT_COUNT];
 };
@@ -200,8 +202,8 @@ bool history_file_write_environment(HistoryFile *file, const char *environment, 
 int history_file_check(HistoryFile *file, int64_t revision, const char *chain, GError **error);
 
 /* ---- history-retention.c ---- */
-/* One small slice, in a transaction of its own: removes what is older than the settings say.  *more: there is
- * more to remove. */
+/* One small slice, in a transaction of its own: removes what is older than the settings say, and where nothing is,
+ * gives back room that is not used.  *more: there is more to do. */
 bool history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -226,6 +228,9 @@ bool history_sql_exec(sqlite3 *db, const char *sql, GError **error) G_GNUC_WARN_
 sqlite3_stmt *history_sql_prepare(sqlite3 *db, const char *sql, GError **error);
 /* Steps once: 1 a row, 0 the end, -1 *error. */
 int history_sql_step(sqlite3_stmt *statement, GError **error);
+/* The first column of the only row; 0: there is none. */
+bool history_sql_integer(sqlite3 *db, const char *sql, int64_t *value, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* A statement without rows; resets it and its bindings. */
 bool history_sql_run(sqlite3_stmt *statement, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* *error of the connection's last failure (CONF_ERROR_FULL, _INVALID: damaged, _UNAVAILABLE, _FAILED);

@@ -5,9 +5,17 @@
 
 #include <string.h>
 
-enum { SLICE_ROWS = 200, SLICE_BYTES = 2 * 1024 * 1024 };
+enum {
+    SLICE_ROWS = 200,
+    SLICE_BYTES = 2 * 1024 * 1024,
+    /* Of what is not used so much stays, since it will be: an eighth of the file, but not less than 4 MiB. */
+    SPARE_PAGES = 512,
+    SPARE_PART = 8,
+    SLICE_PAGES = 128,
+};
 static const int64_t DAY_MS = INT64_C(24) * 3600 * 1000;
 
+static bool shrink(HistoryFile *file, bool *more, GError **error);
 static bool clean_entries(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                           GError **error);
 static bool find_entries(HistoryFile *file, int64_t before_ms, int64_t surplus, HistoryMark *upto,
@@ -45,10 +53,29 @@ history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t n
                           "(SELECT rights FROM change WHERE rights IS NOT NULL)",
                           error))) {
         file->rights_left = file->rights_left && *more;
-        return history_file_commit(file, error);
+        return history_file_commit(file, error) && (*more || shrink(file, more, error));
     }
     history_file_rollback(file);
     return false;
+}
+
+/* Pages at the end of the file take the place of unused ones; it is cut with the next copy of the log. */
+static bool
+shrink(HistoryFile *file, bool *more, GError **error)
+{
+    int64_t pages, unused;
+    if (!file->shrinks)
+        return true;
+    if (!history_sql_integer(file->db, "PRAGMA page_count", &pages, error) ||
+        !history_sql_integer(file->db, "PRAGMA freelist_count", &unused, error))
+        return false;
+    int64_t surplus = unused - MAX(SPARE_PAGES, pages / SPARE_PART);
+    if (surplus <= 0)
+        return true;
+    *more = surplus > SLICE_PAGES;
+    file->shrunk = true;
+    g_autofree char *sql = g_strdup_printf("PRAGMA incremental_vacuum(%d)", (int)MIN(surplus, SLICE_PAGES));
+    return history_sql_exec(file->db, sql, error);
 }
 
 static bool

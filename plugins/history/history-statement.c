@@ -35,6 +35,16 @@ history_sql_step(sqlite3_stmt *statement, GError **error)
 }
 
 bool
+history_sql_integer(sqlite3 *db, const char *sql, int64_t *value, GError **error)
+{
+    sqlite3_stmt *statement = history_sql_prepare(db, sql, error);
+    int step = statement != NULL ? history_sql_step(statement, error) : -1;
+    *value = step == 1 ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return step >= 0;
+}
+
+bool
 history_sql_run(sqlite3_stmt *statement, GError **error)
 {
     int code = sqlite3_step(statement);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #define INT G_GINT64_FORMAT
 #define HISTORY "plugins = history\n"
 #define DAY_MS "86400000"
@@ -186,6 +188,34 @@ test_ages(void)
     test_client_free(client);
 }
 
+/* What retention removed the file does not keep: it gets smaller while the server serves. */
+static void
+test_shrinks(void)
+{
+    g_autoptr(TestServer) server =
+        test_primary_new(HISTORY "[history-log]\nmax-records = 5\naudit-max-records = 1000\n");
+    g_autoptr(TestClient) client = test_client_new(server);
+    g_autofree char *filling = g_strnfill(200000, 'x');
+    for (unsigned i = 0; i < 100; i++)
+        test_call(client, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
+                  i, filling);
+    test_wait_statistic(client, "history.durableRevision", present(client));
+    int64_t before = test_history_sql(server, "PRAGMA page_count");
+    set_option(client, "audit-max-records", "'20'");
+    g_autofree char *path = test_history_path(server);
+    GStatBuf status = {0};
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    do {
+        test_call(client, "object.read", "{'type':'host','name':'h99'}");
+        g_usleep(20000);
+        g_assert_cmpint(g_stat(path, &status), ==, 0);
+    } while (status.st_size > before / 2 * 8192 && g_get_monotonic_time() < until);
+    g_assert_cmpint(status.st_size, <=, before / 2 * 8192);
+    g_assert_cmpint(test_statistic(client, "history.failures"), ==, 0);
+    g_assert_true(json_object_get_boolean_member(test_call(client, "history.verify", "{}"), "ok"));
+    g_assert_cmpint(test_statistic(client, "history.firstRevision"), >=, present(client) - 20);
+}
+
 /* Without waiting for the disk a killed server has lost nothing either. */
 static void
 test_failsafe(void)
@@ -307,6 +337,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-settings/former-value", test_former_value);
     g_test_add_func("/integration/history-settings/active", test_active);
     g_test_add_func("/integration/history-settings/ages", test_ages);
+    g_test_add_func("/integration/history-settings/shrinks", test_shrinks);
     g_test_add_func("/integration/history-settings/failsafe", test_failsafe);
     g_test_add_func("/integration/history-settings/dump", test_dump);
     g_test_add_func("/integration/history-settings/dump-last", test_dump_last);

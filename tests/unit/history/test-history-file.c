@@ -272,6 +272,99 @@ test_refused(World *world, const void *unused)
     }
 }
 
+/* What was not used is given back, but for some; the rows stay what they are.  Returns the bytes of the file. */
+static int64_t
+fill_and_clean(World *world, const HistorySettings *settings)
+{
+    HistoryFile *file = world->file;
+    g_autofree char *filling = g_strnfill(8000, 'x');
+    begin(file);
+    for (unsigned i = 0; i < 3000; i++) {
+        g_autofree char *token = g_strdup_printf("%u", i);
+        g_assert_true(history_file_write_session(file, token, filling, DAY_MS, NULL));
+    }
+    for (int64_t revision = 1; revision <= 300; revision++)
+        write_entry(file, revision, 0, 10 * DAY_MS, "[]", false);
+    commit(file);
+    file->shrunk = true;
+    history_file_tidy(file);
+    GStatBuf status;
+    g_assert_cmpint(g_stat(world->path, &status), ==, 0);
+    g_assert_cmpint(status.st_size, >, 24 * 1000 * 1000);
+    clean(file, settings, 10 * DAY_MS);
+    history_file_tidy(file);
+    g_assert_cmpint(verify(file).count, ==, 300);
+    g_assert_cmpint(verify(file).broken, ==, 0);
+    g_assert_cmpint(query(file, "SELECT quick_check = 'ok' FROM pragma_quick_check"), ==, 1);
+    g_assert_cmpint(g_stat(world->path, &status), ==, 0);
+    return status.st_size;
+}
+
+static void
+test_shrinks(World *world, const void *unused)
+{
+    (void)unused;
+    const HistorySettings settings = {
+        .audit_expiration = 365, .audit_max_records = 50000, .client_expiration = 1};
+    g_assert_true(world->file->shrinks);
+    g_assert_cmpint(fill_and_clean(world, &settings), <, 6 * 1000 * 1000);
+    g_assert_cmpint(query(world->file, "PRAGMA freelist_count"), >, 100);
+    /* A slice is a small piece of work. */
+    bool more = false;
+    begin(world->file);
+    g_assert_true(history_sql_exec(
+        world->file->db, "DELETE FROM session; UPDATE entry SET record = hex(zeroblob(8000))", NULL));
+    commit(world->file);
+    g_assert_true(history_sql_exec(world->file->db, "UPDATE entry SET record = '{}'", NULL));
+    for (int64_t before = query(world->file, "PRAGMA page_count"), after;; before = after) {
+        g_assert_true(history_file_clean(world->file, &settings, 10 * DAY_MS, &more, NULL));
+        after = query(world->file, "PRAGMA page_count");
+        g_assert_cmpint(before - after, <=, 130);
+        if (!more)
+            break;
+    }
+}
+
+static void
+unmake(World *world)
+{
+    g_assert_true(history_sql_exec(world->file->db, "PRAGMA auto_vacuum = NONE; VACUUM", NULL));
+    reopen(world);
+}
+
+/* A file of before: a small one gives room back from now on, a large one is as good as it was. */
+static void
+test_shrinks_not(World *world, const void *unused)
+{
+    (void)unused;
+    const HistorySettings settings = {
+        .audit_expiration = 365, .audit_max_records = 50000, .client_expiration = 1};
+    begin(world->file);
+    for (int64_t revision = 1; revision <= 20; revision++)
+        write_entry(world->file, revision, 0, 1, NULL, false);
+    commit(world->file);
+    g_assert_true(history_sql_exec(world->file->db, "DROP INDEX entry_thin; PRAGMA user_version = 1", NULL));
+    unmake(world);
+    g_assert_true(world->file->shrinks);
+    g_assert_cmpint(query(world->file, "SELECT count(*) FROM entry INDEXED BY entry_thin"), ==, 20);
+    g_assert_cmpint(query(world->file, "PRAGMA auto_vacuum"), ==, 2);
+    g_assert_cmpint(verify(world->file).count, ==, 20);
+    begin(world->file);
+    g_autofree char *large = g_strnfill(40 * 1000 * 1000, 'x');
+    g_assert_true(history_file_write_session(world->file, "large", large, 10 * DAY_MS, NULL));
+    commit(world->file);
+    unmake(world);
+    g_assert_false(world->file->shrinks);
+    g_assert_cmpint(query(world->file, "PRAGMA auto_vacuum"), ==, 0);
+    clean(world->file, &settings, 20 * DAY_MS);
+    g_assert_cmpint(query(world->file, "PRAGMA freelist_count"), >, 1000);
+    g_assert_cmpint(verify(world->file).count, ==, 20);
+    /* The next opening finds it small enough to be made anew. */
+    g_assert_true(history_sql_exec(world->file->db, "VACUUM", NULL));
+    unmake(world);
+    g_assert_true(world->file->shrinks);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -280,6 +373,8 @@ main(int argc, char **argv)
     ADD("chain", test_chain);
     ADD("older", test_older);
     ADD("retention", test_retention);
+    ADD("shrinks", test_shrinks);
+    ADD("shrinks-not", test_shrinks_not);
     ADD("two-writers", test_two_writers);
     ADD("refused", test_refused);
     return g_test_run();
