@@ -1,23 +1,19 @@
 /* radius-server.c - see radius-server.h. */
 #include "radius-server.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "fixture.h"
 #include "radius-packet.h"
 
 struct RadiusServer {
-    char *folder, *secret;
+    char *folder, *secret, *program;
     uint16_t port;
     bool signed_;
-    GPid pid; /* 0: not running */
+    TestChild child;
 };
 
 /* Its parser wants one item a line. */
@@ -51,21 +47,16 @@ static const char USERS[] =
     "otp Cleartext-Password := \"otppw\"\n"
     "DEFAULT Auth-Type := Reject\n";
 
-static void write_text(const char *folder, const char *name, const char *text);
-static void die_with_parent(void *data);
-static bool answers(const RadiusServer *server);
+static bool answers(const void *data);
 
 RadiusServer *
 radius_server_new(void)
 {
-    g_autofree char *program = g_find_program_in_path("freeradius");
-    if (program == NULL) {
-        if (g_getenv("CI") != NULL)
-            g_error("FreeRADIUS is missing (package freeradius)");
-        g_test_skip("FreeRADIUS is missing (package freeradius)");
+    g_autofree char *program = test_child_find("freeradius", "freeradius");
+    if (program == NULL)
         return NULL;
-    }
     RadiusServer *server = g_new0(RadiusServer, 1);
+    server->program = g_steal_pointer(&program);
     server->folder = test_make_folder();
     server->port = test_free_port();
     server->signed_ = true;
@@ -85,38 +76,18 @@ radius_server_set(RadiusServer *server, bool signed_, const char *secret)
 void
 radius_server_start(RadiusServer *server)
 {
-    g_assert_cmpint(server->pid, ==, 0);
     g_autofree char *config =
         g_strdup_printf(CONFIG, server->folder, server->port, server->secret, server->signed_ ? SIGNING : "");
-    write_text(server->folder, "radiusd.conf", config);
-    write_text(server->folder, "users", USERS);
-    g_autofree char *log = g_build_filename(server->folder, "log", NULL);
-    const char *argv[] = {"freeradius", "-f", "-d", server->folder, "-n", "radiusd", "-l", log, NULL};
-    g_autoptr(GError) error = NULL;
-    g_spawn_async(NULL, (char **)argv, NULL,
-                  G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL,
-                  die_with_parent, NULL, &server->pid, &error);
-    g_assert_no_error(error);
-    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
-    while (!answers(server)) {
-        int status;
-        if (waitpid(server->pid, &status, WNOHANG) == server->pid || g_get_monotonic_time() > until) {
-            g_autofree char *text = NULL;
-            g_file_get_contents(log, &text, NULL, NULL);
-            g_error("FreeRADIUS did not start: %s", text != NULL ? text : "");
-        }
-    }
+    test_child_write(server->folder, "radiusd.conf", config);
+    test_child_write(server->folder, "users", USERS);
+    const char *argv[] = {server->program, "-f", "-d", server->folder, "-n", "radiusd", "-l", "stdout", NULL};
+    test_child_start(&server->child, server->folder, argv, answers, server);
 }
 
 void
 radius_server_signal(RadiusServer *server, int signal_number)
 {
-    g_assert_cmpint(kill(server->pid, signal_number), ==, 0);
-    if (signal_number != SIGKILL)
-        return;
-    while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    server->pid = 0;
+    test_child_signal(&server->child, signal_number);
 }
 
 uint16_t
@@ -130,35 +101,19 @@ radius_server_free(RadiusServer *server)
 {
     if (server == NULL)
         return;
-    if (server->pid != 0)
-        radius_server_signal(server, SIGKILL);
+    test_child_end(&server->child);
     test_remove_folder(server->folder);
     g_free(server->folder);
     g_free(server->secret);
+    g_free(server->program);
     g_free(server);
-}
-
-static void
-write_text(const char *folder, const char *name, const char *text)
-{
-    g_autofree char *path = g_build_filename(folder, name, NULL);
-    g_autoptr(GError) error = NULL;
-    g_file_set_contents(path, text, -1, &error);
-    g_assert_no_error(error);
-}
-
-/* A test that fails leaves nobody behind. */
-static void
-die_with_parent(void *data)
-{
-    (void)data;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /* A refused question is an answer. */
 static bool
-answers(const RadiusServer *server)
+answers(const void *data)
 {
+    const RadiusServer *server = data;
     const RadiusQuestion question = {.user = "nobody", .password = "x", .nas_identifier = "test"};
     const uint8_t authenticator[RADIUS_AUTHENTICATOR_SIZE] = {1, 2, 3};
     struct sockaddr_in address = {
@@ -172,8 +127,6 @@ answers(const RadiusServer *server)
     bool sent = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
                 send(fd, request.bytes, request.size, 0) > 0;
     bool came = sent && recv(fd, answer, sizeof answer, 0) > 0;
-    if (!came)
-        g_usleep(20 * 1000);
     radius_request_clear(&request);
     close(fd);
     return came;

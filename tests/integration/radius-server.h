@@ -19,7 +19,7 @@ RadiusServer *radius_server_new(void);
 void radius_server_set(RadiusServer *server, bool signed_, const char *secret);
 /* Started and ready when it returns. */
 void radius_server_start(RadiusServer *server);
-/* SIGKILL is waited for. */
+/* SIGKILL and SIGTERM are waited for. */
 void radius_server_signal(RadiusServer *server, int signal_number);
 uint16_t radius_server_get_port(const RadiusServer *server);
 void radius_server_free(RadiusServer *server);

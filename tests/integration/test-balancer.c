@@ -1,6 +1,7 @@
 /* test-balancer.c - a primary behind a real HAProxy, which tells by PROXY headers whose connections it passes on.
  *
  * The balancer comes from 127.0.0.77, clients of the tests from other addresses of loopback. */
+#include "child.h"
 #include "tls.h"
 
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@
     "  tcp-check expect string protocols\n"
 
 typedef struct {
-    GPid pid;
+    TestChild child;
     char *folder;
     uint16_t port, port6; /* its own; port6 is 0 where there is no IPv6 */
 } Balancer;
@@ -51,8 +52,9 @@ ask_balancer(const Balancer *balancer, const char *command)
 
 /* The fourth column of the state of the one server is its number, the sixth says whether it is up. */
 static bool
-is_up(const Balancer *balancer)
+is_up(const void *data)
 {
+    const Balancer *balancer = data;
     g_autofree char *state = ask_balancer(balancer, "show servers state pool\n");
     g_auto(GStrv) lines = g_strsplit(state != NULL ? state : "", "\n", -1);
     if (g_strv_length(lines) < 3)
@@ -75,15 +77,9 @@ wait_up(const Balancer *balancer, bool up)
 static Balancer *
 balancer_new(uint16_t target, bool passes_tls)
 {
-    g_autofree char *program = g_find_program_in_path("haproxy");
+    g_autofree char *program = test_child_find("haproxy", "haproxy");
     if (program == NULL)
-        program = g_find_program_in_path("/usr/sbin/haproxy");
-    if (program == NULL) {
-        if (g_getenv("CI") != NULL)
-            g_error("haproxy is missing");
-        g_test_skip("haproxy is missing");
         return NULL;
-    }
     Balancer *balancer = g_new0(Balancer, 1);
     balancer->folder = test_make_folder();
     balancer->port = test_free_port();
@@ -97,23 +93,16 @@ balancer_new(uint16_t target, bool passes_tls)
         "backend pool\n  source " BALANCER "\n%s"
         "  server s1 127.0.0.1:%u send-proxy-v2 check inter 100ms fall 2 rise 2\n",
         balancer->folder, balancer->port, bind6, passes_tls ? "" : QUESTION, target);
-    g_autofree char *path = g_build_filename(balancer->folder, "haproxy.cfg", NULL);
-    g_autoptr(GError) error = NULL;
-    g_assert_true(g_file_set_contents(path, config, -1, NULL));
-    char *argv[] = {program, "-f", path, "-db", "-q", NULL};
-    g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
-                  &balancer->pid, &error);
-    g_assert_no_error(error);
-    wait_up(balancer, true);
+    test_child_write(balancer->folder, "haproxy.cfg", config);
+    const char *argv[] = {program, "-f", "haproxy.cfg", "-db", "-q", NULL};
+    test_child_start(&balancer->child, balancer->folder, argv, is_up, balancer);
     return balancer;
 }
 
 static void
 balancer_free(Balancer *balancer)
 {
-    int status = 0;
-    kill(balancer->pid, SIGTERM);
-    g_assert_cmpint(waitpid(balancer->pid, &status, 0), ==, balancer->pid);
+    test_child_signal(&balancer->child, SIGTERM);
     test_remove_folder(balancer->folder);
     g_free(balancer->folder);
     g_free(balancer);

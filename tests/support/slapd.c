@@ -2,15 +2,11 @@
 #include "slapd.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "fixture.h"
 
 struct TestSlapd {
@@ -18,7 +14,8 @@ struct TestSlapd {
     uint16_t port, tls_port;
     char *host;
     bool has_tls;
-    GPid pid; /* 0: not running */
+    char *program;
+    TestChild child;
 };
 
 static const char CONFIG[] =
@@ -29,12 +26,10 @@ static const char CONFIG[] =
     "access to attrs=userPassword by self write by anonymous auth by * none\naccess to * by * read\n"
     "overlay ppolicy\nppolicy_default \"cn=std,ou=policies," TEST_LDAP_BASE "\"\nppolicy_use_lockout\n";
 
-static void write_text(const char *folder, const char *name, const char *text);
 static void add_person(GString *ldif, const char *name, const char *more);
 static void add_policy(GString *ldif, const char *name, const char *more);
 static char *make_data(const TestSlapdOptions *options);
-static void open_log(void *folder);
-static bool answers(const TestSlapd *slapd);
+static bool answers(const void *data);
 
 TestSlapd *
 test_slapd_new(const char *pki_folder, uint16_t refer_port)
@@ -46,13 +41,11 @@ TestSlapd *
 test_slapd_new_with(const TestSlapdOptions *options)
 {
     const char *pki_folder = options->pki_folder;
-    if (!g_file_test("/usr/sbin/slapd", G_FILE_TEST_IS_EXECUTABLE)) {
-        if (g_getenv("CI") != NULL)
-            g_error("slapd is missing (package slapd)");
-        g_test_skip("slapd is missing (package slapd)");
+    g_autofree char *program = test_child_find("slapd", "slapd");
+    if (program == NULL)
         return NULL;
-    }
     TestSlapd *slapd = g_new0(TestSlapd, 1);
+    slapd->program = g_steal_pointer(&program);
     slapd->folder = test_make_folder();
     slapd->port = test_free_port();
     slapd->tls_port = test_free_port();
@@ -66,8 +59,8 @@ test_slapd_new_with(const TestSlapdOptions *options)
     g_autofree char *config = g_strdup_printf(CONFIG, slapd->folder, global), *data = make_data(options);
     g_autofree char *database = g_build_filename(slapd->folder, "db", NULL);
     g_assert_cmpint(g_mkdir_with_parents(database, 0700), ==, 0);
-    write_text(slapd->folder, "slapd.conf", config);
-    write_text(slapd->folder, "data.ldif", data);
+    test_child_write(slapd->folder, "slapd.conf", config);
+    test_child_write(slapd->folder, "data.ldif", data);
     const char *argv[] = {"/usr/sbin/slapadd", "-q", "-f", "slapd.conf", "-l", "data.ldif", NULL};
     g_autofree char *output = NULL;
     g_autoptr(GError) error = NULL;
@@ -83,33 +76,17 @@ test_slapd_new_with(const TestSlapdOptions *options)
 void
 test_slapd_start(TestSlapd *slapd)
 {
-    g_assert_cmpint(slapd->pid, ==, 0);
     g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://%1$s:%2$u ldaps://%1$s:%3$u", slapd->host, slapd->port,
                                                              slapd->tls_port)
                                            : g_strdup_printf("ldap://%s:%u", slapd->host, slapd->port);
-    const char *argv[] = {"/usr/sbin/slapd", "-d", "stats", "-f", "slapd.conf", "-h", urls, NULL};
-    g_autoptr(GError) error = NULL;
-    g_spawn_async(slapd->folder, (char **)argv, NULL,
-                  G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_CHILD_INHERITS_STDIN, open_log,
-                  slapd->folder, &slapd->pid, &error);
-    g_assert_no_error(error);
-    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
-    while (!answers(slapd)) {
-        if (waitpid(slapd->pid, NULL, WNOHANG) == slapd->pid || g_get_monotonic_time() > until)
-            g_error("slapd did not start");
-        g_usleep(5000);
-    }
+    const char *argv[] = {slapd->program, "-d", "stats", "-f", "slapd.conf", "-h", urls, NULL};
+    test_child_start(&slapd->child, slapd->folder, argv, answers, slapd);
 }
 
 void
 test_slapd_signal(TestSlapd *slapd, int signal_number)
 {
-    g_assert_cmpint(kill(slapd->pid, signal_number), ==, 0);
-    if (signal_number != SIGKILL)
-        return;
-    while (waitpid(slapd->pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    slapd->pid = 0;
+    test_child_signal(&slapd->child, signal_number);
 }
 
 char *
@@ -128,7 +105,7 @@ test_slapd_modify(TestSlapd *slapd, const char *ldif)
                           "-w", TEST_LDAP_ADMIN_PASSWORD, "-f", "changes.ldif", NULL};
     g_autoptr(GError) error = NULL;
     int status = 0;
-    write_text(slapd->folder, "changes.ldif", ldif);
+    test_child_write(slapd->folder, "changes.ldif", ldif);
     g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status, &error);
     g_assert_no_error(error);
     if (status != 0)
@@ -164,21 +141,12 @@ test_slapd_free(TestSlapd *slapd)
 {
     if (slapd == NULL)
         return;
-    if (slapd->pid != 0)
-        test_slapd_signal(slapd, SIGKILL);
+    test_child_end(&slapd->child);
     test_remove_folder(slapd->folder);
     g_free(slapd->folder);
     g_free(slapd->host);
+    g_free(slapd->program);
     g_free(slapd);
-}
-
-static void
-write_text(const char *folder, const char *name, const char *text)
-{
-    g_autofree char *path = g_build_filename(folder, name, NULL);
-    g_autoptr(GError) error = NULL;
-    g_file_set_contents(path, text, -1, &error);
-    g_assert_no_error(error);
 }
 
 static void
@@ -228,21 +196,11 @@ make_data(const TestSlapdOptions *options)
     return g_string_free(ldif, FALSE);
 }
 
-/* In the child. */
-static void
-open_log(void *folder)
-{
-    g_autofree char *path = g_build_filename(folder, "log", NULL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (fd >= 0)
-        dup2(fd, STDERR_FILENO);
-}
-
 /* An anonymous bind, answered by success. */
 static bool
-answers(const TestSlapd *slapd)
+answers(const void *data)
 {
+    const TestSlapd *slapd = data;
     static const uint8_t BIND[] = {0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(slapd->port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(slapd->port), .sin6_addr = in6addr_loopback};

@@ -35,7 +35,7 @@ void test_slapd_modify(TestSlapd *slapd, const char *ldif);
 unsigned test_slapd_count(const TestSlapd *slapd, const char *text);
 /* Again, after SIGKILL. */
 void test_slapd_start(TestSlapd *slapd);
-void test_slapd_signal(TestSlapd *slapd, int signal_number); /* SIGKILL is waited for */
+void test_slapd_signal(TestSlapd *slapd, int signal_number); /* SIGKILL and SIGTERM are waited for */
 uint16_t test_slapd_get_port(const TestSlapd *slapd);
 uint16_t test_slapd_get_tls_port(const TestSlapd *slapd);
 void test_slapd_free(TestSlapd *slapd);
