@@ -4,7 +4,6 @@
  *
  * A ConfLogin lives from the request to its answer (over a challenge: to the last answer).  It holds the
  * input of the connection while it is being decided. */
-#include "base/clock.h"
 #include "session/login-private.h"
 
 enum { CHALLENGE_TIMEOUT_MS = 120000, RETRY_AFTER_S = 5 };

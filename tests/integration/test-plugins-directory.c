@@ -287,6 +287,42 @@ test_change_password(void)
     test_call(again, "session.changePassword", "{'old':'inside','new':'another'}");
 }
 
+/* A proxy that is given no passwords asks directories all the same; whoever must pause there is refused like everywhere. */
+static void
+test_proxy_without_passwords(void)
+{
+    g_autoptr(TestServer) master = test_primary_new(NULL);
+    g_autoptr(TestClient) admin = test_client_new(master);
+    add_external(admin, "ann");
+    int64_t follower = add_person(admin, "follower", "", true);
+    set_password(admin, follower, "following");
+    g_autofree char *hosts = g_strdup_printf("127.0.0.1:%u", test_server_get_port(master));
+    g_autofree char *options = test_plugin_options(
+        ONE, "login-attempts = 2\nlogin-pause = 60\n[authentication]\nlibrary = gauth_one\n");
+    g_autofree char *file = g_strdup_printf("[csproxy]\n%s", options);
+    g_autoptr(TestServer) proxy = test_proxy_prepare(master, hosts, "proxy-x", file);
+    static const char GRANT[] =
+        "{'type':'%s','dbid':%" INT ",'grant':[{'account':{'type':'person','dbid':%" INT
+        "},'rights':['read','execute']}]}";
+    test_call(admin, "permission.update", GRANT, "tenant", (int64_t)1, follower);
+    int64_t application = json_object_get_int_member(
+        json_object_get_object_member(
+            test_call(admin, "object.read", "{'type':'application','name':'proxy-x'}"), "object"),
+        "dbid");
+    test_call(admin, "permission.update", GRANT, "application", application, follower);
+    g_autofree char *path = g_build_filename(test_server_get_folder(proxy), "following", NULL);
+    g_assert_true(g_file_set_contents(path, "following\n", -1, NULL));
+    g_autofree char *arguments =
+        g_strdup_printf("-c proxy.conf -host %s -app proxy-x -user follower -password-file following", hosts);
+    test_server_replace_arguments(proxy, arguments);
+    test_server_start(proxy);
+    g_assert_cmpint(open_code(proxy, "ann", "one=yes"), ==, 0);
+    g_assert_cmpint(open_code(proxy, "follower", "following"), ==, -32013);
+    for (unsigned i = 0; i < 3; i++)
+        g_assert_cmpint(open_code(proxy, "ann", "one=no"), ==, -32001);
+    g_assert_cmpint(open_code(proxy, "ann", "one=yes"), ==, -32001);
+}
+
 /* A log-in that was answered late leaves time for the next try. */
 static void
 test_late_answer(void)
@@ -326,6 +362,7 @@ main(int argc, char **argv)
     ADD("way-back", test_way_back);
     ADD("mapped-administrator", test_mapped_administrator);
     ADD("change-password", test_change_password);
+    ADD("proxy-without-passwords", test_proxy_without_passwords);
     ADD("late-answer", test_late_answer);
     return g_test_run();
 }
