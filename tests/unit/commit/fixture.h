@@ -45,6 +45,10 @@ struct Fixture {
 Fixture *fixture_new(void);
 void fixture_free(Fixture *fixture);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fixture, fixture_free)
+extern const ConfStorageProvider database_provider;
+/* Empty, well, and of another environment: the first call makes it. */
+void database_reset(void);
+const char *database_environment(void);
 void database_set_mode(DatabaseMode mode);
 /* The database cannot be opened: recovery from an unknown outcome has to wait. */
 void database_set_away(bool away);

@@ -197,7 +197,7 @@ test_environment_changes(void)
     assert_equal(play);
 }
 
-/* ---- older change records ---- */
+/* ---- how old it is ---- */
 static void
 answer_position(Play *play, int64_t revision, const char *more)
 {
@@ -257,6 +257,7 @@ test_knowledge(void)
     WAIT_FOR(known_at(play) > last);
 }
 
+/* ---- older change records ---- */
 static void
 tell_record(Play *play, int64_t revision, const char *previous, const char *chain, char own[17])
 {
