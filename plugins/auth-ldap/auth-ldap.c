@@ -273,6 +273,8 @@ answered(LdapOutcome outcome, const char *text, const char *why, const GPtrArray
     switch (outcome) {
     case LDAP_YES:
         self->accepted++;
+        if (text != NULL)
+            conf_login_set_text(attempt->login, text);
         for (unsigned i = 0; i < groups->len; i++) {
             if (may_give(attempt, groups->pdata[i]))
                 conf_login_add_group(attempt->login, groups->pdata[i]);

@@ -103,7 +103,7 @@ struct LdapQuestion {
     unsigned timer, group;
     bool is_member;
     GPtrArray *groups;
-    char *why;
+    char *why, *warning; /* may be NULL */
     LdapDone done;
     void *data;
 };
@@ -173,5 +173,5 @@ bool ldap_verdict_is_retryable(const AuthLdap *owner, int code);
 /* For the user: the directory's own words (may be NULL), those of its policy (may be NULL), of the file, of
  * the standard.  Lent. */
 const char *ldap_verdict_text(const AuthLdap *owner, int code, const char *text, const char *policy);
-/* What a password policy says against the log-in; NULL: nothing. */
-const char *ldap_verdict_policy(LDAP *ld, LDAPControl **controls, bool *must_change);
+/* What a password policy says against the log-in; NULL: nothing.  *warning: of what is to come, g_free(). */
+const char *ldap_verdict_policy(LDAP *ld, LDAPControl **controls, bool *must_change, char **warning);

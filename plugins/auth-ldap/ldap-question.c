@@ -74,6 +74,7 @@ ldap_question_free(LdapQuestion *question)
     g_free(question->id);
     g_free(question->dn);
     g_free(question->why);
+    g_free(question->warning);
     g_free(question);
     if (binds) {
         LdapServer *server = link->server;
@@ -487,7 +488,8 @@ static void
 bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPControl **controls)
 {
     bool must_change = false;
-    const char *policy = ldap_verdict_policy(question->link->ld, controls, &must_change);
+    g_clear_pointer(&question->warning, g_free);
+    const char *policy = ldap_verdict_policy(question->link->ld, controls, &must_change, &question->warning);
     ldap_question_detach(question);
     if (code == LDAP_REFERRAL && urls != NULL && urls[0] != NULL && chase_of(question) != AUTH_LDAP_IGNORE &&
         !question->bind_referred) {
@@ -512,7 +514,7 @@ bound(LdapQuestion *question, int code, const char *text, char **urls, LDAPContr
         question->is_member = false;
         question->server = question->home;
         if (question->server->config->groups->len == 0)
-            finish(question, LDAP_YES, NULL, NULL);
+            finish(question, LDAP_YES, question->warning, NULL);
         else
             wait_in(question, &question->server->to_search);
     }
@@ -533,7 +535,7 @@ next_group(LdapQuestion *question, int code, const char *text)
     if (++question->group < groups->len)
         wait_in(question, &question->server->to_search);
     else
-        finish(question, LDAP_YES, NULL, NULL);
+        finish(question, LDAP_YES, question->warning, NULL);
 }
 
 /* The first server that can say something stays the first to be asked. */

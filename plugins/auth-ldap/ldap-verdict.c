@@ -24,19 +24,29 @@ ldap_verdict_text(const AuthLdap *owner, int code, const char *text, const char 
 }
 
 const char *
-ldap_verdict_policy(LDAP *ld, LDAPControl **controls, bool *must_change)
+ldap_verdict_policy(LDAP *ld, LDAPControl **controls, bool *must_change, char **warning)
 {
-    ber_int_t expire = -1, grace = -1;
+    enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
+    ber_int_t expires = -1, grace = -1;
     LDAPPasswordPolicyError error = PP_noError;
     LDAPControl *control =
         controls != NULL ? ldap_control_find(LDAP_CONTROL_PASSWORDPOLICYRESPONSE, controls, NULL) : NULL;
     *must_change = false;
     if (control == NULL ||
-        ldap_parse_passwordpolicy_control(ld, control, &expire, &grace, &error) != LDAP_SUCCESS ||
-        error == PP_noError)
+        ldap_parse_passwordpolicy_control(ld, control, &expires, &grace, &error) != LDAP_SUCCESS)
         return NULL;
+    if (grace >= 0)
+        *warning = g_strdup_printf("The password has expired; log-ins left: %d", (int)grace);
+    else if (expires >= 0)
+        *warning = g_strdup_printf("The password expires in %d %s",
+                                   (int)expires / (expires >= 2 * DAY    ? DAY
+                                                   : expires >= 2 * HOUR ? HOUR
+                                                                         : MINUTE),
+                                   expires >= 2 * DAY    ? "days"
+                                   : expires >= 2 * HOUR ? "hours"
+                                                         : "minutes");
     *must_change = error == PP_changeAfterReset;
-    return ldap_passwordpolicy_err2txt(error);
+    return error != PP_noError ? ldap_passwordpolicy_err2txt(error) : NULL;
 }
 
 static const AuthLdapError *
