@@ -58,7 +58,7 @@ test_reload_while_waiting(void)
     /* What cannot be read changes nothing. */
     ldap_edit_file(server, "ldap-url = ldap:", "ldap-url = http:");
     test_server_signal(server, SIGHUP);
-    test_server_wait_log(server, "The LDAP servers stay as they were");
+    test_server_wait_log(server, "the URL does not begin with");
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
 }
 
