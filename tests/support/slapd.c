@@ -106,7 +106,7 @@ test_slapd_modify(TestSlapd *slapd, const char *ldif)
     g_autoptr(GError) error = NULL;
     int status = 0;
     test_child_write(slapd->folder, "changes.ldif", ldif);
-    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status, &error);
+    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &output, &status, &error);
     g_assert_no_error(error);
     if (status != 0)
         g_error("ldapmodify: %s", output);
