@@ -283,15 +283,20 @@ read_secret_file(const char *path, char **secret, GError **error)
     return fail(error, "file %s holds more than one line: a secret is one", path);
 }
 
+/* The library parts them by blanks as well, in the file. */
 static bool
 add_servers(RadiusConfig *config, const char *list, bool with_secret, GError **error)
 {
-    g_auto(GStrv) parts = g_strsplit(list, ",", -1);
+    g_auto(GStrv) parts = g_strsplit_set(list, with_secret ? ", \t" : ",", -1);
+    bool good = true;
     for (unsigned i = 0; parts[i] != NULL; i++) {
-        if (!add_server(config, g_strstrip(parts[i]), with_secret, error))
-            return false;
+        size_t size = strlen(parts[i]);
+        if (good && !(with_secret && size == 0))
+            good = add_server(config, g_strstrip(parts[i]), with_secret, error);
+        if (with_secret)
+            explicit_bzero(parts[i], size);
     }
-    return true;
+    return good;
 }
 
 /* "host", "host:1812", "[::1]:1812"; in the file also "host:1812:secret". */
@@ -310,7 +315,9 @@ add_server(RadiusConfig *config, const char *text, bool with_secret, GError **er
         rest = host + size;
     }
     if (rest == NULL || size == 0 || (*rest != '\0' && *rest != ':') || strcspn(text, " \t") != strlen(text))
-        return fail(error, "\"%s\" is no host, host:port or [address]:port", text);
+        return with_secret
+                   ? fail(error, "a server is no host, host:port or [address]:port, with :secret or not")
+                   : fail(error, "\"%s\" is no host, host:port or [address]:port", text);
     if (*rest == ':') {
         size_t port_size = strcspn(++rest, ":");
         g_autofree char *port_text = g_strndup(rest, port_size);

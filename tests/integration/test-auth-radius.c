@@ -527,7 +527,7 @@ test_files(void)
     g_autofree char *client_file = g_build_filename(folder, "radiusclient.conf", NULL);
     g_autofree char *servers_file = g_build_filename(folder, "servers", NULL);
     g_autofree char *client_text =
-        g_strdup_printf("# of the original\nauth_order radius\nauthserver 127.0.0.1:%u\nservers %s\nradius_timeout 1\n"
+        g_strdup_printf("# of the original\nauth_order radius\nauthserver 127.0.0.9:9:x\t 127.0.0.1:%u , \nservers %s\nradius_timeout 1\n"
                         "radius_retries 0\ndefault_realm corp\nlogin_tries 4\n",
                         radius_server_get_port(radius), servers_file);
     g_assert_true(g_file_set_contents(client_file, client_text, -1, NULL));
@@ -566,6 +566,7 @@ test_bad_options(void)
         {"radiusclient-file = nowhere.conf", "nowhere.conf cannot be read"},
         {"radiusclient-file = bad.conf", "bad.conf, line 2: radius_timeout must be"},
         {"servers-file = bad.servers", "bad.servers, line 1: a host and its secret"},
+        {"radiusclient-file = server.conf", "server.conf, line 1: a server is no host, host:port"},
         {"servers-file = words.servers", "words.servers, line 2: a host and its secret (one word)"},
         {"servers = a\nsecret-file = two.lines", "two.lines holds more than one line"},
         {"nas-identifier = " LONG_TEXT, "nas-identifier is longer than 253 bytes"},
@@ -579,6 +580,8 @@ test_bad_options(void)
     g_assert_true(g_file_set_contents(servers, "127.0.0.1\n", -1, NULL));
     g_autofree char *words = g_build_filename(folder, "words.servers", NULL);
     g_autofree char *two = g_build_filename(folder, "two.lines", NULL);
+    g_autofree char *server = g_build_filename(folder, "server.conf", NULL);
+    g_assert_true(g_file_set_contents(server, "authserver [::1:1812:hush\n", -1, NULL));
     g_assert_true(g_file_set_contents(words, "a s#1 # a comment\nb two words\n", -1, NULL));
     g_assert_true(g_file_set_contents(two, "first\nsecond\n", -1, NULL));
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
@@ -591,6 +594,7 @@ test_bad_options(void)
         g_assert_cmpint(test_run_confserv(folder, "-check-config", &output), ==, 2);
         if (strstr(output, faults[i].said) == NULL)
             g_error("%s: '%s' was expected, not: %s", faults[i].lines, faults[i].said, output);
+        g_assert_null(strstr(output, "hush"));
     }
     test_remove_folder(folder);
 }
