@@ -93,6 +93,7 @@ MAIN = ('Take what is built', r'confserv \d+\.\d+', 'Make certificates', 'Make a
         r'proxy porto: masterResumes [1-9]\d*, masterSnapshots 1', r'10\.1\.0\.22')
 DIRECTORY = ('bjorn.aasen logs in at proxy bergen with the directory\'s password',
              r'bjorn.aasen, with a wrong password, is refused: .*"code":-32001,.*"text":"[^"]+"',
+             'diogo.berg, whom the directory has locked, is refused: .*"code":-32001,.*"text":"Account locked"',
              'bjorn.aasen logs in at proxy bergen while the primary is killed',
              r'bjorn.aasen logs in at proxy bergen while the directory is stopped too \(offline-login\)',
              'carla.barros, who did not log in before, is refused: .*"code":-32013,',
