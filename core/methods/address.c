@@ -1,18 +1,7 @@
-/* address.c - how a method names an object.  What is missing and what may not be read are told alike. */
+/* address.c - objects that methods name, among what a session may read: session/address.c knows how. */
 #include "methods/methods-private.h"
 
-typedef struct {
-    const ConfFinding *finding;
-    int64_t tenant; /* 0: any */
-    const ConfObject *found;
-    unsigned count;
-} NameSearch;
-
-static const ConfObject *find_by_name(const ConfFinding *finding, const ConfTypeInfo *type, ConfSlice name,
-                                      int64_t tenant, ConfRpcError *error);
-static const ConfObject *find_by_path(const ConfFinding *finding, ConfSlice path, ConfRpcError *error);
 static bool is_readable(const ConfObject *object, void *data);
-static bool consider(const ConfObject *object, void *data);
 
 const ConfObject *
 conf_methods_find(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfRpcError *error)
@@ -24,122 +13,20 @@ const ConfObject *
 conf_methods_find_typed(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfTypeId type,
                         ConfRpcError *error)
 {
-    const ConfFinding finding = {.state = conf_store_state(methods->context.store),
+    ConfStore *store = methods->context.store;
+    const ConfFinding finding = {.schema = conf_store_schema(store),
+                                 .state = conf_store_state(store),
                                  .type = type,
                                  .readable = is_readable,
                                  .data = session};
-    return conf_methods_find_in(methods, &finding, params, error);
-}
-
-const ConfObject *
-conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding, const ConfJson *params,
-                     ConfRpcError *error)
-{
-    ConfSlice path = {NULL, 0}, name = {NULL, 0};
-    int64_t dbid = 0, tenant = 0;
-    if (!conf_params_string(params, "", "path", false, &path, error) ||
-        !conf_params_string(params, "", "name", false, &name, error) ||
-        !conf_params_integer(params, "", "dbid", 1, G_MAXINT64, false, &dbid, error) ||
-        !conf_params_integer(params, "", "tenant", 1, G_MAXINT64, false, &tenant, error))
-        return NULL;
-    if (path.data != NULL) {
-        if (name.data != NULL || dbid != 0 || tenant != 0 || conf_json_member(params, "type") != NULL) {
-            conf_rpc_fail_path(error, "/path",
-                               "An object is named by path alone, by type and dbid, or by type and name");
-            return NULL;
-        }
-        return find_by_path(finding, path, error);
-    }
-    const ConfTypeInfo *type = conf_methods_type(methods, params, "type", finding->type == 0, error);
-    if (type == NULL && error->code == 0)
-        type = conf_schema_type(conf_store_schema(methods->context.store), finding->type);
-    if (type == NULL)
-        return NULL;
-    if ((dbid != 0) == (name.data != NULL) || (dbid != 0 && tenant != 0)) {
-        conf_rpc_fail_path(error, dbid != 0 ? "/dbid" : "/name",
-                           "An object is named by path alone, by type and dbid, or by type and name");
-        return NULL;
-    }
-    if (name.data != NULL)
-        return find_by_name(finding, type, conf_methods_normal(name), tenant, error);
-    const ConfObject *object = conf_state_lookup(finding->state, (ConfKey){.type = type->id, .dbid = dbid});
-    if (object != NULL && finding->readable(object, finding->data))
-        return object;
-    conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s %" G_GINT64_FORMAT, type->name, dbid);
-    return NULL;
-}
-
-ConfSlice
-conf_methods_normal(ConfSlice name)
-{
-    bool plain = true;
-    for (size_t i = 0; i < name.size && plain; i++)
-        plain = (unsigned char)name.data[i] < 0x80;
-    if (plain)
-        return name;
-    g_autofree char *normal = g_utf8_normalize(name.data, (gssize)name.size, G_NORMALIZE_NFC);
-    if (normal == NULL)
-        return name;
-    size_t size = strlen(normal);
-    return (ConfSlice){conf_arena_copy(conf_request_arena(), normal, size), size};
+    return conf_address_find(&finding, params, "", error);
 }
 
 const ConfTypeInfo *
 conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member, bool required,
                   ConfRpcError *error)
 {
-    ConfSlice name = {NULL, 0};
-    if (!conf_params_string(params, "", member, required, &name, error) || name.data == NULL)
-        return NULL;
-    const ConfTypeInfo *type = conf_schema_type_by_name(conf_store_schema(methods->context.store), name);
-    if (type == NULL) {
-        g_autofree char *path = g_strdup_printf("/%s", member);
-        conf_rpc_fail_path(error, path, "This is no name of a type");
-    }
-    return type;
-}
-
-static const ConfObject *
-find_by_name(const ConfFinding *finding, const ConfTypeInfo *type, ConfSlice name, int64_t tenant,
-             ConfRpcError *error)
-{
-    NameSearch search = {.finding = finding, .tenant = tenant};
-    conf_state_foreach_named(finding->state, type->id, name, consider, &search);
-    if (search.count == 1)
-        return search.found;
-    g_autofree char *shown = conf_slice_dup(name);
-    if (search.count > 1)
-        conf_rpc_fail_path(error, "/name",
-                           "More than one %s is named '%s': name the tenant, the dbid or the path",
-                           type->name, shown);
-    else
-        conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There is no %s named '%s'", type->name, shown);
-    return NULL;
-}
-
-static bool
-consider(const ConfObject *object, void *data)
-{
-    NameSearch *search = data;
-    if ((search->tenant != 0 && object->tenant != search->tenant) ||
-        !search->finding->readable(object, search->finding->data))
-        return true;
-    search->found = object;
-    return ++search->count < 2;
-}
-
-static const ConfObject *
-find_by_path(const ConfFinding *finding, ConfSlice path, ConfRpcError *error)
-{
-    ConfSlice normal = conf_methods_normal(path);
-    const ConfObject *object = conf_state_resolve_path(finding->state, normal, "/path", error);
-    if (object != NULL && finding->readable(object, finding->data))
-        return object;
-    if (object != NULL || error->code == CONF_RPC_NOT_FOUND) {
-        g_autofree char *shown = conf_slice_dup(path);
-        conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "Nothing lies at %s", shown);
-    }
-    return NULL;
+    return conf_address_type(conf_store_schema(methods->context.store), params, "", member, required, error);
 }
 
 static bool

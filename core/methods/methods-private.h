@@ -2,6 +2,7 @@
 #pragma once
 
 #include "methods/methods.h"
+#include "session/address.h"
 #include "store/past.h"
 
 struct ConfMethods {
@@ -31,17 +32,6 @@ const ConfObject *conf_methods_find(ConfMethods *methods, ConfSession *session, 
 /* The same; where params say no type it is `type`. */
 const ConfObject *conf_methods_find_typed(ConfMethods *methods, ConfSession *session, const ConfJson *params,
                                           ConfTypeId type, ConfRpcError *error);
-/* The same among what `state` holds, as far as `readable` says yes. */
-typedef struct {
-    const ConfState *state;
-    ConfTypeId type; /* 0: params must say one */
-    bool (*readable)(const ConfObject *object, void *data);
-    void *data;
-} ConfFinding;
-const ConfObject *conf_methods_find_in(ConfMethods *methods, const ConfFinding *finding,
-                                       const ConfJson *params, ConfRpcError *error);
-/* `name` NFC-normalised into the turn's arena; invalid names simply name nothing. */
-ConfSlice conf_methods_normal(ConfSlice name);
 const ConfTypeInfo *conf_methods_type(ConfMethods *methods, const ConfJson *params, const char *member,
                                       bool required, ConfRpcError *error);
 

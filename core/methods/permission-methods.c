@@ -5,6 +5,7 @@ static void permission_read(ConfRequest *request, void *data);
 static void permission_update(ConfRequest *request, void *data);
 static bool read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account,
                          ConfRpcError *error);
+static bool is_account(const ConfObject *object, void *data);
 static void answer_permissions(ConfMethods *methods, ConfRequest *request, const ConfObject *object,
                                ConfKey account);
 
@@ -51,27 +52,45 @@ static bool
 read_account(ConfMethods *methods, ConfSession *session, const ConfJson *params, ConfKey *account,
              ConfRpcError *error)
 {
-    static const char *const names[] = {"type", "dbid", NULL};
+    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", NULL};
     const ConfJson *given = conf_json_member(params, "account");
     if (given == NULL)
         return true;
     if (given->kind != CONF_JSON_OBJECT)
-        return conf_rpc_fail_path(error, "/account", "account is named by type and dbid");
-    ConfSlice type = {NULL, 0};
-    int64_t dbid = 0;
-    if (!conf_params_only(given, "/account", names, error) ||
-        !conf_params_string(given, "/account", "type", true, &type, error) ||
-        !conf_params_integer(given, "/account", "dbid", 1, G_MAXINT64, true, &dbid, error))
+        return conf_rpc_fail_path(error, "/account", "account is named as an object is");
+    if (!conf_params_only(given, "/account", names, error))
         return false;
-    const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(methods->context.store), type);
-    if (info == NULL || (info->id != CONF_TYPE_PERSON && info->id != CONF_TYPE_ACCESS_GROUP))
+    ConfStore *store = methods->context.store;
+    const ConfFinding finding = {.schema = conf_store_schema(store),
+                                 .state = conf_store_state(store),
+                                 .readable = is_account,
+                                 .data = session};
+    const ConfTypeInfo *type = conf_address_type(finding.schema, given, "/account", "type", false, error);
+    if (error->code != 0)
+        return false;
+    if (type != NULL && type->id != CONF_TYPE_PERSON && type->id != CONF_TYPE_ACCESS_GROUP)
         return conf_rpc_fail_path(error, "/account/type", "An account is a person or an accessGroup");
-    ConfKey key = {.type = info->id, .dbid = dbid};
-    const ConfObject *object = conf_store_lookup(methods->context.store, key);
-    if (object == NULL || (!conf_key_equal(key, *account) && !conf_session_may_read(session, object)))
-        return conf_rpc_fail_path(error, "/account", "There is no %s %" G_GINT64_FORMAT, info->name, dbid);
-    *account = key;
-    return true;
+    const ConfObject *object = conf_address_find(&finding, given, "/account", error);
+    if (object != NULL) {
+        *account = conf_object_key(object);
+        return true;
+    }
+    if (error->code == CONF_RPC_NOT_FOUND) {
+        g_autofree char *message = g_strdup(error->message);
+        conf_rpc_error_clear(error);
+        conf_rpc_fail_path(error, "/account", "%s", message);
+    }
+    return false;
+}
+
+static bool
+is_account(const ConfObject *object, void *data)
+{
+    ConfSession *session = data;
+    if (object->type != CONF_TYPE_PERSON && object->type != CONF_TYPE_ACCESS_GROUP)
+        return false;
+    return conf_key_equal(conf_object_key(object), conf_session_subject(session)) ||
+           conf_session_may_read(session, object);
 }
 
 static void

@@ -253,10 +253,12 @@ past_ready(const ConfRpcError *failure, void *data)
     else
         reading->past = conf_past_use_get(reading->use, &error);
     if (reading->past != NULL && conf_request_get_session(reading->request) != NULL) {
-        const ConfFinding finding = {
-            .state = conf_past_state(reading->past), .readable = is_readable_then, .data = reading};
+        const ConfFinding finding = {.schema = conf_store_schema(reading->methods->context.store),
+                                     .state = conf_past_state(reading->past),
+                                     .readable = is_readable_then,
+                                     .data = reading};
         const ConfJson *params = conf_request_parse_params(reading->request, names, &error);
-        object = params != NULL ? conf_methods_find_in(reading->methods, &finding, params, &error) : NULL;
+        object = params != NULL ? conf_address_find(&finding, params, "", &error) : NULL;
     }
     answer_past(reading, object, &error);
 }

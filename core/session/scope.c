@@ -1,11 +1,14 @@
 /* scope.c - what a subscription names: parsing, interning, coverage, and the index that leads from a change
  * to the scopes it may concern, so that a commit never walks over all sessions. */
+#include "session/address.h"
 #include "session/session-private.h"
 
 static bool parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
                         ConfRpcError *error);
-static bool parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
-                          ConfRpcError *error);
+static bool parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at,
+                          ConfSession *session, ConfScope *scope, ConfRpcError *error);
+static void fail_missing(const char *path, ConfRpcError *error);
+static bool is_readable(const ConfObject *object, void *data);
 static bool parse_container(ConfSessions *sessions, const ConfJson *params, const char *at, const char *name,
                             ConfTypeId type, ConfSession *session, bool lenient, int64_t *dbid,
                             ConfRpcError *error);
@@ -23,7 +26,7 @@ conf_scope_parse(ConfSessions *sessions, const ConfJson *params, const char *at,
 {
     ConfScope *scope = g_new0(ConfScope, 1);
     if (!parse_types(sessions, params, at, scope, error) ||
-        !parse_objects(sessions, params, at, scope, error) ||
+        !parse_objects(sessions, params, at, session, scope, error) ||
         !parse_container(sessions, params, at, "tenant", CONF_TYPE_TENANT, session, lenient, &scope->tenant,
                          error) ||
         !parse_container(sessions, params, at, "folder", CONF_TYPE_FOLDER, session, lenient, &scope->folder,
@@ -202,31 +205,57 @@ parse_types(ConfSessions *sessions, const ConfJson *params, const char *at, Conf
     return true;
 }
 
+/* By type and dbid it need not be there yet, nor be readable; by name or path it is the one that is now. */
 static bool
-parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path, ConfKey *key,
-                 ConfRpcError *error)
+parse_object_key(ConfSessions *sessions, const ConfJson *item, const char *path, ConfSession *session,
+                 ConfKey *key, ConfRpcError *error)
 {
-    static const char *const names[] = {"type", "dbid", NULL};
+    static const char *const names[] = {"type", "dbid", "name", "tenant", "path", NULL};
+    const ConfFinding finding = {.schema = conf_store_schema(sessions->store),
+                                 .state = conf_store_state(sessions->store),
+                                 .readable = is_readable,
+                                 .data = session};
     if (item->kind != CONF_JSON_OBJECT)
-        return conf_rpc_fail_path(error, path, "An object is named by type and dbid");
+        return conf_rpc_fail_path(error, path,
+                                  "An object is named by path, by type and dbid, or by type and name");
     if (!conf_params_only(item, path, names, error))
         return false;
-    ConfSlice type = {NULL, 0};
-    if (!conf_params_string(item, path, "type", true, &type, error) ||
-        !conf_params_integer(item, path, "dbid", 1, G_MAXINT64, true, &key->dbid, error))
-        return false;
-    const ConfTypeInfo *info = conf_schema_type_by_name(conf_store_schema(sessions->store), type);
-    if (info == NULL) {
-        g_autofree char *type_path = g_strconcat(path, "/type", NULL);
-        return conf_rpc_fail_path(error, type_path, "This is no name of a type");
+    if (conf_json_member(item, "path") != NULL || conf_json_member(item, "name") != NULL) {
+        const ConfObject *object = conf_address_find(&finding, item, path, error);
+        if (object != NULL)
+            *key = conf_object_key(object);
+        else if (error->code == CONF_RPC_NOT_FOUND)
+            fail_missing(path, error);
+        return object != NULL;
     }
-    key->type = info->id;
-    return true;
+    const ConfTypeInfo *type = conf_address_type(finding.schema, item, path, "type", true, error);
+    if (type == NULL || !conf_params_integer(item, path, "dbid", 1, G_MAXINT64, true, &key->dbid, error))
+        return false;
+    key->type = type->id;
+    if (conf_json_member(item, "tenant") == NULL)
+        return true;
+    g_autofree char *tenant_path = g_strconcat(path, "/tenant", NULL);
+    return conf_rpc_fail_path(error, tenant_path, "tenant goes with a name");
+}
+
+/* What params refer to is -32602 where it is missing. */
+static void
+fail_missing(const char *path, ConfRpcError *error)
+{
+    g_autofree char *message = g_strdup(error->message);
+    conf_rpc_error_clear(error);
+    conf_rpc_fail_path(error, path, "%s", message);
 }
 
 static bool
-parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfScope *scope,
-              ConfRpcError *error)
+is_readable(const ConfObject *object, void *data)
+{
+    return conf_session_may_read(data, object);
+}
+
+static bool
+parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, ConfSession *session,
+              ConfScope *scope, ConfRpcError *error)
 {
     enum { OBJECTS_MAX = 10000 };
     const ConfJson *objects = conf_json_member(params, "objects");
@@ -241,7 +270,8 @@ parse_objects(ConfSessions *sessions, const ConfJson *params, const char *at, Co
     scope->objects = g_new0(ConfKey, objects->count);
     for (const ConfJson *item = objects->first; item != NULL; item = item->next) {
         g_autofree char *item_path = g_strdup_printf("%s/%u", path, scope->object_count);
-        if (!parse_object_key(sessions, item, item_path, &scope->objects[scope->object_count], error))
+        if (!parse_object_key(sessions, item, item_path, session, &scope->objects[scope->object_count],
+                              error))
             return false;
         scope->object_count++;
     }

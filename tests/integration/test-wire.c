@@ -253,6 +253,64 @@ test_repair_from_above(void)
     test_call(rita, "object.read", "{'type':'host','dbid':%" INT "}", host);
 }
 
+/* In a subscription too an object is named in each of the three ways; and an account whose rights are asked. */
+static void
+test_other_names(void)
+{
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t person = test_person_new(admin, "dan");
+    test_call(admin, "object.create", "{'object':{'type':'host','name':'a'}}");
+    test_call(admin, "object.create", "{'object':{'type':'host','name':'b'}}");
+    g_autoptr(TestClient) reader = test_client_new(server);
+    test_call(
+        reader, "subscription.open",
+        "{'objects':[{'type':'host','name':'a'},{'path':'/Environment/Hosts/b'},{'type':'host','dbid':9999}]}");
+    static const char *const hosts[] = {"a", "b"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(hosts); i++) {
+        test_call(admin, "object.update", "{'type':'host','name':'%s','patch':{'lcaPort':7}}", hosts[i]);
+        test_wait_notification(reader, "changes");
+    }
+    static const char *const accounts[] = {"'type':'person','name':'dan'",
+                                           "'path':'/Environment/Persons/dan'"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(accounts); i++) {
+        JsonObject *read = test_call(admin, "permission.read",
+                                     "{'type':'application','name':'confctl','account':{%s}}", accounts[i]);
+        JsonArray *effective = json_object_get_array_member(read, "effective");
+        g_assert_cmpuint(json_array_get_length(effective), >, 0);
+    }
+    static const struct {
+        const char *method, *params, *path;
+    } faults[] = {
+        {"subscription.open", "{'objects':[{'type':'host','dbid':1},{'type':'host','name':'c'}]}",
+         "/objects/1"},
+        {"subscription.open", "{'objects':[{'path':'x'}]}", "/objects/0/path"},
+        {"subscription.open", "{'objects':[{'type':'host','dbid':1,'name':'a'}]}", "/objects/0/dbid"},
+        {"subscription.open", "{'objects':[{'type':'host','dbid':1,'tenant':1}]}", "/objects/0/tenant"},
+        {"subscription.open", "{'objects':[{'name':'a'}]}", "/objects/0/type"},
+        {"permission.read", "{'type':'tenant','dbid':1,'account':{'type':'person','name':'none'}}",
+         "/account"},
+        {"permission.read", "{'type':'tenant','dbid':1,'account':{'type':'host','dbid':1}}", "/account/type"},
+        {"permission.read", "{'type':'tenant','dbid':1,'account':{'path':'/Environment/Hosts/a'}}",
+         "/account"},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
+        JsonObject *error = test_call_error(admin, -32602, faults[i].method, "%s", faults[i].params);
+        g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(error, "data"), "path"),
+                        ==, faults[i].path);
+    }
+    /* What one may not read is missing here too; oneself is not. */
+    g_autoptr(TestClient) dan = test_client_new_as(server, "dan", "pw", "confctl");
+    test_call_error(dan, -32602, "subscription.open", "{'objects':[{'type':'host','name':'a'}]}");
+    test_call(admin, "permission.update",
+              "{'type':'host','name':'a','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read','readPermissions']}]}",
+              person);
+    test_call(dan, "permission.read", "{'type':'host','name':'a','account':{'type':'person','name':'dan'}}");
+    test_call_error(dan, -32602, "permission.read",
+                    "{'type':'host','name':'a','account':{'type':'person','dbid':100}}");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -264,5 +322,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/wire/replica-account", test_replica_account);
     g_test_add_func("/integration/wire/replica-changes", test_replica_changes);
     g_test_add_func("/integration/wire/repair-from-above", test_repair_from_above);
+    g_test_add_func("/integration/wire/other-names", test_other_names);
     return g_test_run();
 }
