@@ -9,7 +9,7 @@
 #include "methods/methods-private.h"
 #include "plugin/loader.h"
 
-enum { KEEP_MS = 30000, PASTS_MAX = 8, WAIT_MS = 60000 };
+enum { KEEP_MS = 30000, PASTS_MAX = 8 };
 #define MEMORY_MAX ((size_t)256 * 1024 * 1024)
 /* The nodes of an index are counted each time so many objects came. */
 enum { OBJECTS_A_COUNT = 256 };
@@ -120,7 +120,7 @@ conf_methods_use_past(ConfMethods *methods, int64_t revision,
         fetch(kept);
     if (kept->is_fetching) {
         use->func = func;
-        conf_timer_arm(&use->timer, WAIT_MS, use_timed_out, use);
+        conf_timer_arm(&use->timer, CONF_PAST_WAIT_MS, use_timed_out, use);
     }
     return use;
 }

@@ -84,6 +84,8 @@ void conf_methods_answer_revision(ConfWriting *writing, int64_t revision, const 
 /* methods-plugin.c: what plugins use; NULL: nothing any more. */
 void conf_methods_lend(ConfMethods *methods);
 
+/* So long who reads of the past waits for the provider of service "history". */
+enum { CONF_PAST_WAIT_MS = 30000 };
 /* as-of.c: the past.  *revision: of asOf, 0 where it is not given.  False: *error (-32602, -32011). */
 bool conf_methods_as_of(ConfMethods *methods, const ConfJson *params, int64_t *revision, ConfRpcError *error)
     G_GNUC_WARN_UNUSED_RESULT;

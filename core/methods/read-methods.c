@@ -1,6 +1,7 @@
 /* read-methods.c - object.read, of now and of the past, and server.schema.  object.read by type and dbid or name alone is the hot path
  * of the whole server: no tree, no allocation, the body is appended as it stands. */
 #include "base/error.h"
+#include "base/timer-wheel.h"
 #include "methods/methods-private.h"
 #include "plugin/hook-chain.h"
 
@@ -10,6 +11,7 @@ typedef struct {
     ConfRequest *request; /* held; NULL: gone before the provider has answered */
     ConfKey key;          /* by type and dbid; dbid 0: by name or path */
     int64_t revision;
+    ConfTimer timer; /* while the provider is asked */
     ConfPastUse *use;
     ConfPast *past;
 } PastRead;
@@ -22,6 +24,7 @@ static void answer_object(ConfMethods *methods, ConfRequest *request, const Conf
 static ConfProjection *read_fields(ConfMethods *methods, const ConfJson *params, ConfRpcError *error);
 static void read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, int64_t revision);
 static PastRead *past_read_new(ConfMethods *methods, ConfRequest *request, int64_t revision);
+static void past_timed_out(void *data);
 static void past_told(const char *object_json, const GError *error, void *data);
 static void past_ready(const ConfRpcError *error, void *data);
 static bool is_readable_then(const ConfObject *object, void *data);
@@ -186,6 +189,7 @@ read_past(ConfMethods *methods, ConfRequest *request, const ConfJson *params, in
     if (present != NULL && present->revision <= revision) {
         answer_past(reading, present, &error);
     } else if (key.dbid != 0) {
+        conf_timer_arm(&reading->timer, CONF_PAST_WAIT_MS, past_timed_out, reading);
         conf_methods_read_past(methods, session, key, revision, past_told, reading);
     } else {
         reading->use = conf_methods_use_past(methods, revision, past_ready, reading, &error);
@@ -207,10 +211,24 @@ past_read_new(ConfMethods *methods, ConfRequest *request, int64_t revision)
     return reading;
 }
 
+/* The provider frees it when it answers after all. */
+static void
+past_timed_out(void *data)
+{
+    PastRead *reading = data;
+    ConfRequest *request = g_steal_pointer(&reading->request);
+    g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
+    conf_request_on_gone(request, NULL, NULL);
+    conf_rpc_fail(&error, CONF_RPC_UNAVAILABLE, "What is held of the past did not come in time");
+    conf_request_fail(request, &error);
+    conf_request_release(request);
+}
+
 static void
 past_told(const char *object_json, const GError *failure, void *data)
 {
     PastRead *reading = data;
+    conf_timer_cancel(&reading->timer);
     if (reading->request == NULL) {
         g_free(reading);
         return;
@@ -309,6 +327,7 @@ static void
 past_gone(void *data)
 {
     PastRead *reading = data;
+    conf_timer_cancel(&reading->timer);
     conf_request_release(g_steal_pointer(&reading->request));
     if (reading->use == NULL)
         return;

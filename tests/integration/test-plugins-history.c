@@ -2,6 +2,8 @@
 #include "history-model.h"
 #include "plugins.h"
 
+#include <poll.h>
+
 static int64_t
 create(TestClient *client, const char *type, const char *name, const char *more)
 {
@@ -218,6 +220,89 @@ test_feed(void)
     g_assert_nonnull(strstr(refused, "no changes: 4"));
 }
 
+/* Waits for the error, and reads now and then: the server has time for others.  Seconds that it took. */
+static double
+wait_error(TestClient *client, int64_t id, TestClient *other, int code)
+{
+    int64_t begun = g_get_monotonic_time();
+    JsonObject *response = NULL;
+    while (response == NULL) {
+        int64_t asked = g_get_monotonic_time();
+        test_call(other, "object.read", "{'type':'host','name':'h1','fields':['name']}");
+        g_assert_cmpint(g_get_monotonic_time() - asked, <, 5 * G_USEC_PER_SEC);
+        struct pollfd poll_fd = {.fd = test_client_get_fd(client), .events = POLLIN};
+        if (poll(&poll_fd, 1, 500) > 0)
+            response = test_wait_response(client, id);
+        g_assert_cmpint(g_get_monotonic_time() - begun, <, 60 * G_USEC_PER_SEC);
+    }
+    JsonObject *error = json_object_get_object_member(response, "error");
+    g_assert_nonnull(error);
+    g_assert_cmpint(json_object_get_int_member(error, "code"), ==, code);
+    if (code == -32011) {
+        JsonObject *data = json_object_get_object_member(error, "data");
+        int64_t oldest = json_object_get_int_member(data, "oldest");
+        /* Whatever the provider says of it, it is not above where the memory begins. */
+        g_assert_cmpint(oldest, >, 0);
+        g_assert_cmpint(oldest, <=, json_object_get_int_member(data, "revision"));
+    }
+    return (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
+}
+
+/* A history that does not answer in time: everybody who asked it is answered all the same, the others notice nothing, and
+ * what it says later is said to nobody. */
+static void
+test_slow(void)
+{
+    enum { ASKED = 5 };
+    g_autoptr(TestServer) server =
+        test_primary_with("t-history", "recent-changes = 1048576\n[t-history]\nslow = 33000\n");
+    g_autoptr(TestClient) client = test_client_new(server);
+    create(client, "host", "h1", "");
+    int64_t then = test_history_revision(client);
+    g_autoptr(TestClient) broken = test_client_new(server);
+    test_call(broken, "subscription.open", "{'types':['host']}");
+    g_autofree char *token = test_client_dup_token(broken),
+                    *environment = test_client_dup_environment(broken);
+    test_client_abort(broken);
+    /* More than the memory holds. */
+    g_autofree char *filling = g_strnfill(600000, 'x');
+    for (unsigned i = 0; i < 3; i++)
+        test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'annex':{'a':{'k':'%u%s'}}}}",
+                  i, filling);
+    int64_t present = test_history_revision(client);
+    TestClient *asking[ASKED];
+    int64_t ids[ASKED];
+    for (unsigned i = 0; i < ASKED; i++)
+        asking[i] = i < 2 ? test_client_connect(test_server_get_port(server)) : test_client_new(server);
+    static const char *const resume = "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}";
+    int64_t begun = g_get_monotonic_time();
+    ids[0] =
+        test_send(asking[0], "session.resume", resume, "0123456789abcdef0123456789abcdef", environment, then);
+    ids[1] = test_send(asking[1], "session.resume", resume, token, environment, then);
+    ids[2] = test_send(asking[2], "subscription.open", "{'since':%" G_GINT64_FORMAT "}", then);
+    ids[3] =
+        test_send(asking[3], "object.read", "{'type':'host','dbid':101,'asOf':%" G_GINT64_FORMAT "}", then);
+    ids[4] = test_send(asking[4], "object.list", "{'type':'host','asOf':%" G_GINT64_FORMAT "}", then);
+    static const int codes[ASKED] = {-32003, -32011, -32011, -32013, -32013};
+    g_assert_cmpfloat(wait_error(asking[0], ids[0], client, codes[0]), <, 10);
+    for (unsigned i = 1; i < ASKED; i++)
+        wait_error(asking[i], ids[i], client, codes[i]);
+    double took = (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
+    g_assert_cmpfloat(took, >, 20);
+    int64_t answered = test_statistic(client, "t-history.answered");
+    test_wait_statistic(client, "t-history.answered", answered + ASKED - 1);
+    /* The one that was resumed lives from the present on, and so does the other by a subscription. */
+    test_call(asking[2], "subscription.open", "{'types':['host']}");
+    test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'annex':null}}");
+    for (unsigned i = 1; i < 3; i++) {
+        JsonObject *changes = test_wait_notification(asking[i], "changes");
+        g_assert_cmpint(json_object_get_int_member(changes, "revision"), ==, present + 1);
+        g_assert_false(test_has_notification(asking[i], "changes"));
+    }
+    for (unsigned i = 0; i < ASKED; i++)
+        test_client_free(asking[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -227,5 +312,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/plugins/history/rights", test_rights);
     g_test_add_func("/integration/plugins/history/breaks", test_breaks);
     g_test_add_func("/integration/plugins/history/feed", test_feed);
+    g_test_add_func("/integration/plugins/history/slow", test_slow);
     return g_test_run();
 }

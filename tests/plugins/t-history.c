@@ -1,5 +1,6 @@
 /* t-history.c - test plugin: provides service "history" out of memory, since it was loaded.  Option `late`: it answers
- * some time later, and only of what was committed before it was asked. */
+ * some time later, and only of what was committed before it was asked; `slow`: so many milliseconds later, also of
+ * replays and sessions, of which it has none. */
 #include "plugin-test.h"
 
 #include "base/error.h"
@@ -11,12 +12,14 @@ typedef struct {
 
 typedef struct {
     bool late, broken;
+    int64_t slow;
 } Settings;
 
 static const ConfOption OPTIONS[] = {
     CONF_OPTION_BOOL(Settings, late, NULL, "late", "no", NULL, CONF_AT_ONCE, "Answers later."),
     CONF_OPTION_BOOL(Settings, broken, NULL, "broken", "no", NULL, CONF_AT_ONCE,
                      "Fails in the middle of a list."),
+    CONF_OPTION_INT(Settings, slow, NULL, "slow", "0", "0.. ms", CONF_AT_ONCE, "Answers so much later."),
     CONF_OPTION_END,
 };
 
@@ -27,7 +30,7 @@ typedef struct {
     GPtrArray *events;
     GQueue waiting; /* of Question */
     int64_t oldest, caught_up;
-    uint64_t lists;
+    uint64_t lists, answered;
 } History;
 
 /* One question that waits. */
@@ -39,6 +42,9 @@ typedef struct {
     bool (*func)(const char *, int64_t, const char *, const char *, void *);
     void (*done)(int64_t, const GError *, void *);
     void (*read_done)(const char *, const GError *, void *);
+    bool (*replay_func)(const char *, const char *, void *);
+    void (*replay_done)(const GError *, void *);
+    void (*load_done)(const char *, void *);
     void *data;
 } Question;
 
@@ -134,15 +140,31 @@ answer_list(History *history, Question *question)
     question->done(question->upto, broken, question->data);
 }
 
+/* Records that nobody has asked for any more are not looked at. */
+static void
+answer_replay(const History *history, Question *question)
+{
+    g_autoptr(GError) error = g_error_new_literal(CONF_ERROR, CONF_ERROR_NOT_FOUND, "No records are held");
+    if (history->settings->slow > 0)
+        question->replay_func("{}", "0123456789abcdef", question->data);
+    question->replay_done(error, question->data);
+}
+
 static void
 due(void *self, void *data)
 {
     Question *question = data;
-    g_queue_remove(&((History *)self)->waiting, question);
-    if (question->done != NULL)
+    History *history = self;
+    g_queue_remove(&history->waiting, question);
+    if (question->replay_done != NULL)
+        answer_replay(self, question);
+    else if (question->load_done != NULL)
+        question->load_done(history->settings->slow > 0 ? "{\"person\":100}" : NULL, question->data);
+    else if (question->done != NULL)
         answer_list(self, question);
     else
         answer_read(self, question);
+    history->answered++;
     g_free(question->type);
     g_free(question);
 }
@@ -151,7 +173,8 @@ static void
 ask(History *history, Question *question)
 {
     g_queue_push_tail(&history->waiting, question);
-    if (!history->settings->late || conf_timer(history->plugin, 20, due, question) == 0)
+    int64_t wait = history->settings->slow > 0 ? history->settings->slow : history->settings->late ? 20 : 0;
+    if (wait == 0 || conf_timer(history->plugin, (unsigned)wait, due, question) == 0)
         due(history, question);
 }
 
@@ -197,11 +220,35 @@ static void
 replay(void *self, int64_t after, bool (*func)(const char *, const char *, void *),
        void (*done)(const GError *, void *), void *data)
 {
+    Question *question = g_new0(Question, 1);
+    *question = (Question){.revision = after, .replay_func = func, .replay_done = done, .data = data};
+    ask(self, question);
+}
+
+static void
+save_session(void *self, const char *token_hash, const char *session_json)
+{
     (void)self;
-    (void)after;
-    (void)func;
-    g_autoptr(GError) error = g_error_new_literal(CONF_ERROR, CONF_ERROR_NOT_FOUND, "No records are held");
-    done(error, data);
+    (void)token_hash;
+    (void)session_json;
+}
+
+static void
+load_session(void *self, const char *token_hash, void (*done)(const char *, void *), void *data)
+{
+    (void)token_hash;
+    Question *question = g_new0(Question, 1);
+    *question = (Question){.load_done = done, .data = data};
+    ask(self, question);
+}
+
+/* As if there were nothing but what the core has anyway. */
+static int64_t
+get_replay_start(void *self, int64_t upto)
+{
+    History *history = self;
+    test_note(history->events, "asked for a start up to %" G_GINT64_FORMAT, upto);
+    return history->settings->slow > 0 ? upto + 1 : -1;
 }
 
 static bool
@@ -267,6 +314,9 @@ load(ConfPlugin *p, const void *settings, GError **error)
         .get_oldest = get_oldest,
         .list_as_of = list_as_of,
         .past_was_read = past_was_read,
+        .save_session = save_session,
+        .load_session = load_session,
+        .get_replay_start = get_replay_start,
         .catch_up = catch_up,
         .set_position = set_position,
     };
@@ -277,6 +327,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
     history->events = g_ptr_array_new_with_free_func(g_free);
     conf_plugin_hook(p, CONF_NORMAL, &hooks);
     conf_plugin_statistic(p, "lists", &history->lists);
+    conf_plugin_statistic(p, "answered", &history->answered);
     if (conf_plugin_add_method(p, "t-history.events", true, events, error) &&
         conf_plugin_add_method(p, "t-history.changes", true, read_changes, error) &&
         conf_plugin_provide(p, "history", &provider, error))
