@@ -2,7 +2,12 @@
  * out of plugin history: at the primary and at a proxy. */
 #include "mirror.h"
 
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define INT G_GINT64_FORMAT
 #define OPTIONS "plugins = history\nrecent-changes = 1048576\n"
@@ -350,11 +355,86 @@ test_at_a_proxy(void)
     world_close(&world);
 }
 
+/* A client that asks for the past and reads nothing: neither its machine nor the server's takes much for it. */
+static int
+ask_and_stand(World *world, int64_t since)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(test_server_get_port(world->server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 536, room = 4096;
+    g_assert_cmpint(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &small, sizeof small), ==, 0);
+    g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), ==, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    g_autofree char *lines = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"session.open\",\"params\":{\"user\":\"default\","
+        "\"password\":\"%s\",\"application\":\"confctl\"}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"subscription.open\",\"params\":{\"since\":%" INT "}}\n",
+        TEST_PASSWORD, since);
+    g_assert_cmpint(write(fd, lines, strlen(lines)), ==, (gssize)strlen(lines));
+    return fd;
+}
+
+/* Reads at last: every change is there, once, in order. */
+static void
+read_and_close(int fd, int64_t first, int64_t last)
+{
+    FILE *stream = fdopen(fd, "r");
+    char *line = NULL;
+    size_t room = 0;
+    for (int64_t expected = first; expected <= last;) {
+        g_assert_cmpint(getline(&line, &room, stream), >, 0);
+        if (strstr(line, "\"method\":\"changes\"") == NULL)
+            continue;
+        g_autofree char *revision = g_strdup_printf("\"revision\":%" INT ",", expected++);
+        g_assert_nonnull(strstr(line, revision));
+    }
+    free(line);
+    fclose(stream);
+}
+
+/* More replays than pages are held at a time, and more that stand still than that: those who read get everything, and the
+ * others when they read. */
+static void
+test_many_at_once(void)
+{
+    enum { STANDING = 18, READING = 18, MISSED = 80 };
+    World world;
+    world_open(&world, "");
+    int64_t since = revision_of(test_call(world.admin, "object.count", "{}"));
+    int64_t last = write_much(&world, MISSED);
+    int standing[STANDING];
+    TestClient *reading[READING];
+    int64_t ids[READING];
+    for (unsigned i = 0; i < STANDING; i++)
+        standing[i] = ask_and_stand(&world, since);
+    test_wait_statistic(world.admin, "sessions", STANDING + 1);
+    test_wait_statistic(world.admin, "history.replays", STANDING);
+    for (unsigned i = 0; i < READING; i++)
+        reading[i] = test_client_new(world.server);
+    for (unsigned i = 0; i < READING; i++)
+        ids[i] = test_send(reading[i], "subscription.open", "{'types':['host'],'since':%" INT "}", since);
+    for (unsigned i = 0; i < READING; i++) {
+        g_assert_true(json_object_has_member(test_wait_response(reading[i], ids[i]), "result"));
+        expect_changes(reading[i], since + 1, last);
+    }
+    g_assert_cmpint(test_statistic(world.admin, "sessions"), ==, STANDING + READING + 1);
+    int64_t live = write_much(&world, 1);
+    for (unsigned i = 0; i < READING; i++) {
+        expect_changes(reading[i], live, live);
+        test_client_free(reading[i]);
+    }
+    for (unsigned i = 0; i < STANDING; i++)
+        read_and_close(standing[i], since + 1, live);
+    world_close(&world);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/resume-history/beyond-the-ring", test_beyond_the_ring);
+    g_test_add_func("/integration/resume-history/many-at-once", test_many_at_once);
     g_test_add_func("/integration/resume-history/rights-of-then", test_rights_of_then);
     g_test_add_func("/integration/resume-history/over-a-kill", test_over_a_kill);
     g_test_add_func("/integration/resume-history/over-a-stop", test_over_a_stop);
