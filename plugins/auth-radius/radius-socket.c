@@ -8,7 +8,7 @@
 #include "radius-private.h"
 
 enum {
-    RECEIVED_AT_ONCE = 256,
+    RECEIVED_AT_ONCE = 64,
     RECEIVE_BUFFER = 1024 * 1024,
 };
 
