@@ -356,6 +356,9 @@ CONF_API ConfConnection *conf_login_get_connection(const ConfLogin *l); /* NULL:
 CONF_API void conf_login_set_text(ConfLogin *l, const char *text);
 /* Further access groups for this session (names); unknown ones are logged and left out. */
 CONF_API void conf_login_add_group(ConfLogin *l, const char *group);
+/* Which group that would be: of several tenants' groups of the name the one nearest above the person, where there is
+ * none above it, the only one.  NULL: none.  Lent until the hook returns. */
+CONF_API const ConfObject *conf_login_find_group(const ConfLogin *l, const char *group);
 /* session.continue: the state that this plugin gave to conf_later_challenge, and the answer; NULL: the first
  * round, or another plugin's challenge. */
 CONF_API GBytes *conf_login_get_state(const ConfLogin *l);

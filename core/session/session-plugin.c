@@ -13,6 +13,16 @@ typedef struct {
     void *data;
 } Submission;
 
+enum { TENANT_DEPTH_MAX = 33 };
+
+typedef struct {
+    ConfStore *store;
+    int64_t tenant; /* of the person */
+    unsigned distance, count;
+    const ConfObject *found;
+} GroupSearch;
+
+static bool consider_group(const ConfObject *group, void *data);
 static const ConfAcl *parse_rights(const ConfSchema *schema, const char *rights_json);
 static bool names_right(uint8_t rights, const char *right);
 static const ConfTypeInfo *type_of(const ConfSession *session, const char *type);
@@ -261,8 +271,7 @@ conf_login_set_text(ConfLogin *l, const char *text)
 void
 conf_login_add_group(ConfLogin *l, const char *group)
 {
-    const ConfObject *object = conf_store_lookup_name(l->sessions->store, CONF_TYPE_ACCESS_GROUP,
-                                                      conf_slice_from_string(group), NULL);
+    const ConfObject *object = conf_login_find_group(l, group);
     if (object == NULL) {
         conf_log(CONF_LOG_GROUP_UNKNOWN, "group", group, "user", l->user, NULL);
         return;
@@ -271,6 +280,41 @@ conf_login_add_group(ConfLogin *l, const char *group)
         l->groups = g_array_new(FALSE, FALSE, sizeof(ConfKey));
     ConfKey key = conf_object_key(object);
     g_array_append_val(l->groups, key);
+}
+
+/* A tenant may call a group of its own like one of another: that must put nobody else into it. */
+const ConfObject *
+conf_login_find_group(const ConfLogin *l, const char *group)
+{
+    const ConfObject *person = conf_login_get_person(l);
+    GroupSearch search = {.store = l->sessions->store,
+                          .tenant = person != NULL ? person->tenant : CONF_DBID_ENVIRONMENT,
+                          .distance = TENANT_DEPTH_MAX};
+    g_autofree char *normal = g_utf8_normalize(group, -1, G_NORMALIZE_NFC);
+    conf_state_foreach_named(conf_store_state(search.store), CONF_TYPE_ACCESS_GROUP,
+                             conf_slice_from_string(normal != NULL ? normal : group), consider_group,
+                             &search);
+    return search.distance < TENANT_DEPTH_MAX || search.count == 1 ? search.found : NULL;
+}
+
+static bool
+consider_group(const ConfObject *group, void *data)
+{
+    GroupSearch *search = data;
+    unsigned distance = 0;
+    int64_t dbid = search->tenant;
+    while (distance < TENANT_DEPTH_MAX && dbid != group->tenant) {
+        const ConfObject *tenant =
+            conf_store_lookup(search->store, (ConfKey){.type = CONF_TYPE_TENANT, .dbid = dbid});
+        bool is_top = tenant == NULL || tenant->tenant == dbid;
+        distance = is_top ? TENANT_DEPTH_MAX : distance + 1;
+        dbid = is_top ? dbid : tenant->tenant;
+    }
+    if (search->count++ == 0 || distance < search->distance) {
+        search->found = group;
+        search->distance = distance;
+    }
+    return true;
 }
 
 GBytes *

@@ -308,7 +308,7 @@ may_give(const Attempt *attempt, const char *name)
         return true;
     ConfPlugin *plugin = attempt->self->plugin;
     const ConfObject *group =
-        attempt->groups_of != GROUPS_NONE ? conf_plugin_lookup_name(plugin, "accessGroup", name) : NULL;
+        attempt->groups_of != GROUPS_NONE ? conf_login_find_group(attempt->login, name) : NULL;
     int64_t tenant = 0;
     if (group != NULL &&
         conf_value_integer(

@@ -269,6 +269,63 @@ test_mapped_administrator(void)
     test_call_error(other, -32005, "session.list", "{}");
 }
 
+static int64_t
+add_group(TestClient *admin, const char *name, int64_t tenant, const char *host)
+{
+    int64_t group = json_object_get_int_member(
+        test_call(admin, "object.create",
+                  "{'object':{'type':'accessGroup','name':'%s','kind':'custom','tenant':%" INT "}}", name,
+                  tenant),
+        "dbid");
+    test_call(admin, "object.create", "{'object':{'type':'host','name':'%s'}}", host);
+    test_call(
+        admin, "permission.update",
+        "{'type':'host','name':'%s','entries':[{'account':{'type':'accessGroup','dbid':%" INT
+        "},'rights':['read']},{'account':{'type':'person','dbid':100},'rights':['read','changePermissions']}]}",
+        host, group);
+    return group;
+}
+
+static void
+assert_sees(TestServer *server, const char *user, const char *group, const char *host)
+{
+    static const char *const HOSTS[] = {"of-environment", "of-one", "of-other"};
+    g_autofree char *password = g_strdup_printf("one=yes-in-%s", group);
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    test_call(client, "session.open", OPEN, user, password);
+    for (unsigned i = 0; i < G_N_ELEMENTS(HOSTS); i++) {
+        JsonObject *filter =
+            test_call(client, "object.count", "{'type':'host','filter':{'name':'%s'}}", HOSTS[i]);
+        g_assert_cmpint(json_object_get_int_member(filter, "count"), ==, g_strcmp0(HOSTS[i], host) == 0);
+    }
+}
+
+/* Groups of several tenants may have one name: the nearest above the person is meant, and nobody can put a group of his
+ * own tenant into the place of another's. */
+static void
+test_groups_of_one_name(void)
+{
+    g_autoptr(TestServer) server = test_primary_with(ONE, LIBRARY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    static const char TENANT[] = "{'object':{'type':'tenant','name':'%s'}}";
+    int64_t one = json_object_get_int_member(test_call(admin, "object.create", TENANT, "one"), "dbid");
+    int64_t other = json_object_get_int_member(test_call(admin, "object.create", TENANT, "other"), "dbid");
+    g_autofree char *more = g_strdup_printf(",'externalId':'x','tenant':%" INT, one);
+    add_external(admin, "ann");
+    add_person(admin, "bob", more, true);
+    /* Found by either order of their making. */
+    add_group(admin, "ops", one, "of-one");
+    assert_sees(server, "ann", "ops", "of-one"); /* the only one of the name */
+    add_group(admin, "ops", 1, "of-environment");
+    add_group(admin, "ops", other, "of-other");
+    assert_sees(server, "ann", "ops", "of-environment");
+    assert_sees(server, "bob", "ops", "of-one");
+    add_person(admin, "carl", ",'externalId':'x'", true);
+    test_call(admin, "object.delete", "{'type':'accessGroup','name':'ops','tenant':1}");
+    assert_sees(server, "carl", "ops", NULL);
+    assert_sees(server, "bob", "ops", "of-one");
+}
+
 /* Who has no password here is told so; it is no wrong password. */
 static void
 test_change_password(void)
@@ -361,6 +418,7 @@ main(int argc, char **argv)
     ADD("empty-values", test_empty_values);
     ADD("way-back", test_way_back);
     ADD("mapped-administrator", test_mapped_administrator);
+    ADD("groups-of-one-name", test_groups_of_one_name);
     ADD("change-password", test_change_password);
     ADD("proxy-without-passwords", test_proxy_without_passwords);
     ADD("late-answer", test_late_answer);

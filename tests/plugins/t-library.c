@@ -58,7 +58,7 @@ login(void *data, ConfLogin *l, GError **error)
     word = says != NULL && *says != '\0' ? says : word;
     if (g_str_has_prefix(word, "no-with-text"))
         conf_login_set_text(l, SHORT " says no");
-    if (g_str_has_prefix(word, "yes-in-"))
+    if (g_str_has_prefix(word, "yes-in-") && conf_login_find_group(l, word + strlen("yes-in-")) != NULL)
         conf_login_add_group(l, word + strlen("yes-in-"));
     if (g_str_has_prefix(word, "ask") && conf_login_get_state(l) == NULL) {
         g_autoptr(GBytes) state = g_bytes_new("1", 1);
