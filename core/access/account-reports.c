@@ -12,6 +12,8 @@
 static ConfAccountReport event_of(const ConfAccount *account);
 static ConfAccountReport state_of(const ConfAccount *account);
 static void told(ConfAccounts *accounts, const ConfAccountReport *report);
+static void remember(ConfAccounts *accounts, const ConfAccountReport *report);
+static void take_back(ConfAccounts *accounts, int64_t taken);
 static void drop_doubtful(ConfAccounts *accounts, bool were_taken);
 static ConfAccountOrigin *find_origin(const ConfAccounts *accounts, const char *name, unsigned *index);
 
@@ -21,6 +23,8 @@ conf_accounts_new_origin(ConfAccounts *accounts)
     accounts->own = (ConfAccountOrigin){.own = true};
     conf_id_new_token(accounts->own.name);
     accounts->pending_count = 0;
+    accounts->above[0] = '\0';
+    g_queue_clear_full(&accounts->recent, g_free);
 }
 
 void
@@ -53,15 +57,24 @@ conf_accounts_report(ConfAccounts *accounts, const ConfAccountReport **reports, 
 }
 
 void
-conf_accounts_agree(ConfAccounts *accounts, int64_t taken)
+conf_accounts_agree(ConfAccounts *accounts, const char *above, int64_t taken)
 {
     bool counts = taken >= 0;
+    bool is_other = accounts->above[0] != '\0' && strcmp(accounts->above, above) != 0;
+    g_strlcpy(accounts->above, above, sizeof accounts->above);
+    if (is_other)
+        g_queue_clear_full(&accounts->recent, g_free);
+    else if (counts && taken < accounts->own.last)
+        take_back(accounts, taken);
     /* Killed before the file was written: what it holds as untold may have been told afterwards. */
     drop_doubtful(accounts, counts && taken > accounts->own.last);
-    if (accounts->pending_count > 0 && (!counts || taken > accounts->own.last)) {
-        for (unsigned i = 0; i < accounts->pending_count; i++)
-            told(accounts, &accounts->pending[i]);
+    if (accounts->pending_count > 0 && (!counts || is_other || taken > accounts->own.last)) {
         accounts->own.last++;
+        for (unsigned i = 0; i < accounts->pending_count; i++) {
+            told(accounts, &accounts->pending[i]);
+            if (counts && !is_other)
+                remember(accounts, &accounts->pending[i]);
+        }
         if (accounts->file != NULL)
             conf_account_file_change(accounts->file);
     }
@@ -220,6 +233,38 @@ told(ConfAccounts *accounts, const ConfAccountReport *report)
         record->untold_right = false;
     if (!record->untold_login && !record->untold_right && !record->untold_lock && record->untold_wrong == 0)
         conf_accounts_tell_no_more(accounts, account);
+}
+
+static void
+remember(ConfAccounts *accounts, const ConfAccountReport *report)
+{
+    ConfAccountTold *item = accounts->recent.length >= CONF_ACCOUNTS_RECENT
+                                ? g_queue_pop_head(&accounts->recent)
+                                : g_new(ConfAccountTold, 1);
+    *item = (ConfAccountTold){.number = accounts->own.last, .report = *report};
+    g_queue_push_tail(&accounts->recent, item);
+}
+
+static void
+take_back(ConfAccounts *accounts, int64_t taken)
+{
+    while (accounts->recent.length > 0 &&
+           ((const ConfAccountTold *)g_queue_peek_tail(&accounts->recent))->number > taken) {
+        g_autofree ConfAccountTold *item = g_queue_pop_tail(&accounts->recent);
+        const ConfAccountReport *report = &item->report;
+        ConfAccount *account = conf_accounts_lookup(accounts, report->key);
+        if (account == NULL)
+            continue;
+        ConfAccountRecord *record = &account->record;
+        record->untold_login |= report->last_login_ms != 0;
+        record->untold_right |= report->right_ms != 0;
+        if (report->turn == account->turn) {
+            record->untold_wrong = MIN(record->untold_wrong + report->wrong, CONF_ACCOUNT_WRONG_MAX);
+            record->untold_lock |= report->locked;
+        }
+        conf_accounts_tell(accounts, account);
+        conf_accounts_note_change(accounts, account);
+    }
 }
 
 static void

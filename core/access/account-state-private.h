@@ -22,8 +22,17 @@ struct ConfAccounts {
     ConfAccountOrigin own; /* this server as a reporter; its last report that was taken */
     ConfAccountReport pending[CONF_ACCOUNTS_A_TIME]; /* the report under way, number own.last + 1 */
     unsigned pending_count;
+    char above[CONF_ACCOUNT_ORIGIN_MAX + 1]; /* the server that takes them; "": not known yet */
+    GQueue recent;      /* of ConfAccountTold, oldest first: what it took, until it must have written it */
     GPtrArray *origins; /* of ConfAccountOrigin: servers below, the one heard of last stands last */
 };
+
+/* What was told lately: a server that is killed forgets its last moments. */
+enum { CONF_ACCOUNTS_RECENT = 5000 };
+typedef struct {
+    int64_t number; /* of the report */
+    ConfAccountReport report;
+} ConfAccountTold;
 
 ConfAccount *conf_accounts_lookup(const ConfAccounts *accounts, ConfKey key);
 ConfAccount *conf_accounts_ensure(ConfAccounts *accounts, ConfKey key);

@@ -19,6 +19,7 @@ conf_accounts_new(void)
     accounts->origins = g_ptr_array_new_with_free_func(g_free);
     g_queue_init(&accounts->order);
     g_queue_init(&accounts->untold);
+    g_queue_init(&accounts->recent);
     conf_accounts_new_origin(accounts);
     return accounts;
 }
@@ -31,6 +32,7 @@ conf_accounts_free(ConfAccounts *accounts)
     conf_account_file_close(accounts->file);
     g_hash_table_unref(accounts->table);
     g_ptr_array_unref(accounts->origins);
+    g_queue_clear_full(&accounts->recent, g_free);
     g_free(accounts);
 }
 

@@ -66,9 +66,10 @@ const char *conf_accounts_origin(const ConfAccounts *accounts);
 /* The next report: up to CONF_ACCOUNTS_A_TIME accounts that the server above has to hear of, oldest first.  It
  * stands until conf_accounts_agree(). Returns how many; *number is that of the report. */
 unsigned conf_accounts_report(ConfAccounts *accounts, const ConfAccountReport **reports, int64_t *number);
-/* The server above says that it took the reports of this origin up to this number; -1: it does not count them,
- * and has taken what was sent. */
-void conf_accounts_agree(ConfAccounts *accounts, int64_t taken);
+/* The server above, which is of this origin, says that it took the reports of this one up to this number; -1: it
+ * does not count them, and has taken what was sent.  What it took and has forgotten since, being killed, is to be told
+ * again; another server than before may have heard of it by that one, so it is not told what may have been. */
+void conf_accounts_agree(ConfAccounts *accounts, const char *above, int64_t taken);
 /* What the server above knows: the later log-in counts; of wrong passwords and locks its word, and what it has
  * not heard yet. */
 void conf_accounts_take(ConfAccounts *accounts, const ConfAccountReport *report, int64_t now_ms);

@@ -160,6 +160,7 @@ write_answer(const ConfReplica *replica, uint64_t since, const char *origin, Con
     conf_json_writer_end_array(writer);
     if (*origin != '\0')
         conf_json_writer_member_integer(writer, "report", conf_accounts_last_report(accounts, origin));
+    conf_json_writer_member_string(writer, "origin", conf_accounts_origin(accounts));
     conf_json_writer_member_integer(writer, "next", (int64_t)since);
     if (more)
         conf_json_writer_member_boolean(writer, "more", true);

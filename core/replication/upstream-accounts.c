@@ -47,7 +47,11 @@ conf_upstream_take_accounts(ConfUpstream *upstream, const ConfJson *answer)
     if (conf_json_member(answer, "report") != NULL &&
         (!conf_upstream_read_integer(answer, "report", 0, &report) || report > CONF_ACCOUNT_REPORT_MAX))
         return false;
-    conf_accounts_agree(accounts, report);
+    ConfSlice name = {NULL, 0};
+    if (!conf_upstream_read_string(answer, "origin", &name) || name.size > CONF_ACCOUNT_ORIGIN_MAX)
+        name = (ConfSlice){NULL, 0};
+    g_autofree char *above = conf_slice_dup(name);
+    conf_accounts_agree(accounts, above, report);
     for (const ConfJson *item = list->first; item != NULL; item = item->next)
         take_account(accounts, item);
     if (forced != NULL && forced->kind == CONF_JSON_ARRAY)

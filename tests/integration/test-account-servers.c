@@ -288,6 +288,33 @@ test_killed_proxy(void)
     wait_login(one, -32001, "ann", "right");
 }
 
+/* Killed at any moment between a wrong password, its report and the answer: each counts, and none twice. */
+static void
+test_killed_master(void)
+{
+    enum { ROUNDS = 4 };
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestServer) one = start_proxy(master, "one");
+    g_autoptr(TestServer) two = start_proxy(master, "two");
+    g_autoptr(TestClient) admin = test_client_new(master);
+    int64_t ann = add_person(admin, 1, "ann", "right");
+    set_rules(admin, "tenant", 1, "'account-lockout-threshold':'50','account-lockout-duration':'0'");
+    wait_login(one, 0, "ann", "right");
+    wait_login(two, 0, "ann", "right");
+    let_exchange();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        is_refused(one, "ann", "wrong");
+        is_refused(two, "ann", "wrong");
+        g_usleep((gulong)g_test_rand_int_range(0, 1200 * 1000));
+        test_server_signal(master, SIGKILL);
+        test_server_start(master);
+    }
+    g_autoptr(TestClient) spy = spy_new(master, master, "spy");
+    wait_wrong(spy, ann, 2 * ROUNDS);
+    let_exchange();
+    g_assert_cmpint(wrong_of(spy, ann), ==, 2 * ROUNDS);
+}
+
 static int64_t
 time_of(const char *text)
 {
@@ -447,6 +474,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/account-servers/cut-off", test_cut_off);
     g_test_add_func("/integration/account-servers/reports", test_reports);
     g_test_add_func("/integration/account-servers/killed-proxy", test_killed_proxy);
+    g_test_add_func("/integration/account-servers/killed-master", test_killed_master);
     g_test_add_func("/integration/account-servers/last-login", test_last_login);
     g_test_add_func("/integration/account-servers/forced", test_forced);
     g_test_add_func("/integration/account-servers/clock", test_clock);

@@ -66,7 +66,8 @@ answer(ConfAccounts *low, const ConfAccounts *high, int64_t now)
     ConfAccountReport reports[CONF_ACCOUNTS_A_TIME];
     uint64_t serial = 0;
     bool more = true;
-    conf_accounts_agree(low, conf_accounts_last_report(high, conf_accounts_origin(low)));
+    conf_accounts_agree(low, conf_accounts_origin(high),
+                        conf_accounts_last_report(high, conf_accounts_origin(low)));
     while (more) {
         unsigned count = conf_accounts_changed(high, &serial, reports, CONF_ACCOUNTS_A_TIME, &more);
         for (unsigned i = 0; i < count; i++)
@@ -281,7 +282,8 @@ killed(unsigned when, bool must_lock)
         low = opened(folder);
     {
         g_autoptr(Sent) sent = compose(low);
-        conf_accounts_agree(low, conf_accounts_last_report(high, conf_accounts_origin(low)));
+        conf_accounts_agree(low, conf_accounts_origin(high),
+                            conf_accounts_last_report(high, conf_accounts_origin(low)));
         g_autoptr(Sent) told = compose(low);
         arrive(high, told, NOON + 3);
     }
@@ -335,10 +337,9 @@ test_stopped_untold(void)
     remove_folder(folder);
 }
 
-/* The master was killed, and its file is older than what it has answered: what it took since is lost with it, and
- * reports go on. */
+/* The master was killed, and its file is older than what it has answered: it is told again, and once. */
 static void
-test_master_killed(void)
+master_killed(bool answered)
 {
     char *folder = g_dir_make_tmp("accounts-XXXXXX", NULL);
     g_autoptr(ConfAccounts) low = conf_accounts_new();
@@ -348,21 +349,85 @@ test_master_killed(void)
     conf_accounts_free(high);
     g_autofree char *text = copy_of(folder);
     high = opened(folder);
+    wrong(low, 1, NOON + 2);
+    conf_accounts_note_login(low, ann, NOON + 2);
     {
-        wrong(low, 1, NOON + 2);
         g_autoptr(Sent) sent = compose(low);
         arrive(high, sent, NOON + 2);
+        if (answered)
+            answer(low, high, NOON + 2);
     }
     conf_accounts_free(high);
     high = revived(folder, text); /* it took the second one, and knows nothing of it */
     answer(low, high, NOON + 3);
-    exchange(low, high, NOON + 3);
+    for (unsigned i = 0; i < 3; i++)
+        exchange(low, high, NOON + 3);
     g_assert_false(is_locked(high, NOON + 3));
+    g_assert_cmpint(conf_accounts_last_login(high, ann), ==, NOON + 2);
     wrong(low, 1, NOON + 4);
     exchange(low, high, NOON + 5);
     g_assert_true(is_locked(high, NOON + 5));
     conf_accounts_free(high);
     remove_folder(folder);
+}
+
+static void
+test_master_killed(void)
+{
+    master_killed(false);
+    master_killed(true);
+}
+
+/* A right password is told again too, so that what it forgave stays forgiven. */
+static void
+test_forgiven_again(void)
+{
+    char *folder = g_dir_make_tmp("accounts-XXXXXX", NULL);
+    g_autoptr(ConfAccounts) low = conf_accounts_new();
+    ConfAccounts *high = opened(folder);
+    wrong(low, 2, NOON);
+    exchange(low, high, NOON + 1);
+    conf_accounts_free(high);
+    g_autofree char *text = copy_of(folder);
+    high = opened(folder);
+    conf_accounts_note_right(low, ann, NOON + 2, NOON + 2);
+    exchange(low, high, NOON + 3);
+    conf_accounts_free(high);
+    high = revived(folder, text);
+    answer(low, high, NOON + 4);
+    exchange(low, high, NOON + 4);
+    wrong(low, 2, NOON + 5);
+    exchange(low, high, NOON + 5);
+    g_assert_false(is_locked(high, NOON + 5));
+    g_assert_false(is_locked(low, NOON + 5));
+    conf_accounts_free(high);
+    remove_folder(folder);
+}
+
+/* The link goes to another server, which follows the one before: what that one has, or may have, is not told again. */
+static void
+test_other_server(void)
+{
+    g_autoptr(ConfAccounts) top = conf_accounts_new();
+    g_autoptr(ConfAccounts) middle = conf_accounts_new();
+    g_autoptr(ConfAccounts) low = conf_accounts_new();
+    wrong(low, 1, NOON);
+    exchange(low, top, NOON + 1);
+    wrong(low, 1, NOON + 2);
+    {
+        g_autoptr(Sent) unanswered = compose(low);
+        arrive(top, unanswered, NOON + 2);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        answer(low, middle, NOON + 3);
+        exchange(low, middle, NOON + 3);
+        exchange(middle, top, NOON + 3);
+    }
+    g_assert_false(is_locked(top, NOON + 3));
+    wrong(low, 1, NOON + 4);
+    exchange(low, middle, NOON + 5);
+    exchange(middle, top, NOON + 5);
+    g_assert_true(is_locked(top, NOON + 5));
 }
 
 static void
@@ -419,6 +484,8 @@ main(int argc, char **argv)
     g_test_add_func("/access/account-reports/killed", test_killed);
     g_test_add_func("/access/account-reports/stopped-untold", test_stopped_untold);
     g_test_add_func("/access/account-reports/master-killed", test_master_killed);
+    g_test_add_func("/access/account-reports/forgiven-again", test_forgiven_again);
+    g_test_add_func("/access/account-reports/other-server", test_other_server);
     g_test_add_func("/access/account-reports/bounds", test_bounds);
     return g_test_run();
 }
