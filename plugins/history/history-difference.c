@@ -28,9 +28,10 @@ write_side(HistorySlice own, HistorySlice other, GString *text)
 {
     HistoryScan scan;
     HistorySlice key, value;
+    g_auto(HistoryIndex) members = HISTORY_INDEX(other);
     g_string_append_c(text, '{');
     for (bool more = history_scan_begin(&scan, own); more && history_scan_next(&scan, &key, &value);) {
-        HistorySlice there = history_slice_member_raw(other, key);
+        HistorySlice there = history_index_find(&members, key);
         if (history_slice_equal(value, there) || history_slice_is(key, "revision"))
             continue;
         if (history_is_sections(key) && there.size > 0)
@@ -47,8 +48,9 @@ write_sections(HistorySlice key, HistorySlice own, HistorySlice other, GString *
     HistoryScan scan;
     HistorySlice name, section;
     g_autoptr(GString) sections = g_string_new("{");
+    g_auto(HistoryIndex) others = HISTORY_INDEX(other);
     for (bool more = history_scan_begin(&scan, own); more && history_scan_next(&scan, &name, &section);) {
-        HistorySlice there = history_slice_member_raw(other, name);
+        HistorySlice there = history_index_find(&others, name);
         if (history_slice_equal(section, there))
             continue;
         if (there.size > 0)
@@ -67,8 +69,9 @@ write_section(HistorySlice key, HistorySlice own, HistorySlice other, GString *t
     HistoryScan scan;
     HistorySlice name, value;
     g_autoptr(GString) keys = g_string_new("{");
+    g_auto(HistoryIndex) others = HISTORY_INDEX(other);
     for (bool more = history_scan_begin(&scan, own); more && history_scan_next(&scan, &name, &value);) {
-        if (!history_slice_equal(value, history_slice_member_raw(other, name)))
+        if (!history_slice_equal(value, history_index_find(&others, name)))
             write_member(keys, name, value);
     }
     g_string_append_c(keys, '}');

@@ -37,6 +37,7 @@ typedef struct {
     History *history;
     ConfLater *later; /* NULL: nobody waits any more */
     HistoryCaller *caller;
+    HistoryTurn turn;
     /* the filter */
     char *type;
     int64_t dbid, user, application;
@@ -64,10 +65,9 @@ typedef struct {
     HistoryPiece piece;
 } OpenRecord;
 
+static void begin(History *history, void *data, bool is_wanted);
 static bool read_filter(Listing *listing, ConfRequest *request);
 static bool read_object(Listing *listing, ConfRequest *request, const ConfJson *params);
-static bool read_who(ConfRequest *request, const ConfJson *params, const char *name, const char *type,
-                     int64_t *dbid, bool *is_nobody);
 static void gone(void *data);
 static char *query_rows(HistoryReader *reader, void *data, GError **error);
 static bool find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error);
@@ -104,10 +104,25 @@ history_list_method(void *self, ConfRequest *request)
         listing_free(listing);
         return;
     }
+    if (history_turns_are_many(self)) {
+        conf_request_answer_error(request, -32013, "Too many listings wait", "{\"retryAfter\":10}");
+        listing_free(listing);
+        return;
+    }
     if (conf_session_is_administrator(listing->caller->session))
         history_audit_read(self, listing->caller->session, "history.list");
     listing->later = conf_request_later(request, LATER_MS, gone, listing);
-    history_query_call(self, query_rows, rows_read, listing);
+    listing->turn = (HistoryTurn){.caller = listing->caller, .begin = begin, .data = listing};
+    history_turn_ask(self, &listing->turn);
+}
+
+static void
+begin(History *history, void *data, bool is_wanted)
+{
+    if (is_wanted)
+        history_query_call(history, query_rows, rows_read, data);
+    else
+        rows_read(history, NULL, NULL, data);
 }
 
 /* False: it was answered. */
@@ -120,9 +135,9 @@ read_filter(Listing *listing, ConfRequest *request)
     int64_t max = listing->history->settings.max_records;
     listing->limit = max;
     if (params == NULL || !read_object(listing, request, params) ||
-        !read_who(request, params, "user", "person", &listing->user, &listing->is_nobody) ||
-        !read_who(request, params, "application", "application", &listing->application,
-                  &listing->is_nobody) ||
+        !history_param_account(request, params, "user", "person", &listing->user, &listing->is_nobody) ||
+        !history_param_account(request, params, "application", "application", &listing->application,
+                               &listing->is_nobody) ||
         !history_param_moment(request, params, "since", &listing->since, &listing->since_ms) ||
         !history_param_moment(request, params, "until", &listing->until, &listing->until_ms) ||
         !history_param_integer(request, params, "limit", 1, 10000, &listing->limit))
@@ -170,21 +185,6 @@ read_object(Listing *listing, ConfRequest *request, const ConfJson *params)
     }
     listing->type = type != NULL ? g_strdup(conf_value_string(type)) : NULL;
     return history_param_integer(request, params, "dbid", 1, G_MAXINT64, &listing->dbid);
-}
-
-static bool
-read_who(ConfRequest *request, const ConfJson *params, const char *name, const char *type, int64_t *dbid,
-         bool *is_nobody)
-{
-    const char *text = NULL;
-    if (!history_param_who(request, params, name, dbid, &text))
-        return false;
-    if (text == NULL)
-        return true;
-    const ConfObject *object = conf_session_read_name(conf_request_get_owner(request), type, text);
-    *is_nobody = *is_nobody || object == NULL;
-    *dbid = object != NULL ? conf_object_get_dbid(object) : 0;
-    return true;
 }
 
 /* The later is not finished by this: that follows when the job is done. */
@@ -314,9 +314,15 @@ take_row(sqlite3 *db, Listing *listing, sqlite3_stmt *find, OpenRecord *record, 
     if (is_gone)
         row->body =
             history_slice_dup(record->piece.after.size > 0 ? record->piece.after : record->piece.before);
-    if (failure == NULL && row->user != 0)
+    /* Most rows are of the same as the one before. */
+    const Row *last = listing->rows->len > 1 ? listing->rows->pdata[listing->rows->len - 2] : NULL;
+    if (last != NULL && last->user == row->user)
+        row->user_rights = g_strdup(last->user_rights);
+    else if (failure == NULL && row->user != 0)
         row->user_rights = history_past_last_rights(db, "person", row->user, &failure);
-    if (failure == NULL && row->application != 0)
+    if (last != NULL && last->application == row->application)
+        row->application_rights = g_strdup(last->application_rights);
+    else if (failure == NULL && row->application != 0)
         row->application_rights = history_past_last_rights(db, "application", row->application, &failure);
     *bytes += record->piece.before.size + record->piece.after.size + 256;
     if (failure != NULL)
@@ -380,23 +386,20 @@ rows_read(History *history, char *result, const GError *error, void *data)
     if (listing->caller->session == NULL) {
         conf_later_finish(listing->later, CONF_REFUSE,
                           g_error_new_literal(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The session has ended"));
-        listing_free(listing);
-        return;
-    }
-    if (error != NULL) {
+    } else if (error != NULL) {
         history_fail_later(listing->later, error);
-        listing_free(listing);
-        return;
-    }
-    bool is_full = take_page(listing);
-    listing->looked_at += listing->rows->len;
-    g_ptr_array_set_size(listing->rows, 0);
-    if (is_full || listing->is_complete || listing->looked_at >= ROWS_MAX) {
+    } else {
+        bool is_full = take_page(listing);
+        listing->looked_at += listing->rows->len;
+        g_ptr_array_set_size(listing->rows, 0);
+        if (!is_full && !listing->is_complete && listing->looked_at < ROWS_MAX) {
+            history_query_again(history, query_rows, rows_read, listing);
+            return;
+        }
         answer(listing);
-        listing_free(listing);
-        return;
     }
-    history_query_call(history, query_rows, rows_read, listing);
+    history_turn_over(history, &listing->turn);
+    listing_free(listing);
 }
 
 /* True: the page is full, and behind its last row the next one begins. */

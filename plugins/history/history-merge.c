@@ -47,15 +47,16 @@ history_merge_patch(HistorySlice present, HistorySlice wanted, GString *patch)
     }
     HistoryScan scan;
     HistorySlice key, value;
+    g_auto(HistoryIndex) there = HISTORY_INDEX(present), here = HISTORY_INDEX(wanted);
     bool first = true;
     g_string_append_c(patch, '{');
     for (bool more = history_scan_begin(&scan, wanted); more && history_scan_next(&scan, &key, &value);
          first = false) {
         g_string_append_printf(patch, "%s\"%.*s\":", first ? "" : ",", (int)key.size, key.data);
-        history_merge_patch(history_slice_member_raw(present, key), value, patch);
+        history_merge_patch(history_index_find(&there, key), value, patch);
     }
     for (bool more = history_scan_begin(&scan, present); more && history_scan_next(&scan, &key, &value);) {
-        if (history_slice_member_raw(wanted, key).size > 0)
+        if (history_index_find(&here, key).size > 0)
             continue;
         g_string_append_printf(patch, "%s\"%.*s\":null", first ? "" : ",", (int)key.size, key.data);
         first = false;

@@ -30,6 +30,16 @@ bool history_scan_next(HistoryScan *scan, HistorySlice *key, HistorySlice *value
 /* Of an object; size 0: it has none. */
 HistorySlice history_slice_member(HistorySlice object, const char *name);
 HistorySlice history_slice_member_raw(HistorySlice object, HistorySlice key);
+/* The members of one object, to be asked for many: as a table where there are many, so that the time follows the
+ * length of the text and not its square.  Borrows the text. */
+typedef struct {
+    HistorySlice object;
+    GHashTable *members; /* NULL: few, or nobody asked so far */
+} HistoryIndex;
+#define HISTORY_INDEX(slice) ((HistoryIndex){.object = (slice)})
+HistorySlice history_index_find(HistoryIndex *index, HistorySlice key);
+void history_index_clear(HistoryIndex *index);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HistoryIndex, history_index_clear)
 
 /* One change of a record. */
 typedef struct {
@@ -53,6 +63,19 @@ extern const ConfHooks history_caller_hooks;
 HistoryCaller *history_caller_new(History *history, ConfSession *session);
 void history_caller_free(History *history, HistoryCaller *caller);
 void history_callers_end(History *history);
+/* ---- history-turns.c: long reads take turns ---- */
+typedef struct {
+    HistoryCaller *caller;
+    /* Reads, and ends with history_turn_over(); not is_wanted: the session has ended meanwhile, and so it does now. */
+    void (*begin)(History *history, void *data, bool is_wanted);
+    void *data;
+} HistoryTurn;
+bool history_turns_are_many(const History *history); /* No more of them */
+/* Borrowed until it is over; it may begin at once. */
+void history_turn_ask(History *history, HistoryTurn *turn);
+void history_turn_over(History *history, HistoryTurn *turn);
+void history_turns_end(History *history); /* The plugin is unloaded */
+
 /* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
  * known), by what it was (`body`: any version). */
 bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid,
@@ -103,6 +126,9 @@ bool history_param_moment(ConfRequest *request, const ConfJson *params, const ch
 /* A dbid, or a name (*name, borrowed). */
 bool history_param_who(ConfRequest *request, const ConfJson *params, const char *name, int64_t *dbid,
                        const char **text);
+/* The same, and what the session may read of that name; *is_nobody: nobody. */
+bool history_param_account(ConfRequest *request, const ConfJson *params, const char *name, const char *type,
+                           int64_t *dbid, bool *is_nobody);
 char *history_time_text(int64_t time_ms); /* RFC 3339; g_free() */
 /* "FIRST.SECOND" or, with `second` NULL, "FIRST". */
 bool history_cursor_read(const char *text, int64_t *first, int64_t *second);

@@ -111,6 +111,21 @@ history_param_who(ConfRequest *request, const ConfJson *params, const char *name
     return false;
 }
 
+bool
+history_param_account(ConfRequest *request, const ConfJson *params, const char *name, const char *type,
+                      int64_t *dbid, bool *is_nobody)
+{
+    const char *text = NULL;
+    if (!history_param_who(request, params, name, dbid, &text))
+        return false;
+    if (text == NULL)
+        return true;
+    const ConfObject *object = conf_session_read_name(conf_request_get_owner(request), type, text);
+    *is_nobody = *is_nobody || object == NULL;
+    *dbid = object != NULL ? conf_object_get_dbid(object) : 0;
+    return true;
+}
+
 char *
 history_time_text(int64_t time_ms)
 {

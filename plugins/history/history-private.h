@@ -377,6 +377,8 @@ struct History {
     GQueue verifies;     /* ConfLater: they wait for the next verification */
     void *verification;  /* NULL: none runs */
     GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
+    GQueue turns_waiting, turns_running; /* HistoryTurn */
+    bool is_beginning_turns;
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     int64_t replay_from; /* behind a break that a replay met, or that is on its way to the file */
     /* server.statistics */

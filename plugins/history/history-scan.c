@@ -1,8 +1,16 @@
-/* history-scan.c - canonical JSON text by pieces.  No recursion, no memory: brackets are counted. */
+/* history-scan.c - canonical JSON text by pieces.  No recursion: brackets are counted; no memory but for an index. */
 #include "history-methods-private.h"
 
 #include <string.h>
 
+/* A member in the table of an index; its key comes first: it is hashed as a slice. */
+typedef struct {
+    HistorySlice key, value;
+} Member;
+
+static GHashTable *read_members(HistorySlice object);
+static unsigned hash_slice(const void *slice);
+static gboolean slices_equal(const void *a, const void *b);
 static const char *skip_space(const char *at, const char *end);
 static const char *skip_string(const char *at, const char *end);
 static const char *skip_value(const char *at, const char *end);
@@ -105,6 +113,24 @@ history_slice_member(HistorySlice object, const char *name)
     return history_slice_member_raw(object, history_slice(name));
 }
 
+HistorySlice
+history_index_find(HistoryIndex *index, HistorySlice key)
+{
+    enum { FEW_BYTES = 1024 };
+    if (index->object.size <= FEW_BYTES)
+        return history_slice_member_raw(index->object, key);
+    if (index->members == NULL)
+        index->members = read_members(index->object);
+    const Member *member = g_hash_table_lookup(index->members, &key);
+    return member != NULL ? member->value : (HistorySlice){NULL, 0};
+}
+
+void
+history_index_clear(HistoryIndex *index)
+{
+    g_clear_pointer(&index->members, g_hash_table_unref);
+}
+
 bool
 history_pieces_begin(HistoryScan *scan, HistorySlice record)
 {
@@ -140,6 +166,42 @@ history_pieces_next(HistoryScan *scan, HistoryPiece *piece)
     return piece->op.size > 0 && piece->type.size > 0 && piece->dbid > 0;
 }
 
+/* Of members of the same key the first counts, as where they are sought one by one. */
+static GHashTable *
+read_members(HistorySlice object)
+{
+    GHashTable *members = g_hash_table_new_full(hash_slice, slices_equal, g_free, NULL);
+    HistoryScan scan;
+    HistorySlice key, value;
+    if (!history_scan_begin(&scan, object) || !scan.is_object)
+        return members;
+    while (history_scan_next(&scan, &key, &value)) {
+        if (g_hash_table_contains(members, &key))
+            continue;
+        Member *member = g_new(Member, 1);
+        *member = (Member){key, value};
+        g_hash_table_add(members, member);
+    }
+    return members;
+}
+
+/* FNV-1a over the whole key. */
+static unsigned
+hash_slice(const void *slice)
+{
+    const HistorySlice *key = slice;
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < key->size; i++)
+        hash = (hash ^ (uint8_t)key->data[i]) * 16777619U;
+    return hash;
+}
+
+static gboolean
+slices_equal(const void *a, const void *b)
+{
+    return history_slice_equal(*(const HistorySlice *)a, *(const HistorySlice *)b);
+}
+
 static const char *
 skip_space(const char *at, const char *end)
 {
@@ -154,11 +216,17 @@ skip_string(const char *at, const char *end)
 {
     if (at >= end || *at != '"')
         return NULL;
-    for (at++; at < end && *at != '"'; at++) {
-        if (*at == '\\')
-            at++;
+    at++;
+    while (at < end) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (quote == NULL)
+            return NULL;
+        const char *escape = memchr(at, '\\', (size_t)(quote - at));
+        if (escape == NULL)
+            return quote + 1;
+        at = escape + 2; /* Perhaps the quote was escaped. */
     }
-    return at < end ? at + 1 : NULL;
+    return NULL;
 }
 
 static const char *

@@ -11,10 +11,14 @@
 typedef struct {
     HistoryUndo *undo;
     const HistoryTarget *target;
-    HistorySlice before, after, present;
+    HistoryIndex before, after, present;
     GString *patch;
-    bool is_changed;
 } Patching;
+
+/* What a section was, became, and is. */
+typedef struct {
+    HistorySlice before, after, present;
+} Sides;
 
 static bool is_secret(const HistoryUndo *undo, const HistoryTarget *target);
 static bool is_given_only(const HistoryUndo *undo, const char *type, HistorySlice side, HistorySlice other);
@@ -27,7 +31,8 @@ static void undo_update(HistoryUndo *undo, const HistoryTarget *target, const Co
                         const char *after);
 static void patch_members(Patching *patching, HistorySlice side);
 static void patch_sections(Patching *patching, HistorySlice key);
-static void patch_section(Patching *patching, HistorySlice key, HistorySlice section, GString *sections);
+static void patch_section(Patching *patching, HistorySlice key, HistorySlice name, Sides sides,
+                          GString *sections);
 static void add_sections(const Patching *patching, HistorySlice key, GString *sections);
 static void restore(HistoryUndo *undo, const HistoryTarget *target);
 static void undo_rights(HistoryUndo *undo, History *history, const HistoryTarget *target);
@@ -97,9 +102,10 @@ history_undo_begin(HistoryUndo *undo, History *history, GPtrArray *targets)
 bool
 history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPtrArray *targets)
 {
-    enum { TARGETS_A_STEP = 100 };
-    for (unsigned count = 0; undo->left > 0 && count < TARGETS_A_STEP && !undo->is_hidden; count++) {
+    enum { BYTES_A_STEP = 64 * 1024, BYTES_A_TARGET = 640 };
+    for (size_t bytes = 0; undo->left > 0 && bytes < BYTES_A_STEP && !undo->is_hidden;) {
         const HistoryTarget *target = targets->pdata[--undo->left];
+        bytes += BYTES_A_TARGET + history_slice(target->before).size + history_slice(target->after).size;
         undo->is_hidden = !is_readable(history, session, target);
         if (!undo->is_hidden)
             undo_target(undo, history, target);
@@ -226,13 +232,13 @@ undo_update(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *pr
     Patching patching = {
         .undo = undo,
         .target = target,
-        .before = history_slice(target->before),
-        .after = history_slice(after),
-        .present = history_slice(conf_object_get_json(present, NULL)),
+        .before = HISTORY_INDEX(history_slice(target->before)),
+        .after = HISTORY_INDEX(history_slice(after)),
+        .present = HISTORY_INDEX(history_slice(conf_object_get_json(present, NULL))),
         .patch = g_string_new("{"),
     };
-    patch_members(&patching, patching.before);
-    patch_members(&patching, patching.after);
+    patch_members(&patching, patching.before.object);
+    patch_members(&patching, patching.after.object);
     g_string_append_c(patching.patch, '}');
     if (patching.patch->len > 2) {
         begin_operation(undo, undo->operations, "update", target);
@@ -240,6 +246,9 @@ undo_update(HistoryUndo *undo, const HistoryTarget *target, const ConfObject *pr
                                conf_object_get_revision(present), patching.patch->str);
     }
     g_string_free(patching.patch, TRUE);
+    history_index_clear(&patching.before);
+    history_index_clear(&patching.after);
+    history_index_clear(&patching.present);
 }
 
 /* Those of `side`: of before all, of after those that before has not. */
@@ -251,10 +260,10 @@ patch_members(Patching *patching, HistorySlice side)
     HistoryScan scan;
     HistorySlice key, unused;
     for (bool more = history_scan_begin(&scan, side); more && history_scan_next(&scan, &key, &unused);) {
-        HistorySlice before = history_slice_member_raw(patching->before, key),
-                     after = history_slice_member_raw(patching->after, key),
-                     present = history_slice_member_raw(patching->present, key);
-        bool is_second = side.data != patching->before.data;
+        HistorySlice before = history_index_find(&patching->before, key),
+                     after = history_index_find(&patching->after, key),
+                     present = history_index_find(&patching->present, key);
+        bool is_second = side.data != patching->before.object.data;
         if (history_slice_equal(before, after) || (is_second && before.size > 0) ||
             is_given_by_server(undo, type, key))
             continue;
@@ -280,17 +289,20 @@ patch_members(Patching *patching, HistorySlice side)
 static void
 patch_sections(Patching *patching, HistorySlice key)
 {
-    HistorySlice sides[] = {history_slice_member_raw(patching->before, key),
-                            history_slice_member_raw(patching->after, key)};
+    g_auto(HistoryIndex) before = HISTORY_INDEX(history_index_find(&patching->before, key)),
+                         after = HISTORY_INDEX(history_index_find(&patching->after, key)),
+                         present = HISTORY_INDEX(history_index_find(&patching->present, key));
+    const HistorySlice both[] = {before.object, after.object};
     g_autoptr(GString) sections = g_string_new("{");
-    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
+    for (unsigned i = 0; i < G_N_ELEMENTS(both); i++) {
         HistoryScan scan;
         HistorySlice name, value;
-        for (bool more = history_scan_begin(&scan, sides[i]);
+        for (bool more = history_scan_begin(&scan, both[i]);
              more && history_scan_next(&scan, &name, &value);) {
-            bool is_known = i == 1 && history_slice_member_raw(sides[0], name).size > 0;
-            if (!is_known)
-                patch_section(patching, key, name, sections);
+            Sides sides = {history_index_find(&before, name), history_index_find(&after, name),
+                           history_index_find(&present, name)};
+            if (i == 0 || sides.before.size == 0)
+                patch_section(patching, key, name, sides, sections);
         }
     }
     add_sections(patching, key, sections);
@@ -305,33 +317,32 @@ add_sections(const Patching *patching, HistorySlice key, GString *sections)
 }
 
 static void
-patch_section(Patching *patching, HistorySlice key, HistorySlice name, GString *sections)
+patch_section(Patching *patching, HistorySlice key, HistorySlice name, Sides sides, GString *sections)
 {
-    HistorySlice before = history_slice_member_raw(history_slice_member_raw(patching->before, key), name),
-                 after = history_slice_member_raw(history_slice_member_raw(patching->after, key), name),
-                 present = history_slice_member_raw(history_slice_member_raw(patching->present, key), name);
-    if (history_slice_equal(before, after) || history_slice_equal(before, present))
+    if (history_slice_equal(sides.before, sides.after) || history_slice_equal(sides.before, sides.present))
         return;
     g_string_append_printf(sections, "%s\"%.*s\":", sections->len > 1 ? "," : "", (int)name.size, name.data);
     /* As a whole where nothing else was done to it. */
-    if (history_slice_equal(present, after)) {
-        history_merge_patch(present, before, sections);
+    if (history_slice_equal(sides.present, sides.after)) {
+        history_merge_patch(sides.present, sides.before, sections);
         return;
     }
-    const HistorySlice sides[] = {before, after};
+    g_auto(HistoryIndex) before = HISTORY_INDEX(sides.before), after = HISTORY_INDEX(sides.after),
+                         present = HISTORY_INDEX(sides.present);
+    const HistorySlice both[] = {sides.before, sides.after};
     bool first = true;
     g_string_append_c(sections, '{');
-    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
+    for (unsigned i = 0; i < G_N_ELEMENTS(both); i++) {
         HistoryScan scan;
         HistorySlice option, unused;
-        for (bool more = history_scan_begin(&scan, sides[i]);
+        for (bool more = history_scan_begin(&scan, both[i]);
              more && history_scan_next(&scan, &option, &unused);) {
-            HistorySlice was = history_slice_member_raw(before, option),
-                         became = history_slice_member_raw(after, option);
+            HistorySlice was = history_index_find(&before, option),
+                         became = history_index_find(&after, option);
             g_autofree char *value = NULL;
             if (history_slice_equal(was, became) || (i == 1 && was.size > 0))
                 continue;
-            HistoryMerge merge = history_merge(was, became, history_slice_member_raw(present, option), NULL,
+            HistoryMerge merge = history_merge(was, became, history_index_find(&present, option), NULL,
                                                patching->undo->force, &value);
             if (merge == HISTORY_CONFLICT) {
                 g_autofree char *member =

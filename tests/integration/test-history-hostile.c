@@ -127,6 +127,74 @@ test_hidden_past(void)
     }
 }
 
+/* An object of many keys: the time follows its size, and not the square of it; the loop least of all. */
+static void
+test_many_keys(void)
+{
+    enum { KEYS = 8000, SECONDS = 10 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    int64_t host = new_host(client, "h");
+    int64_t revision = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        g_autoptr(GString) keys = g_string_new(NULL);
+        for (unsigned i = round; i < KEYS + round; i++)
+            g_string_append_printf(keys, "%s'key%u':'%u'", i > round ? "," : "", i, round);
+        int64_t id =
+            test_send(client, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{%s}}}}",
+                      host, keys->str);
+        revision = revision_of(json_object_get_object_member(test_wait_response(client, id), "result"));
+    }
+    int64_t begun = g_get_monotonic_time();
+    JsonObject *page = test_call(client, "history.list", "{'type':'host','dbid':%" INT ",'limit':1}", host);
+    JsonObject *entry = json_array_get_object_element(json_object_get_array_member(page, "entries"), 0);
+    JsonObject *annex =
+        json_object_get_object_member(json_object_get_object_member(entry, "before"), "annex");
+    g_assert_cmpuint(json_object_get_size(json_object_get_object_member(annex, "a")), ==, KEYS - 1);
+    JsonObject *reverted =
+        test_call(client, "history.revert", "{'revision':%" INT ",'dryRun':true}", revision);
+    JsonObject *change = json_array_get_object_element(json_object_get_array_member(reverted, "changes"), 0);
+    annex = json_object_get_object_member(json_object_get_object_member(change, "patch"), "annex");
+    g_assert_cmpuint(json_object_get_size(json_object_get_object_member(annex, "a")), ==, KEYS);
+    /* Something else was done to the section since: key by key. */
+    test_call(client, "object.update", "{'type':'host','dbid':%" INT ",'patch':{'annex':{'a':{'more':'1'}}}}",
+              host);
+    test_call(client, "history.revert", "{'revision':%" INT ",'dryRun':true}", revision);
+    g_assert_cmpint(g_get_monotonic_time() - begun, <, SECONDS * G_USEC_PER_SEC);
+}
+
+/* Who asks for much at once has one turn after the other, and others have theirs in between. */
+static void
+test_turns(void)
+{
+    enum { ASKED = 40, ENTRIES = 60 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    g_autoptr(TestClient) other = test_client_new(server);
+    int64_t host = new_host(client, "h"), first = 0, last = 0;
+    for (unsigned i = 0; i < ENTRIES; i++)
+        fill_host(client, host, i, 20);
+    for (unsigned i = 0; i < ASKED; i++) {
+        last = test_send(client, "history.list", "{'limit':1000}");
+        first = first == 0 ? last : first;
+    }
+    /* While the first of many waits, the one of somebody else is answered. */
+    g_assert_true(json_object_has_member(test_wait_response(client, first), "result"));
+    test_call(other, "history.list", "{'limit':1}");
+    /* Some of them wait yet: their session ends, and they with it. */
+    g_autoptr(TestClient) third = test_client_new(server);
+    for (unsigned i = 0; i < ASKED; i++)
+        test_send(third, "history.list", "{'limit':1000}");
+    test_sync(third);
+    test_client_abort(third);
+    g_assert_true(json_object_has_member(test_wait_response(client, last), "result"));
+    test_call(other, "history.list", "{'limit':1}");
+    /* Stopped while many wait. */
+    for (unsigned i = 0; i < ASKED; i++)
+        test_send(client, "history.list", "{'limit':1000}");
+    test_sync(client);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -134,5 +202,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-hostile/pages", test_pages);
     g_test_add_func("/integration/history-hostile/where-memory-begins", test_where_memory_begins);
     g_test_add_func("/integration/history-hostile/hidden-past", test_hidden_past);
+    g_test_add_func("/integration/history-hostile/many-keys", test_many_keys);
+    g_test_add_func("/integration/history-hostile/turns", test_turns);
     return g_test_run();
 }
