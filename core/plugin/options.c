@@ -91,7 +91,7 @@ ask_plugin(ConfPlugin *p, const char *own_section, const ConfSettings *settings,
     g_autoptr(GError) why = NULL;
     conf_plugin_enter(p);
     bool good = p->descriptor->check == NULL || p->descriptor->check(target, &why);
-    if (good && p->descriptor->check_sections != NULL) {
+    if (good && p->descriptor->feature >= 1 && p->descriptor->check_sections != NULL) {
         p->checked = settings;
         p->checked_section = own_section;
         good = p->descriptor->check_sections(p, target, &why);

@@ -64,6 +64,19 @@ test_in_folder_of_its_name(void)
     conf_plugin_host_free(host);
 }
 
+/* One that was built before knows nothing of what the descriptor holds now. */
+static void
+test_older_feature(void)
+{
+    ConfPluginHost *host = fixture_load("older-feature", "");
+    g_autoptr(ConfSettings) settings = fixture_settings("older-feature/on=false");
+    g_autoptr(GError) error = NULL;
+    g_assert_true(conf_plugin_host_reload(host, "server", settings, &error));
+    g_assert_no_error(error);
+    conf_plugin_host_free(host);
+    fixture_take_notes();
+}
+
 static void
 test_later_folder(void)
 {
@@ -307,6 +320,7 @@ add_tests(void)
     g_test_add_func("/plugin/loader/again", test_again_in_one_process);
     g_test_add_func("/plugin/loader/not-found", test_not_found);
     g_test_add_func("/plugin/loader/in-folder", test_in_folder_of_its_name);
+    g_test_add_func("/plugin/loader/older-feature", test_older_feature);
     g_test_add_func("/plugin/loader/later-folder", test_later_folder);
     g_test_add_func("/plugin/loader/by-file", test_by_file);
     g_test_add_func("/plugin/loader/no-module", test_no_module);
