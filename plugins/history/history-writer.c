@@ -154,6 +154,7 @@ history_writer_push_position(HistoryWriter *writer, const char *environment, int
     g_mutex_lock(&writer->lock);
     push(writer, item);
     writer->asked |= HISTORY_ASK_WRITE;
+    g_cond_signal(&writer->wake);
     uint64_t serial = writer->state.pushed;
     int64_t until = g_get_monotonic_time() + ROOM_WAIT_USEC;
     while (wait && writer->state.written < serial && !writer->state.failing &&
