@@ -40,6 +40,8 @@ static bool read_transaction(sqlite3 *db, Reverting *reverting, GError **error);
 static bool add_target(sqlite3 *db, Reverting *reverting, const HistoryPiece *piece, CutRecord *newest,
                        GError **error);
 static bool read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **error);
+static bool find_newest(sqlite3 *db, const HistoryTarget *target, int64_t *revision, int64_t *ordinal,
+                        GError **error);
 static bool cut_record(sqlite3 *db, int64_t revision, CutRecord *cut, GError **error);
 static void cut_clear(CutRecord *cut);
 static bool read_single(sqlite3 *db, Reverting *reverting, GError **error);
@@ -210,6 +212,26 @@ add_target(sqlite3 *db, Reverting *reverting, const HistoryPiece *piece, CutReco
 static bool
 read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **error)
 {
+    int64_t ordinal;
+    bool rights =
+        !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
+    if (!find_newest(db, target, &target->changed_last, &ordinal, error))
+        return false;
+    if (!rights || target->changed_last == 0)
+        return true;
+    if (!cut_record(db, target->changed_last, newest, error))
+        return false;
+    if (ordinal < newest->pieces->len)
+        target->rights_now =
+            history_slice_dup(g_array_index(newest->pieces, HistoryPiece, (unsigned)ordinal).rights_after);
+    return true;
+}
+
+/* *revision 0: no change of it is known. */
+static bool
+find_newest(sqlite3 *db, const HistoryTarget *target, int64_t *revision, int64_t *ordinal, GError **error)
+{
+    *revision = *ordinal = 0;
     sqlite3_stmt *find = history_sql_prepare(
         db,
         "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1",
@@ -219,19 +241,12 @@ read_newest(sqlite3 *db, HistoryTarget *target, CutRecord *newest, GError **erro
     sqlite3_bind_text(find, 1, target->type, -1, SQLITE_STATIC);
     sqlite3_bind_int64(find, 2, target->dbid);
     int step = history_sql_step(find, error);
-    int64_t ordinal = step == 1 ? sqlite3_column_int64(find, 1) : 0;
-    target->changed_last = step == 1 ? sqlite3_column_int64(find, 0) : 0;
+    if (step == 1) {
+        *revision = sqlite3_column_int64(find, 0);
+        *ordinal = MAX(sqlite3_column_int64(find, 1), 0);
+    }
     sqlite3_finalize(find);
-    bool rights =
-        !history_slice_equal(history_slice(target->rights_before), history_slice(target->rights_after));
-    if (step < 0 || !rights || target->changed_last == 0)
-        return step >= 0;
-    if (!cut_record(db, target->changed_last, newest, error))
-        return false;
-    if (ordinal >= 0 && ordinal < newest->pieces->len)
-        target->rights_now =
-            history_slice_dup(g_array_index(newest->pieces, HistoryPiece, (unsigned)ordinal).rights_after);
-    return true;
+    return step >= 0;
 }
 
 /* Kept until another is asked for: many objects were changed last by the same transaction. */
@@ -307,20 +322,10 @@ read_single(sqlite3 *db, Reverting *reverting, GError **error)
     if (!is_gone)
         return true;
     /* With the list of rights that it had last. */
-    sqlite3_stmt *find = history_sql_prepare(
-        db,
-        "SELECT revision, ordinal FROM change WHERE type = ?1 AND dbid = ?2 ORDER BY revision DESC LIMIT 1",
-        error);
-    if (find == NULL)
-        return false;
-    sqlite3_bind_text(find, 1, target->type, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(find, 2, target->dbid);
-    int step = history_sql_step(find, error);
-    int64_t revision = step == 1 ? sqlite3_column_int64(find, 0) : 0,
-            ordinal = step == 1 ? sqlite3_column_int64(find, 1) : 0;
-    sqlite3_finalize(find);
-    bool fine = step == 1 && cut_record(db, revision, &newest, error);
-    if (fine && ordinal >= 0 && ordinal < newest.pieces->len)
+    int64_t revision, ordinal;
+    bool fine =
+        find_newest(db, target, &revision, &ordinal, error) && cut_record(db, revision, &newest, error);
+    if (fine && ordinal < newest.pieces->len)
         target->rights_before =
             history_slice_dup(g_array_index(newest.pieces, HistoryPiece, (unsigned)ordinal).rights_before);
     cut_clear(&newest);

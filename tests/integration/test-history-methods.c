@@ -143,6 +143,23 @@ test_list(void)
     assert_list(client, by_name, all);
     g_autofree char *by_other = g_strdup_printf("%s,'user':4711", of_host);
     assert_list(client, by_other, "");
+    /* A revision on one side, a time on the other; the application by its dbid, and another one. */
+    g_autofree char *mixed =
+        g_strdup_printf("%s,'since':%" G_GINT64_FORMAT ",'until':'%s'", of_host, first + 1, between);
+    assert_list(client, mixed, entries[2]);
+    g_autofree char *mixed_back =
+        g_strdup_printf("%s,'since':'%s','until':%" G_GINT64_FORMAT, of_host, between, last - 1);
+    assert_list(client, mixed_back, entries[1]);
+    JsonObject *application = json_object_get_object_member(
+        test_call(client, "object.read", "{'type':'application','name':'confctl'}"), "object");
+    g_autofree char *by_application =
+        g_strdup_printf("%s,'application':%" G_GINT64_FORMAT ",'user':'default'", of_host,
+                        json_object_get_int_member(application, "dbid"));
+    assert_list(client, by_application, all);
+    g_autofree char *by_server = g_strdup_printf("%s,'application':'confserv'", of_host);
+    assert_list(client, by_server, "");
+    assert_list(client, "'type':'host','dbid':4711", "");
+    assert_list(client, "'type':'host','since':5,'until':2", "");
     g_autofree char *by_nobody = g_strdup_printf("%s,'user':'nobody'", of_host);
     assert_list(client, by_nobody, "");
     JsonObject *page = test_call(client, "history.list", "{'limit':1}");
@@ -196,6 +213,14 @@ test_visibility(void)
     static const char *const words[] = {"hidden", "secret-address", "127.0.0.1", "\"permission", "pw-"};
     for (unsigned i = 0; i < G_N_ELEMENTS(words); i++)
         g_assert_false(test_client_has_seen(client, words[i]));
+    /* Lists of rights are told to whom readPermissions lets see them. */
+    g_autofree char *place = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, seen);
+    grant(admin, place, ann, "'readPermissions'");
+    g_autofree char *rights = list(client, place, 100);
+    g_auto(GStrv) told = g_strsplit(rights, "; ", -1);
+    g_assert_cmpuint(g_strv_length(told), ==, 3);
+    g_assert_true(g_str_has_prefix(told[0], "permission seen {\"permissions\":[{\"account\":"));
+    g_assert_true(g_str_has_prefix(told[1], "permission seen - {\"permissions\":[{\"account\":"));
     g_free(list(admin, "", 7));
     g_assert_false(test_client_has_seen(admin, "pw-ann-"));
     g_assert_false(test_client_has_seen(admin, "passwordHash"));
@@ -239,6 +264,13 @@ test_sessions(void)
     g_assert_nonnull(strstr(all->str, "; opened ann confctl closed; opened default confctl -; "));
     JsonObject *page = test_call(admin, "history.sessions", "{'user':'ann','since':1,'until':'2100-01-01T00:00:00Z'}");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 2);
+    /* By revisions: nobody has come since the last commit, and all of them before the next one. */
+    create(admin, "host", "h1", "");
+    int64_t last = test_history_revision(admin);
+    page = test_call(admin, "history.sessions", "{'since':%" G_GINT64_FORMAT "}", last);
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 0);
+    page = test_call(admin, "history.sessions", "{'until':%" G_GINT64_FORMAT "}", last - 1);
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 3);
     page = test_call(admin, "history.sessions", "{'since':'2100-01-01T00:00:00Z'}");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 0);
     static const char *const wrong[] = {"'limit':0", "'cursor':'x'", "'user':[]", "'since':'x'", "'type':'host'"};
