@@ -46,7 +46,7 @@ find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
         db,
         "SELECT g.last + 1 FROM gap g WHERE g.last >= ?1 AND NOT (g.first > ?1 AND EXISTS (SELECT 1 FROM entry e "
         "WHERE e.revision > g.last AND e.from_revision = g.first - 1 AND e.from_revision > 0)) "
-        "UNION ALL SELECT revision FROM entry INDEXED BY entry_thin WHERE revision > ?1 AND from_revision > 0 AND "
+        "UNION ALL SELECT revision FROM entry WHERE revision > ?1 AND from_revision > 0 AND "
         "from_revision < ?1 ORDER BY 1 DESC LIMIT 1",
         error);
     if (find == NULL)

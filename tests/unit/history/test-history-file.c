@@ -343,7 +343,8 @@ test_shrinks_not(World *world, const void *unused)
     for (int64_t revision = 1; revision <= 20; revision++)
         write_entry(world->file, revision, 0, 1, NULL, false);
     commit(world->file);
-    g_assert_true(history_sql_exec(world->file->db, "DROP INDEX entry_thin; PRAGMA user_version = 1", NULL));
+    g_assert_true(history_sql_exec(
+        world->file->db, "DROP INDEX entry_thin; DROP INDEX entry_fold; PRAGMA user_version = 1", NULL));
     unmake(world);
     g_assert_true(world->file->shrinks);
     g_assert_cmpint(query(world->file, "SELECT count(*) FROM entry INDEXED BY entry_thin"), ==, 20);
