@@ -1,10 +1,10 @@
 /* confctl.h - the parts of confctl among themselves.
  *
- * main.c reads the command line and finds the command; settings.c says where to and as whom; context.c
- * holds the connection and asks the server; output.c prints; schema.c knows types and fields; place.c
- * turns paths into numbers and numbers into paths; value.c turns text into values.  The commands are in
- * *-commands.c, watch.c, export.c, apply.c and import.c; the latter two share file.c (the file) and
- * plan.c (what has to be done). */
+ * main.c reads the command line; command.c knows the commands; shell.c runs one after another, complete.c
+ * what may follow; settings.c says where to and as whom; context.c holds the connection and asks the server;
+ * output.c prints; schema.c knows types and fields; place.c turns paths into numbers and numbers into paths;
+ * value.c turns text into values.  The commands are in *-commands.c, watch.c, export.c, apply.c and import.c;
+ * the latter two share file.c (the file) and plan.c (what has to be done). */
 #pragma once
 
 #include "confclient.h"
@@ -46,6 +46,7 @@ typedef struct {
     const GOptionEntry *options; /* of the command; NULL: none */
     unsigned least, most;        /* arguments */
     bool (*run)(Ctl *ctl, char **arguments, unsigned count, GError **error);
+    bool is_ended_by_interrupt; /* it takes SIGINT itself, and that is its end */
 } CtlCommand;
 
 /* Tables of the files, ended by a name NULL. */
@@ -56,9 +57,36 @@ extern const CtlCommand ctl_watch_commands[];
 extern const CtlCommand ctl_file_commands[];
 extern const CtlCommand ctl_history_commands[];
 extern const CtlCommand ctl_edit_commands[];
+extern const CtlCommand ctl_shell_commands[];
 
 extern const GOptionEntry ctl_tree_options[];
 bool ctl_run_tree(Ctl *ctl, char **arguments, unsigned count, GError **error);
+
+/* ---- command.c ---- */
+/* In the order of the help; NULL: there are no more. */
+const CtlCommand *ctl_command_get(unsigned index);
+const CtlCommand *ctl_command_find(const char *name);
+char *ctl_command_list(void); /* new: a line each */
+/* Arguments without the name: their number, and that they are UTF-8. */
+bool ctl_command_check(const CtlCommand *command, char **arguments, GError **error);
+/* Prints why a command failed; the exit status. */
+int ctl_command_report(const GError *error);
+
+/* ---- complete.c ---- */
+/* What may stand at the end of a line of the shell that is typed up to here. */
+typedef struct {
+    GPtrArray *words; /* whole words that may stand there, sorted; folders end with a slash */
+    char *typed;      /* the last word as typed so far, without quotes; the words begin with it */
+    char quote;       /* it was begun with this quote; 0: with none */
+} CtlCompletion;
+void ctl_complete(Ctl *ctl, const char *line, CtlCompletion *completion);
+void ctl_completion_clear(CtlCompletion *completion);
+/* How `text` is typed after what stands there; new. */
+char *ctl_completion_quote(const char *text, char quote);
+
+/* ---- read-commands.c ---- */
+/* What lies in a tenant or folder ("/": the tenant Environment); anything else is its own list. */
+GPtrArray *ctl_list_children(Ctl *ctl, const char *path, GError **error);
 
 /* ---- settings.c ---- */
 /* Fills in what the command line left open. */
@@ -68,6 +96,8 @@ void ctl_settings_clear(CtlOptions *options);
 
 /* ---- context.c ---- */
 bool ctl_connect(Ctl *ctl, GError **error);
+/* Again, where the connection of ctl_connect() is gone. */
+bool ctl_reconnect(Ctl *ctl, GError **error);
 void ctl_clear(Ctl *ctl);
 /* The first line of a file, for passwords. */
 char *ctl_read_secret_file(const char *file, GError **error);

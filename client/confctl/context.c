@@ -58,6 +58,12 @@ ctl_connect(Ctl *ctl, GError **error)
     ctl_settings_apply_tls(ctl);
     if (isatty(STDIN_FILENO))
         g_signal_connect(ctl->client, "challenge", G_CALLBACK(answer_challenge), ctl);
+    return ctl_reconnect(ctl, error);
+}
+
+bool
+ctl_reconnect(Ctl *ctl, GError **error)
+{
     if (!confc_client_connect(ctl->client, NULL, error))
         return false;
     /* A command that was cut off must say so, not wait for a server that may never come back. */
@@ -112,7 +118,6 @@ ctl_prompt_secret(const char *prompt, GError **error)
                             "There is no terminal to ask for a password on");
         return NULL;
     }
-    fputs(prompt, stderr);
     /* Whoever interrupts here gets a terminal back that shows what is typed. */
     struct sigaction restore = {.sa_handler = restore_terminal, .sa_flags = (int)SA_RESETHAND}, before[2];
     sigaction(SIGINT, &restore, &before[0]);
@@ -120,6 +125,8 @@ ctl_prompt_secret(const char *prompt, GError **error)
     struct termios hidden = shown_terminal;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    /* Not before: what is typed at once would be shown, and dropped. */
+    fputs(prompt, stderr);
     bool is_read = fgets(line, sizeof line, stdin) != NULL;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown_terminal);
     sigaction(SIGINT, &before[0], NULL);

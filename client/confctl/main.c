@@ -6,21 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const CtlCommand *const tables[] = {ctl_read_commands,  ctl_write_commands, ctl_permission_commands,
-                                           ctl_watch_commands, ctl_file_commands,  ctl_history_commands,
-                                           ctl_edit_commands};
-/* Not there yet. */
-static const char *const later[] = {"shell"};
-
 static gboolean show_version;
-static const CtlCommand *find_command(const char *name);
 static int find_word(int argc, char **argv);
 static GOptionContext *make_context(CtlOptions *options, const CtlCommand *command);
 static int run(Ctl *ctl, const CtlCommand *command, char **arguments);
-static int report(const GError *error);
-static void tell_text(const GError *error);
-static char *list_commands(void);
-static int no_command(const char *word);
 
 int
 main(int argc, char **argv)
@@ -29,9 +18,11 @@ main(int argc, char **argv)
     Ctl ctl = {0};
     int place = find_word(argc, argv);
     const char *word = place < argc ? argv[place] : NULL;
-    const CtlCommand *command = word != NULL ? find_command(word) : NULL;
-    if (word != NULL && command == NULL)
-        return no_command(word);
+    const CtlCommand *command = word != NULL ? ctl_command_find(word) : NULL;
+    if (word != NULL && command == NULL) {
+        ctl_warn("There is no command \"%s\"; confctl --help lists them", word);
+        return CTL_USAGE;
+    }
     g_autoptr(GOptionContext) context = make_context(&ctl.options, command);
     /* The word itself is no argument of the command. */
     g_autoptr(GPtrArray) rest = g_ptr_array_new();
@@ -65,18 +56,6 @@ main(int argc, char **argv)
         status = CTL_REFUSED;
     }
     return status;
-}
-
-static const CtlCommand *
-find_command(const char *name)
-{
-    for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
-        for (const CtlCommand *command = tables[t]; command->name != NULL; command++) {
-            if (strcmp(command->name, name) == 0)
-                return command;
-        }
-    }
-    return NULL;
 }
 
 /* The first argument that is neither an option nor the value of one. */
@@ -144,7 +123,7 @@ make_context(CtlOptions *options, const CtlCommand *command)
     GOptionContext *context = g_option_context_new(usage);
     g_option_context_add_main_entries(context, common, NULL);
     if (command == NULL) {
-        g_autofree char *commands = list_commands();
+        g_autofree char *commands = ctl_command_list();
         g_option_context_set_summary(context, commands);
         g_option_context_set_description(
             context, "confctl COMMAND --help tells more of a command.  Exit status: 0 done, 1 refused "
@@ -163,83 +142,16 @@ static int
 run(Ctl *ctl, const CtlCommand *command, char **arguments)
 {
     g_autoptr(GError) error = NULL;
-    unsigned count = g_strv_length(arguments);
     const char *form = ctl->options.output;
-    if (count < command->least || count > command->most) {
-        ctl_warn("usage: confctl %s %s", command->name, command->arguments);
-        return CTL_USAGE;
-    }
+    if (!ctl_command_check(command, arguments, &error))
+        return ctl_command_report(error);
     if (form != NULL && strcmp(form, "table") != 0 && strcmp(form, "json") != 0) {
         ctl_warn("-o takes table or json, not \"%s\"", form);
         return CTL_USAGE;
     }
-    for (unsigned i = 0; i < count; i++) {
-        if (!g_utf8_validate(arguments[i], -1, NULL)) {
-            ctl_warn("Argument %u is not valid UTF-8", i + 1);
-            return CTL_USAGE;
-        }
-    }
     ctl->json = g_strcmp0(form, "json") == 0;
     ctl->colour = !ctl->options.no_color && isatty(STDOUT_FILENO) && g_getenv("NO_COLOR") == NULL;
-    if (!ctl_connect(ctl, &error) || !command->run(ctl, arguments, count, &error))
-        return report(error);
+    if (!ctl_connect(ctl, &error) || !command->run(ctl, arguments, g_strv_length(arguments), &error))
+        return ctl_command_report(error);
     return CTL_DONE;
-}
-
-static int
-report(const GError *error)
-{
-    const char *path = confc_error_get_path(error);
-    if (path != NULL && path[0] != '\0')
-        ctl_warn("%s (at %s)", error->message, path);
-    else
-        ctl_warn("%s", error->message);
-    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_LOGIN_REFUSED))
-        tell_text(error);
-    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_PASSWORD_EXPIRED))
-        ctl_warn("Change the password first: confctl passwd");
-    if (error->domain == CTL_ERROR)
-        return error->code == CTL_ERROR_USAGE ? CTL_USAGE : CTL_REFUSED;
-    if (g_error_matches(error, CONFC_ERROR, CONFC_ERROR_ARGUMENT) ||
-        g_error_matches(error, CONFC_ERROR, CONFC_ERROR_UNSUPPORTED))
-        return CTL_USAGE;
-    return error->domain == CONFC_ERROR && error->code < 0 ? CTL_REFUSED : CTL_NOT_CONNECTED;
-}
-
-/* What the directory said that was asked. */
-static void
-tell_text(const GError *error)
-{
-    JsonNode *data = confc_error_get_data(error);
-    const char *text = data != NULL && JSON_NODE_HOLDS_OBJECT(data)
-                           ? confc_json_string(json_node_get_object(data), "text")
-                           : NULL;
-    if (text != NULL && text[0] != '\0')
-        ctl_warn("%s", text);
-}
-
-static char *
-list_commands(void)
-{
-    GString *text = g_string_new("Commands:");
-    for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
-        for (const CtlCommand *command = tables[t]; command->name != NULL; command++) {
-            g_autofree char *usage = g_strdup_printf("%s %s", command->name, command->arguments);
-            g_string_append_printf(text, "\n  %-44s %s", usage, command->summary);
-        }
-    }
-    return g_string_free(text, FALSE);
-}
-
-static int
-no_command(const char *word)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(later); i++) {
-        if (strcmp(later[i], word) == 0) {
-            ctl_warn("%s is not available in this release", word);
-            return CTL_USAGE;
-        }
-    }
-    ctl_warn("There is no command \"%s\"; confctl --help lists them", word);
-    return CTL_USAGE;
 }

@@ -221,9 +221,14 @@ change_own(Ctl *ctl, const char *password, GError **error)
     json_object_set_string_member(params, "old", ctl->password);
     json_object_set_string_member(params, "new", password);
     g_autoptr(JsonObject) answer = ctl_request(ctl, "session.changePassword", params, error);
-    if (answer != NULL)
-        ctl_print("Password changed");
-    return answer != NULL;
+    if (answer == NULL)
+        return false;
+    /* For a connection anew. */
+    ctl_wipe(&ctl->password);
+    ctl->password = g_strdup(password);
+    g_object_set(ctl->client, "password", password, NULL);
+    ctl_print("Password changed");
+    return true;
 }
 
 static bool

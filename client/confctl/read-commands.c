@@ -176,20 +176,26 @@ run_ls(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
     if (!take_as_of(ctl, error))
         return false;
-    const char *path = count > 0 ? arguments[0] : "/";
+    g_autoptr(GPtrArray) rows = ctl_list_children(ctl, count > 0 ? arguments[0] : "/", error);
+    if (rows == NULL)
+        return false;
+    print_rows(ctl, rows);
+    return true;
+}
+
+GPtrArray *
+ctl_list_children(Ctl *ctl, const char *path, GError **error)
+{
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
     if (strcmp(path, "/") == 0) {
         JsonObject *filter = json_object_new();
         json_object_set_int_member(filter, "dbid", 1);
-        if (!append(ctl, "tenant", filter, rows, error))
-            return false;
-    } else {
-        g_autoptr(JsonObject) container = ctl_resolve_object(ctl, path, error);
-        if (container == NULL || !list_container(ctl, container, rows, error))
-            return false;
+        return append(ctl, "tenant", filter, rows, error) ? g_steal_pointer(&rows) : NULL;
     }
-    print_rows(ctl, rows);
-    return true;
+    g_autoptr(JsonObject) container = ctl_resolve_object(ctl, path, error);
+    if (container == NULL || !list_container(ctl, container, rows, error))
+        return NULL;
+    return g_steal_pointer(&rows);
 }
 
 static bool

@@ -38,7 +38,7 @@ const CtlCommand ctl_watch_commands[] = {
     {"watch", "[PATH|TYPE/DBID|TYPE]", "Shows changes as they happen",
      "Of an object, of all in a folder or tenant, of a type, or of everything.  A broken connection is\n"
      "taken up again, and what happened meanwhile is shown.",
-     watch_options, 0, 1, run_watch},
+     watch_options, 0, 1, run_watch, true},
     {NULL},
 };
 

@@ -111,9 +111,6 @@ test_status(void)
     g_assert_has(confctl(&run, "info"), "primary");
     g_assert_has(confctl(&run, "status"), "revision");
     g_assert_has(confctl(&run, "sessions"), "default");
-    static const char *const later[] = {"shell"};
-    for (unsigned i = 0; i < G_N_ELEMENTS(later); i++)
-        g_assert_has(refused(&run, 2, later[i]), "not available in this release");
     refused(&run, 2, "frobnicate");
     refused(&run, 2, "get");
     refused(&run, 2, "info --nonsense");
