@@ -11,7 +11,9 @@ ldap_verdict_is_retryable(const AuthLdap *owner, int code)
     return code != LDAP_SUCCESS && code != LDAP_INVALID_CREDENTIALS &&
            (code < 0 || code == LDAP_BUSY || code == LDAP_UNAVAILABLE || code == LDAP_TIMELIMIT_EXCEEDED ||
             code == LDAP_ADMINLIMIT_EXCEEDED || code == LDAP_OPERATIONS_ERROR ||
-            code == LDAP_PROTOCOL_ERROR || code == LDAP_OTHER || (item != NULL && item->retry));
+            code == LDAP_PROTOCOL_ERROR || code == LDAP_AUTH_METHOD_NOT_SUPPORTED ||
+            code == LDAP_STRONG_AUTH_REQUIRED || code == LDAP_CONFIDENTIALITY_REQUIRED ||
+            code == LDAP_OTHER || (item != NULL && item->retry));
 }
 
 const char *

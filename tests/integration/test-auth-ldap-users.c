@@ -86,6 +86,31 @@ test_refused_options(void)
     g_assert_nonnull(strstr(output, "section gauth_ldap: the URL does not begin with ldap://"));
 }
 
+/* A server that checks no password over such a connection says nothing of the password: no failed attempt, and the next
+ * one is asked. */
+static void
+test_confidential(void)
+{
+    static const TestSlapdOptions OPTIONS = {.global = "security simple_bind=128\n"};
+    g_autoptr(TestSlapd) strict = test_slapd_new_with(&OPTIONS);
+    if (strict == NULL)
+        return;
+    g_autoptr(TestSlapd) other = test_slapd_new(NULL, 0);
+    g_autofree char *first = ldap_section_of(test_slapd_get_port(strict), "");
+    g_autofree char *second = ldap_section_of(test_slapd_get_port(other), "");
+    g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(strict), "", "");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    ldap_add_person(admin, "anna", "alice");
+    for (unsigned i = 0; i < 4; i++)
+        g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32013);
+    g_assert_cmpint(test_statistic(admin, "auth-ldap.rejected"), ==, 0);
+    g_autofree char *options = ldap_options("", first, second);
+    g_autoptr(TestServer) both = test_primary_new(options);
+    g_autoptr(TestClient) manager = test_client_new(both);
+    ldap_add_person(manager, "anna", "alice");
+    g_assert_cmpint(ldap_login(both, "anna", "alicepw"), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -93,5 +118,6 @@ main(int argc, char **argv)
     g_test_add_func("/auth-ldap/users/pause", test_pause);
     g_test_add_func("/auth-ldap/users/values", test_values);
     g_test_add_func("/auth-ldap/users/refused-options", test_refused_options);
+    g_test_add_func("/auth-ldap/users/confidential", test_confidential);
     return g_test_run();
 }
