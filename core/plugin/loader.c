@@ -147,7 +147,8 @@ conf_plugin_host_run_command(ConfPluginHost *host, const char *list, const char 
     void *name;
     g_hash_table_iter_init(&iter, options);
     g_hash_table_iter_next(&iter, &name, NULL);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' is not known (see -help)", (const char *)name);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' is not known (see -help)",
+                (const char *)name);
     return false;
 }
 
@@ -179,6 +180,18 @@ conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const Con
             conf_plugin_leave(p);
         }
         conf_plugin_options_free(p, old);
+    }
+    return true;
+}
+
+bool
+conf_plugin_host_check_value(ConfPluginHost *host, const char *own_section, const char *section,
+                             const char *key, const char *value, GError **error)
+{
+    for (unsigned i = 0; i < host->plugins->len; i++) {
+        if (!conf_plugin_options_check_value(host->plugins->pdata[i], own_section, section, key, value,
+                                             error))
+            return false;
     }
     return true;
 }

@@ -15,7 +15,8 @@ typedef struct {
     const char *(*role)(void *data);
     bool (*add_method)(ConfPlugin *p, const char *name, bool before_login, ConfPluginMethodFunc func,
                        GError **error, void *data);
-    void (*read_changes)(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *func_data, void *data);
+    void (*read_changes)(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *func_data,
+                         void *data);
     void *data;
 } ConfPluginHostFuncs;
 
@@ -40,6 +41,10 @@ bool conf_plugin_host_run_command(ConfPluginHost *host, const char *list, const 
 /* check() of all, then changed() of all: one bad value changes nothing. */
 bool conf_plugin_host_reload(ConfPluginHost *host, const char *own_section, const ConfSettings *settings,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Whether the plugins that declare the option take the value, as far as one value by itself can tell. */
+bool conf_plugin_host_check_value(ConfPluginHost *host, const char *own_section, const char *section,
+                                  const char *key, const char *value, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* Asks stop() of all: no new work. */
 void conf_plugin_host_stop(ConfPluginHost *host);
 /* True: no plugin has a job or a ConfLater under way.  A server that stops runs its loop until then, or
@@ -84,7 +89,8 @@ typedef struct {
      * abandoned. */
     void (*finished)(void *owner, ConfVerdict verdict, GError *error);
     void (*answered)(void *owner, const char *result_json); /* NULL: not a request */
-    void (*failed)(void *owner, int code, const char *message, const char *data_json); /* NULL: not a request */
+    void (*failed)(void *owner, int code, const char *message,
+                   const char *data_json); /* NULL: not a request */
     void (*challenged)(void *owner, const char *prompt,
                        GBytes *state); /* NULL: not a log-in; the owner frees state (or NULL) */
     void (*timed_out)(void *owner);    /* or the plugin is unloaded; then gone() is called */

@@ -70,6 +70,25 @@ conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSetti
     return true;
 }
 
+bool
+conf_plugin_options_check_value(const ConfPlugin *p, const char *own_section, const char *section,
+                                const char *key, const char *value, GError **error)
+{
+    const ConfOption *declared = p->descriptor->options;
+    for (unsigned i = 0; p->options != NULL && declared[i].name != NULL; i++) {
+        const ConfOption *option = &declared[i];
+        const char *place = p->options[i].section != NULL ? p->options[i].section : own_section;
+        bool meant = is_family(option->section)
+                         ? strncmp(section, option->section, strlen(option->section) - 1) == 0
+                         : strcmp(place, section) == 0;
+        if (!meant || strcmp(option->name, key) != 0 || conf_option_check_value(option, value, error))
+            continue;
+        g_prefix_error(error, "plugin %s: %s/%s: ", p->name, section, key);
+        return false;
+    }
+    return true;
+}
+
 void
 conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled)
 {

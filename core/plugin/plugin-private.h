@@ -65,6 +65,9 @@ bool conf_plugin_options_prepare(ConfPlugin *p, GError **error) G_GNUC_WARN_UNUS
 /* A filled settings struct that check() agreed to; *settings NULL where the plugin has none. */
 bool conf_plugin_options_read(ConfPlugin *p, const char *own_section, const ConfSettings *settings,
                               void **filled, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Of one setting that may be nobody's, or another plugin's: true. */
+bool conf_plugin_options_check_value(const ConfPlugin *p, const char *own_section, const char *section,
+                                     const char *key, const char *value, GError **error);
 /* Options that need a restart keep the value in force; told once in the log. */
 void conf_plugin_options_keep_at_start(ConfPlugin *p, void *filled);
 void conf_plugin_options_free(ConfPlugin *p, void *settings);

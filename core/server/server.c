@@ -21,10 +21,13 @@ static void confirm(void (*func)(bool confirmed, void *data), void *func_data, v
 static void committed(ConfCommit *commit, void *data);
 static ConfSessionSettings session_settings(const ConfServerOptions *options);
 static ConfAccessSettings access_settings(const ConfServerOptions *options);
-static ConfSettings *merge_settings(const ConfServer *server, const ConfSettings *file);
+static ConfSettings *merge_settings(ConfServer *server, const ConfSettings *file, GPtrArray *refused);
 static void drained(void *data);
 static void stop_now(void *data);
-static void add_application_setting(ConfSettings *settings, const ConfJson *sections);
+static void add_application_settings(ConfServer *server, ConfSettings *settings, const ConfJson *sections,
+                                     GPtrArray *refused);
+static void add_application_setting(ConfServer *server, ConfSettings *settings, const char *section,
+                                    const char *key, const char *value, GPtrArray *refused);
 static void report_unknown(const char *section, const char *key, const char *value, int line, void *data);
 
 ConfServer *
@@ -124,7 +127,7 @@ conf_server_reload(ConfServer *server)
         fresh = conf_settings_merge(read, server->line->log);
     /* Plugins are asked before anything is changed: one bad value changes nothing. */
     g_autoptr(ConfSettings) settings =
-        error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file) : NULL;
+        error == NULL ? merge_settings(server, fresh != NULL ? fresh : server->file, NULL) : NULL;
     if (settings == NULL || !conf_server_reload_plugins(server, settings, true, &error)) {
         conf_log(CONF_LOG_RELOAD_FAILED, "reason", error->message, NULL);
         /* In the place of what the last attempt said. */
@@ -253,10 +256,10 @@ conf_server_own_application(const ConfServer *server)
 void
 conf_server_apply_options(ConfServer *server)
 {
-    ConfSettings *settings = merge_settings(server, server->file);
+    g_ptr_array_set_size(server->refused_options, 0);
+    ConfSettings *settings = merge_settings(server, server->file, server->refused_options);
     conf_settings_free(server->settings);
     server->settings = settings;
-    g_ptr_array_set_size(server->refused_options, 0);
     g_clear_pointer(&server->refused_reload, g_free);
     /* The first time, before anything is served, is the start. */
     (server->serving ? conf_option_fill_running : conf_option_fill_lenient)(
@@ -463,28 +466,46 @@ stop_now(void *data)
 
 /* The options of the own application object over those of the file. */
 static ConfSettings *
-merge_settings(const ConfServer *server, const ConfSettings *file)
+merge_settings(ConfServer *server, const ConfSettings *file, GPtrArray *refused)
 {
     g_autoptr(ConfSettings) own = conf_settings_new();
     g_autoptr(ConfArena) arena = conf_arena_new();
     const ConfObject *application = conf_server_own_application(server);
     ConfSlice raw = application != NULL ? conf_object_get_raw(application, "options") : (ConfSlice){NULL, 0};
     if (raw.size > 0)
-        add_application_setting(own, conf_json_parse(arena, raw, NULL, NULL, NULL));
+        add_application_settings(server, own, conf_json_parse(arena, raw, NULL, NULL, NULL), refused);
     return conf_settings_merge(file, own);
 }
 
 static void
-add_application_setting(ConfSettings *settings, const ConfJson *sections)
+add_application_settings(ConfServer *server, ConfSettings *settings, const ConfJson *sections,
+                         GPtrArray *refused)
 {
     for (const ConfJson *section = sections != NULL ? sections->first : NULL; section != NULL;
          section = section->next) {
         g_autofree char *name = conf_slice_dup(section->key);
         for (const ConfJson *entry = section->first; entry != NULL; entry = entry->next) {
             g_autofree char *key = conf_slice_dup(entry->key), *value = conf_slice_dup(entry->text);
-            conf_settings_set(settings, name, key, value);
+            add_application_setting(server, settings, name, key, value, refused);
         }
     }
+}
+
+/* One bad value of a plugin's leaves the others, and the files that SIGHUP reads anew, alone: the old value stands for it. */
+static void
+add_application_setting(ConfServer *server, ConfSettings *settings, const char *section, const char *key,
+                        const char *value, GPtrArray *refused)
+{
+    g_autoptr(GError) error = NULL;
+    if (conf_plugin_host_check_value(server->plugins, server->section, section, key, value, &error)) {
+        conf_settings_set(settings, section, key, value);
+        return;
+    }
+    const char *old = conf_settings_get(server->plugin_settings, section, key);
+    if (old != NULL)
+        conf_settings_set(settings, section, key, old);
+    if (refused != NULL)
+        g_ptr_array_add(refused, g_strdup(error->message));
 }
 
 static void

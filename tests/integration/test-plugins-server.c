@@ -138,11 +138,16 @@ test_options_of_application(void)
     /* Another change of the object is none of the plugin's. */
     test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'version':'1'}}");
     g_assert_cmpint(test_statistic(client, "t-options.changes"), ==, 1);
-    test_call(client, "object.update", update, "'t-options':{'text':'wrong','number':'many'}");
+    /* For a bad value the old one stands; its neighbours are none of its business. */
+    test_call(client, "object.update", update, "'t-options':{'text':'beside','number':'many'},'t-family-1':{'level':'x'}");
     shown = test_call(client, "t-options.show", "{}");
-    assert_text(shown, "text", "application");
-    assert_text(shown, "text-as-text", "application");
-    g_assert_nonnull(strstr(refused_option(client), "many"));
+    assert_text(shown, "text", "beside");
+    assert_text(shown, "text-as-text", "beside");
+    assert_text(shown, "family-1", "3");
+    g_assert_cmpint(json_object_get_int_member(shown, "number"), ==, 7);
+    g_assert_nonnull(strstr(refused_option(client), "plugin t-options: t-family-1/level: \"x\""));
+    test_call(client, "object.update", update, "'t-family-1':null");
+    g_assert_nonnull(strstr(refused_option(client), "plugin t-options: t-options/number: \"many\""));
     test_call(client, "object.update", update, "'t-options':{'text':'right','number':null}");
     shown = test_call(client, "t-options.show", "{}");
     assert_text(shown, "text", "right");

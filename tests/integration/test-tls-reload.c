@@ -195,12 +195,44 @@ test_start(void)
     test_server_start(server);
 }
 
+/* A bad value of one plugin in the application object is told and leaves its neighbours alone; SIGHUP goes on renewing files. */
+static void
+test_bad_value_elsewhere(void)
+{
+    g_autoptr(TestPki) pki = test_pki_new();
+    g_autofree char *options = test_tls_file(pki, "listening-mode = secured\nprotocol = addp", NULL);
+    g_autoptr(GString) file = g_string_new(options);
+    g_string_replace(file, "plugins = tls", "plugins = tls, addp", 1);
+    g_autoptr(TestServer) server = test_primary_new(file->str);
+    g_autoptr(TestClient) admin = test_client_connect(test_server_get_management_port(server));
+    test_call(admin, "session.open", TEST_LOGIN);
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'loud','addp-timeout':'7'}}}}");
+    TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
+    test_pki_make(pki, "server", &(TestCertificate){.common_name = "renewed", .dns_names = "localhost", .server = true});
+    test_server_signal(server, SIGHUP);
+    test_wait_statistic(admin, "tls.reloads", 1);
+    g_autoptr(TestTls) tls = test_tls_connect(test_server_get_port(server), &client);
+    g_assert_cmpstr(test_tls_get_peer_name(tls), ==, "renewed");
+    JsonArray *refused = json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
+    g_assert_cmpuint(json_array_get_length(refused), ==, 1);
+    g_assert_nonnull(strstr(json_array_get_string_element(refused, 0), "plugin addp: confserv/addp-trace: \"loud\""));
+    g_autoptr(TestClient) other = test_client_connect(test_server_get_management_port(server));
+    JsonObject *agreed = json_object_get_object_member(
+        test_call(other, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','addp':{}}"), "addp");
+    g_assert_cmpint(json_object_get_int_member(agreed, "remoteTimeout"), ==, 7);
+    test_call(admin, "object.update", "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'both'}}}}");
+    refused = json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
+    g_assert_cmpuint(json_array_get_length(refused), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/tls-reload/renewal", test_renewal);
     g_test_add_func("/integration/tls-reload/bad-port", test_bad_port);
+    g_test_add_func("/integration/tls-reload/bad-value-elsewhere", test_bad_value_elsewhere);
     g_test_add_func("/integration/tls-reload/under-load", test_under_load);
     g_test_add_func("/integration/tls-reload/days", test_days);
     g_test_add_func("/integration/tls-reload/start", test_start);
