@@ -43,6 +43,8 @@ static void load_timed_out(void *data);
 static void end_load(ConfSavedLoad *load, ConfSession *session);
 static ConfSession *restore(ConfSessions *sessions, const char *hash, const char *text);
 static bool restore_account(ConfSession *session, const ConfJson *saved);
+static bool was_ended(const ConfSession *session, int64_t since);
+static bool is_ended_by(const ConfSession *session, const ConfAcl *execution, const ConfCommit *commit);
 static bool restore_subscriptions(ConfSession *session, const ConfJson *saved);
 static bool is_still_its(ConfSession *session, const ConfJson *saved);
 static int64_t number_of(const ConfJson *object, const char *name);
@@ -222,6 +224,8 @@ write_session(ConfSession *session, ConfBuffer *buffer)
         conf_json_writer_member_string(&writer, "clientVersion", session->client_version);
     }
     conf_json_writer_member_integer(&writer, "opened", session->opened_ms);
+    conf_json_writer_member_integer(&writer, "revision",
+                                    conf_store_position(session->sessions->store)->revision);
     if (session->broken_ms != 0)
         conf_json_writer_member_integer(&writer, "broken", session->broken_ms);
     if (session->must_change)
@@ -350,7 +354,7 @@ restore(ConfSessions *sessions, const char *hash, const char *text)
         return NULL;
     ConfSession *session = conf_session_new(sessions);
     if (!restore_account(session, saved) || !is_still_its(session, saved) ||
-        !restore_subscriptions(session, saved)) {
+        !restore_subscriptions(session, saved) || was_ended(session, number_of(saved, "revision"))) {
         conf_session_discard(session);
         return NULL;
     }
@@ -405,6 +409,49 @@ is_still_its(ConfSession *session, const ConfJson *saved)
     return conf_session_still_allowed(session) && member != NULL && conf_slice_is(member->text, seal) &&
            (!session->server_application ||
             !g_hash_table_contains(session->sessions->by_application, &session->application));
+}
+
+/* What has ended it while no process knew it has ended it for good, whatever was allowed again since; as far back as
+ * the ring reaches.  A password set meanwhile shows by the seal. */
+static bool
+was_ended(const ConfSession *session, int64_t since)
+{
+    ConfStore *store = session->sessions->store;
+    const ConfAcl *execution = conf_store_acl(store, conf_store_lookup(store, session->application));
+    int64_t revision = MAX(since, conf_store_recent_start(store));
+    const ConfCommit *commit;
+    while ((commit = conf_store_recent_after(store, revision)) != NULL) {
+        if (is_ended_by(session, execution, commit))
+            return true;
+        revision = commit->revision;
+    }
+    return false;
+}
+
+/* `execution`: the list that is in force on its application now. */
+static bool
+is_ended_by(const ConfSession *session, const ConfAcl *execution, const ConfCommit *commit)
+{
+    const ConfStore *store = session->sessions->store;
+    for (unsigned i = 0; i < commit->change_count; i++) {
+        const ConfChange *change = &commit->changes[i];
+        if (change->before == NULL)
+            continue;
+        ConfKey key = conf_object_key(change->before);
+        bool is_application = conf_key_equal(key, session->application);
+        bool is_its =
+            is_application || conf_key_equal(key, session->person) || conf_key_equal(key, session->subject);
+        if (is_its && (change->after == NULL || !change->after->enabled))
+            return true;
+        if (change->acl_before == change->acl_after || change->acl_after == NULL)
+            continue;
+        /* Its own list, or that of the folder or tenant which it has its rights from. */
+        const ConfObject *holder = conf_store_lookup(store, key);
+        bool decides = is_application || (holder != NULL && holder->acl != NULL && holder->acl == execution);
+        if (decides && (conf_identity_rights(session->identity, change->acl_after) & CONF_RIGHT_EXECUTE) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool

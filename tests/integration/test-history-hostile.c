@@ -195,6 +195,77 @@ test_turns(void)
     test_sync(client);
 }
 
+static void
+revoke_and_grant(TestClient *admin, int64_t person)
+{
+    static const char *const steps[] = {"revoke", "grant"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++)
+        test_call(admin, "permission.update",
+                  "{'type':'application','name':'confctl','%s':[{'account':{'type':'person','dbid':%" INT
+                  "},'rights':['execute']}]}",
+                  steps[i], person);
+}
+
+static void
+disable_and_enable(TestClient *admin, int64_t person)
+{
+    static const char *const steps[] = {"disabled", "enabled"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++)
+        test_call(admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'state':'%s'}}", person,
+                  steps[i]);
+}
+
+/* What ends a session ends also one that no process knows at the time, and for good: at the primary that was killed
+ * before, at a proxy that is not running. */
+static void
+test_ended_unknown(void)
+{
+    enum { PERSONS = 3 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestServer) proxy = test_proxy_new(server, "px", "[csproxy]\n" HISTORY);
+    TestServer *const servers[] = {server, proxy};
+    g_autoptr(TestClient) maker = test_client_new(server);
+    int64_t persons[PERSONS];
+    for (unsigned i = 0; i < PERSONS; i++) {
+        g_autofree char *name = g_strdup_printf("p%u", i);
+        persons[i] = test_person_new(maker, name);
+    }
+    int64_t made = test_history_revision(maker);
+    for (unsigned k = 0; k < G_N_ELEMENTS(servers); k++) {
+        TestServer *at = servers[k];
+        g_autoptr(TestClient) reader = test_client_new(at);
+        test_wait_revision(reader, made);
+        char *tokens[PERSONS];
+        g_autofree char *environment = test_client_dup_environment(reader);
+        for (unsigned i = 0; i < PERSONS; i++) {
+            g_autofree char *name = g_strdup_printf("p%u", i);
+            g_autoptr(TestClient) client = test_client_new_as(at, name, "pw", "confctl");
+            tokens[i] = test_client_dup_token(client);
+        }
+        test_call(reader, "history.list", "{'limit':1}");
+        test_server_signal(at, SIGKILL);
+        if (at == server)
+            test_server_start(at);
+        g_autoptr(TestClient) admin = test_client_new(server);
+        disable_and_enable(admin, persons[0]);
+        revoke_and_grant(admin, persons[1]);
+        if (at != server)
+            test_server_start(at);
+        g_autoptr(TestClient) waiting = test_client_new(at);
+        test_wait_revision(waiting, test_history_revision(admin));
+        for (unsigned i = 0; i < PERSONS; i++) {
+            g_autoptr(TestClient) client = test_client_connect(test_server_get_port(at));
+            g_autofree char *params = g_strdup_printf(
+                "{'session':'%s','environment':'%s','revision':%" INT "}", tokens[i], environment, made);
+            if (i < 2)
+                test_call_error(client, -32003, "session.resume", "%s", params);
+            else
+                test_call(client, "session.resume", "%s", params);
+            g_free(tokens[i]);
+        }
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -204,5 +275,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-hostile/hidden-past", test_hidden_past);
     g_test_add_func("/integration/history-hostile/many-keys", test_many_keys);
     g_test_add_func("/integration/history-hostile/turns", test_turns);
+    g_test_add_func("/integration/history-hostile/ended-unknown", test_ended_unknown);
     return g_test_run();
 }
