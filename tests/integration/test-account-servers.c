@@ -240,6 +240,50 @@ test_reports(void)
     g_assert_null(state_of(spy, 999999));
 }
 
+/* Whoever is given no hashes has checked no password; whoever may not read a person learns nothing of it. */
+static void
+test_low_replica(void)
+{
+    g_autoptr(TestServer) master = start();
+    g_autoptr(TestClient) admin = test_client_new(master);
+    int64_t ann = add_person(admin, 1, "ann", "right"), bob = add_person(admin, 1, "bob", "right");
+    int64_t low = add_person(admin, 1, "low", "right");
+    set_rules(admin, "tenant", 1, "'account-lockout-threshold':'2'");
+    test_call(admin, "object.create",
+              "{'object':{'type':'application','name':'lp','applicationType':'configurationServer'}}");
+    test_call(admin, "permission.update",
+              "{'type':'application','name':'lp','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read','execute']}]}",
+              low);
+    test_call(admin, "permission.update",
+              "{'type':'person','dbid':%" INT ",'grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read']}]}",
+              ann, low);
+    g_autoptr(TestClient) replica = test_client_new_as(master, "low", "right", "lp");
+    JsonObject *opened =
+        test_call(replica, "replica.open", "{'application':'lp','role':'proxy','release':'1'}");
+    g_assert_false(json_object_get_boolean_member(opened, "secrets"));
+    const int64_t both[] = {ann, bob};
+    for (unsigned i = 0; i < G_N_ELEMENTS(both); i++)
+        test_call(replica, "replica.accounts",
+                  "{'origin':'o','report':%u,'accounts':[{'dbid':%" INT
+                  ",'lastLogin':'2020-01-01T00:00:00.000Z','wrong':9,"
+                  "'locked':true,'wrongAt':'2999-01-01T00:00:00.000Z'}]}",
+                  i + 1, both[i]);
+    is_refused(master, "ann", "wrong");
+    is_refused(master, "bob", "wrong");
+    g_autoptr(TestClient) spy = spy_new(master, master, "spy");
+    g_assert_cmpint(wrong_of(spy, ann), ==, 1);
+    g_assert_cmpint(wrong_of(spy, bob), ==, 1);
+    g_assert_cmpstr(json_object_get_string_member(state_of(spy, ann), "lastLogin"), ==,
+                    "2020-01-01T00:00:00.000Z");
+    g_assert_false(json_object_has_member(state_of(spy, bob), "lastLogin"));
+    g_assert_cmpint(wrong_of(replica, ann), ==, 0);
+    g_assert_nonnull(state_of(replica, ann));
+    g_assert_null(state_of(replica, bob));
+    lets_in(master, "ann", "right");
+}
+
 /* Killed while the master is away, twice: what was not told is told by the next process, once. */
 static void
 test_killed_proxy(void)
@@ -473,6 +517,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/account-servers/spread", test_spread);
     g_test_add_func("/integration/account-servers/cut-off", test_cut_off);
     g_test_add_func("/integration/account-servers/reports", test_reports);
+    g_test_add_func("/integration/account-servers/low-replica", test_low_replica);
     g_test_add_func("/integration/account-servers/killed-proxy", test_killed_proxy);
     g_test_add_func("/integration/account-servers/killed-master", test_killed_master);
     g_test_add_func("/integration/account-servers/last-login", test_last_login);
