@@ -185,8 +185,8 @@ tls_priority_string(const char *protocol, const char *ciphers, bool is_server, G
     } else if (!translate(ciphers, text, &with_12, error)) {
         return NULL;
     }
-    /* Last, so that no list brings an older version back. */
-    g_string_append(text, ":-VERS-ALL");
+    /* Last, so that no list brings an older version back, or the cipher that is none. */
+    g_string_append(text, ":-NULL:-VERS-ALL");
     if (strchr(versions, '3') != NULL)
         g_string_append(text, ":+VERS-TLS1.3");
     if (strchr(versions, '2') != NULL && with_12)

@@ -131,6 +131,8 @@ test_agreement(void)
         {"cipher-list=TLS_CHACHA20_POLY1305_SHA256", v12, false},
         {"cipher-list=TLS_CHACHA20_POLY1305_SHA256", v13, true},
         {"cipher-list=SECURE128", v13, true},
+        /* Whatever a list says, nothing goes in plain and is called secured. */
+        {"cipher-list=NORMAL:+NULL", "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+NULL", false},
         {"cipher-list=NONSENSE", v13, false},
         {"sec-protocol=SSLv3", v13, false},
     };
@@ -147,7 +149,7 @@ test_agreement(void)
     }
     g_assert_cmpint(test_statistic(admin, "tls.failedSetup"), ==, 2);
     g_assert_cmpint(
-        test_statistic(admin, "tls.failedAgreement") + test_statistic(admin, "tls.failedProtocol"), ==, 9);
+        test_statistic(admin, "tls.failedAgreement") + test_statistic(admin, "tls.failedProtocol"), ==, 10);
 }
 
 static void
