@@ -43,10 +43,16 @@ radius_socket_take(RadiusServer *server, RadiusExchange *exchange, uint8_t *id)
 void
 radius_socket_release(RadiusSocket *socket, uint8_t id)
 {
+    RadiusServer *server = socket->server;
     socket->exchanges[id] = NULL;
     socket->used--;
-    if (socket->used == 0 && socket->retired)
-        socket_close(socket);
+    /* A question may have opened one after its configuration was replaced. */
+    bool is_old = server->pool != server->pool->client->pool;
+    if (socket->used > 0 || (!socket->retired && !is_old))
+        return;
+    if (!socket->retired)
+        g_ptr_array_remove(server->sockets, socket);
+    socket_close(socket);
 }
 
 /* What the kernel does not take now is sent again after the timeout, like what the network loses. */

@@ -418,6 +418,33 @@ test_full(void)
     close(silent);
 }
 
+/* A question that goes on to the next server after the options changed takes its socket along when it ends. */
+static void
+test_changed_meanwhile(void)
+{
+    g_autoptr(RadiusServer) radius = radius_server_new();
+    if (radius == NULL)
+        return;
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof own;
+    int silent = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(silent, (struct sockaddr *)&own, sizeof own), ==, 0);
+    g_assert_cmpint(getsockname(silent, (struct sockaddr *)&own, &size), ==, 0);
+    g_autofree char *servers =
+        g_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", ntohs(own.sin_port), radius_server_get_port(radius));
+    g_autoptr(TestServer) server = primary_new("", servers, "");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_person(admin, "alice", "alice");
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    int64_t id = send_login(client, "alice", "alicepw");
+    test_wait_statistic(admin, "auth-radius.waiting", 1);
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'max-sockets':'2'}}}}");
+    g_assert_cmpint(wait_login(client, id, NULL), ==, 0);
+    g_assert_cmpint(test_statistic(admin, "auth-radius.sockets"), ==, 0);
+    close(silent);
+}
+
 static void
 test_groups_and_names(void)
 {
@@ -648,6 +675,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-radius/failover", test_failover);
     g_test_add_func("/auth-radius/many", test_many);
     g_test_add_func("/auth-radius/full", test_full);
+    g_test_add_func("/auth-radius/changed-meanwhile", test_changed_meanwhile);
     g_test_add_func("/auth-radius/groups-and-names", test_groups_and_names);
     g_test_add_func("/auth-radius/stop", test_stop);
     g_test_add_func("/auth-radius/odd-secrets", test_odd_secrets);
