@@ -74,6 +74,7 @@ conf_connection_receive(ConfConnection *connection)
         return;
     }
     connection->last_receive = conf_poller_now(connection->poller);
+    connection->input_seen = 0;
     if (dropping || (connection->signature_seen < CONF_PROXY_NO_SIGNATURE && !is_unsigned(connection, got)))
         return;
     if (direct) {

@@ -228,6 +228,8 @@ silence(void *data)
         /* What waits in the socket counts as received: held input and a long turn are not the peer's silence.  The
          * kernel is asked only now: with thousands of watches that is the larger part of what they cost. */
         int64_t last = conf_connection_get_last_receive(connection);
+        connection->last_receive = last;
+        connection->input_seen = conf_connection_get_unread(connection);
         attachment->idle_since = now;
         if (now - last >= limit)
             conf_hooks_idle(connection, attachment->plugin, (unsigned)((now - last) / 1000));

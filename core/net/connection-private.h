@@ -116,6 +116,7 @@ struct ConfConnection {
     uint64_t id;
     char *peer, *peer_address, *port_id;
     int64_t last_receive, stalled_since;
+    size_t input_seen; /* bytes that waited in the socket when they were last looked at */
     ConfTimer timer; /* of the state */
     char *reason;
 
@@ -163,6 +164,8 @@ void conf_connection_receive(ConfConnection *connection);
 /* Plain bytes that came, decoded where there are filters. */
 void conf_connection_take_plain(ConfConnection *connection, const char *data, size_t size);
 /* The peer sends no more.  It may still wait for answers to what it sent before. */
+/* Bytes that wait in the socket: asks the kernel. */
+size_t conf_connection_get_unread(const ConfConnection *connection);
 void conf_connection_end_of_input(ConfConnection *connection);
 bool conf_connection_may_read(const ConfConnection *connection);
 bool conf_connection_has_lines(const ConfConnection *connection);

@@ -233,11 +233,21 @@ conf_connection_get_port_id(const ConfConnection *connection)
 int64_t
 conf_connection_get_last_receive(const ConfConnection *connection)
 {
+    /* Held input is not the peer's silence; but where nothing is read because the peer takes nothing, only what
+     * came since it was last looked at is life. */
+    size_t waiting = conf_connection_get_unread(connection);
+    bool lives = waiting > 0 && (!connection->throttled || waiting != connection->input_seen);
+    return lives ? conf_poller_now(connection->poller) : connection->last_receive;
+}
+
+size_t
+conf_connection_get_unread(const ConfConnection *connection)
+{
     int waiting = 0;
-    if (connection->fd >= 0 && connection->state != CONF_CONNECTION_CONNECTING &&
-        ioctl(connection->fd, FIONREAD, &waiting) == 0 && waiting > 0)
-        return conf_poller_now(connection->poller);
-    return connection->last_receive;
+    if (connection->fd < 0 || connection->state == CONF_CONNECTION_CONNECTING ||
+        ioctl(connection->fd, FIONREAD, &waiting) != 0 || waiting < 0)
+        return 0;
+    return (size_t)waiting;
 }
 
 size_t

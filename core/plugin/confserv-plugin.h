@@ -139,7 +139,7 @@ CONF_API const char *conf_connection_get_peer_address(const ConfConnection *c); 
 CONF_API const char *conf_connection_get_port_id(const ConfConnection *c);
 /* outgoing: the name dialled; else "" */
 CONF_API const char *conf_connection_get_host(const ConfConnection *c);
-/* monotonic usec; what waits in the socket counts */
+/* monotonic usec; what waits in the socket counts (behind answers that the peer does not take: while more comes) */
 CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);
 /* Bytes written that the peer's machine has not acknowledged, sent or not; and how many it has so far. */
 CONF_API size_t conf_connection_get_waiting(const ConfConnection *c);

@@ -482,6 +482,30 @@ test_no_silence(void)
     WAIT_FOR(idle == 1);
 }
 
+/* Requests that wait since their answers are not taken are no life; others that come are. */
+static void
+test_silence_behind_answers(void)
+{
+    reset();
+    g_autoptr(Peer) peer = NULL;
+    g_autoptr(Server) server = server_with_peer(&peer);
+    conf_connection_set_queue_limit(server->connection, 64 * 1024);
+    g_autoptr(ConfBytes) bytes = conf_bytes_new_unset(8 * 1024 * 1024);
+    memset(bytes->data, 'z', bytes->size);
+    conf_connection_send_bytes(server->connection, bytes, CONF_OUTPUT_ANSWER);
+    WAIT_FOR(server->connection->throttled);
+    peer_send_text(peer, "here\n");
+    conf_connection_watch_idle(server->connection, probe, 60);
+    int64_t since = conf_clock_monotonic_usec();
+    WAIT_FOR(idle == 1);
+    g_assert_cmpint(conf_clock_monotonic_usec() - since, >=, 60 * 1000);
+    peer_send_text(peer, "here again\n");
+    since = conf_clock_monotonic_usec();
+    WAIT_FOR(idle == 2);
+    g_assert_cmpint(conf_clock_monotonic_usec() - since, >=, 60 * 1000);
+    g_assert_cmpuint(last_quiet_ms, <, 600);
+}
+
 static void
 drop_it(ConfConnection *c)
 {
@@ -526,6 +550,7 @@ main(int argc, char **argv)
     g_test_add_func("/hooks/handshake-ended", test_handshake_ended_by_peer);
     g_test_add_func("/hooks/silence", test_silence);
     g_test_add_func("/hooks/no-silence", test_no_silence);
+    g_test_add_func("/hooks/silence-behind-answers", test_silence_behind_answers);
     g_test_add_func("/hooks/drop-when-idle", test_drop_when_idle);
     int status = g_test_run();
     conf_plugin_host_free(host);
