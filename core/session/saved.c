@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/log.h"
 #include "session/session-private.h"
 
 #include <string.h>
@@ -345,8 +346,10 @@ restore(ConfSessions *sessions, const char *hash, const char *text)
 {
     g_autoptr(ConfArena) arena = conf_arena_new();
     const ConfJson *saved = conf_json_parse(arena, conf_slice_from_string(text), NULL, NULL, NULL);
-    if (saved == NULL || saved->kind != CONF_JSON_OBJECT)
+    if (saved == NULL || saved->kind != CONF_JSON_OBJECT) {
+        conf_log(CONF_LOG_SESSION_BROKEN, NULL);
         return NULL;
+    }
     int64_t broken = number_of(saved, "broken"), now = conf_clock_wall_ms();
     int64_t since = broken != 0 ? broken : sessions->died_ms;
     int64_t left = sessions->settings.resume_timeout_s * 1000 - MAX(now - since, 0);

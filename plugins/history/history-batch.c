@@ -288,6 +288,9 @@ take_position(HistoryWriter *writer, const HistoryItem *item, GError **error)
         g_propagate_error(error, failure);
         return false;
     }
+    /* So that a file that somebody has removed is missed. */
+    if (history_file_lacks_origin(file))
+        conf_plugin_log(writer->plugin, 2, "A new history file is begun", "file", writer->path, NULL);
     return reason == NULL || start_anew(writer, "other-history",
                                         g_error_new_literal(CONF_ERROR, CONF_ERROR_DIVERGED, reason), error);
 }
