@@ -144,6 +144,34 @@ test_list(void)
     g_assert_lacks(confctl(&run, "history sessions --by nobody"), "opened");
 }
 
+/* What the server has not recorded is said beside the list, and beside what is written out. */
+static void
+test_gap(void)
+{
+    g_auto(Run) run;
+    init_with(&run, "plugins = history\n");
+    confctl(&run, "new host h1 address=10.0.0.1");
+    g_autoptr(TestClient) client = test_client_new(run.server);
+    static const char *const values[] = {"'false'", "null"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
+        test_call(
+            client, "object.update",
+            "{'type':'application','name':'confserv','patch':{'options':{'history-log':{'active':%s}}}}",
+            values[i]);
+        test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'10.0.0.%u'}}",
+                  i + 2);
+        g_assert_cmpstr(run.errors, ==, "");
+    }
+    static const char *const commands[] = {"history", "history /Environment/Hosts/h1", "history --export -",
+                                           "-o json history"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_assert_lacks(confctl(&run, commands[i]), "lacks");
+        g_assert_has(run.errors, "the history lacks revisions ");
+    }
+    g_assert_lacks(confctl(&run, "history --until 2"), "lacks");
+    g_assert_cmpstr(run.errors, ==, "");
+}
+
 static void
 test_revert(void)
 {
@@ -263,6 +291,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/confctl-history/as-of", test_as_of);
     g_test_add_func("/integration/confctl-history/diff", test_diff);
     g_test_add_func("/integration/confctl-history/list", test_list);
+    g_test_add_func("/integration/confctl-history/gap", test_gap);
     g_test_add_func("/integration/confctl-history/revert", test_revert);
     g_test_add_func("/integration/confctl-history/ask", test_ask);
     g_test_add_func("/integration/confctl-history/verify", test_verify);
