@@ -13,6 +13,7 @@ enum { CONTEXTS_MAX = 256, IDLE_MAX = 20 };
 static const int64_t KEY_LIFETIMES = 4;
 
 static char *make_key(const TlsParameters *parameters);
+static void list_texts(const TlsParameters *p, const char *texts[6]);
 static void copy_parameters(TlsContext *context, const TlsParameters *parameters);
 static void drop_unused(Tls *self);
 
@@ -76,6 +77,7 @@ tls_context_get(Tls *self, const TlsParameters *parameters, GError **error)
             g_hash_table_remove_all(self->contexts);
         g_hash_table_insert(self->contexts, context->key, context);
         tls_expiry_note(self, context->credentials);
+        tls_expiry_look(self);
     }
     context->idle = 0;
     return context;
@@ -108,6 +110,27 @@ tls_contexts_renew(Tls *self)
         tls_expiry_note(self, context->credentials);
         self->statistics.reloads++;
     }
+    tls_expiry_look(self);
+}
+
+void
+tls_contexts_forget(Tls *self, const TlsParameters *before, const TlsParameters *now)
+{
+    const char *old[6], *fresh[6];
+    list_texts(before, old);
+    list_texts(now, fresh);
+    GHashTableIter iter;
+    void *value;
+    g_hash_table_iter_init(&iter, self->contexts);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const TlsContext *context = value;
+        bool outdated = false;
+        for (unsigned i = 0; i < G_N_ELEMENTS(old); i++)
+            outdated = outdated || (old[i] != NULL && g_strcmp0(old[i], fresh[i]) != 0 &&
+                                    g_strcmp0(old[i], context->texts[i]) == 0);
+        if (outdated && context->parameters.is_server == before->is_server)
+            g_hash_table_iter_remove(&iter);
+    }
 }
 
 /* NULL: none. */
@@ -135,8 +158,8 @@ tls_context_ticket_key(Tls *self, TlsContext *context)
 static char *
 make_key(const TlsParameters *p)
 {
-    const char *texts[] = {p->certificate, p->certificate_key, p->trusted_ca,
-                           p->crl,         p->protocol,        p->ciphers};
+    const char *texts[6];
+    list_texts(p, texts);
     GString *key = g_string_new(p->is_server ? "server" : "client");
     g_string_append(key, p->mutual ? " mutual" : "");
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -145,10 +168,21 @@ make_key(const TlsParameters *p)
 }
 
 static void
+list_texts(const TlsParameters *p, const char *texts[6])
+{
+    texts[0] = p->certificate;
+    texts[1] = p->certificate_key;
+    texts[2] = p->trusted_ca;
+    texts[3] = p->crl;
+    texts[4] = p->protocol;
+    texts[5] = p->ciphers;
+}
+
+static void
 copy_parameters(TlsContext *context, const TlsParameters *p)
 {
-    const char *texts[] = {p->certificate, p->certificate_key, p->trusted_ca,
-                           p->crl,         p->protocol,        p->ciphers};
+    const char *texts[6];
+    list_texts(p, texts);
     G_STATIC_ASSERT(G_N_ELEMENTS(texts) == G_N_ELEMENTS(context->texts));
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         context->texts[i] = g_strdup(texts[i]);

@@ -10,11 +10,12 @@ typedef struct {
     uint64_t days_left;
     time_t not_after;
     bool is_list;
+    bool in_use;
     int warned; /* the threshold that was told of; NOTHING_WARNED: none */
 } Expiry;
 
 static void hour_is_over(void *data, void *unused);
-static void look(Tls *self);
+static void note_use(Tls *self);
 static void warn(Tls *self, const char *path, Expiry *expiry, int64_t seconds);
 static int threshold(const Expiry *expiry, int64_t seconds);
 
@@ -51,7 +52,28 @@ tls_expiry_note(Tls *self, const TlsCredentials *credentials)
         expiry->not_after = date->not_after;
         expiry->is_list = date->is_list;
     }
-    look(self);
+}
+
+void
+tls_expiry_look(Tls *self)
+{
+    GHashTableIter iter;
+    void *path, *value;
+    time_t now = time(NULL);
+    note_use(self);
+    uint64_t least = G_MAXUINT64;
+    g_hash_table_iter_init(&iter, self->expiries);
+    while (g_hash_table_iter_next(&iter, &path, &value)) {
+        Expiry *expiry = value;
+        int64_t seconds = (int64_t)expiry->not_after - (int64_t)now;
+        expiry->days_left = (uint64_t)(MAX(seconds, 0) / DAY_S);
+        if (!expiry->in_use)
+            continue;
+        if (!expiry->is_list)
+            least = MIN(least, expiry->days_left);
+        warn(self, path, expiry, seconds);
+    }
+    self->days_left = least != G_MAXUINT64 ? least : 0;
 }
 
 static void
@@ -60,26 +82,26 @@ hour_is_over(void *data, void *unused)
     Tls *self = data;
     (void)unused;
     self->expiry_timer = conf_timer(self->plugin, HOUR_MS, hour_is_over, NULL);
-    look(self);
+    tls_expiry_look(self);
 }
 
 static void
-look(Tls *self)
+note_use(Tls *self)
 {
     GHashTableIter iter;
-    void *path, *value;
-    time_t now = time(NULL);
-    uint64_t least = G_MAXUINT64;
+    void *value;
     g_hash_table_iter_init(&iter, self->expiries);
-    while (g_hash_table_iter_next(&iter, &path, &value)) {
-        Expiry *expiry = value;
-        int64_t seconds = (int64_t)expiry->not_after - (int64_t)now;
-        expiry->days_left = (uint64_t)(MAX(seconds, 0) / DAY_S);
-        if (!expiry->is_list)
-            least = MIN(least, expiry->days_left);
-        warn(self, path, expiry, seconds);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        ((Expiry *)value)->in_use = false;
+    g_hash_table_iter_init(&iter, self->contexts);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const GArray *dates = ((const TlsContext *)value)->credentials->dates;
+        for (unsigned i = 0; i < dates->len; i++) {
+            Expiry *expiry = g_hash_table_lookup(self->expiries, g_array_index(dates, TlsDate, i).path);
+            if (expiry != NULL)
+                expiry->in_use = true;
+        }
     }
-    self->days_left = least != G_MAXUINT64 ? least : 0;
 }
 
 /* Once a threshold. */

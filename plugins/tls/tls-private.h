@@ -85,6 +85,8 @@ void tls_context_unref(TlsContext *context);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsContext, tls_context_unref)
 /* From the cache, or made; borrowed.  NULL: *error. */
 TlsContext *tls_context_get(Tls *self, const TlsParameters *parameters, GError **error);
+/* Those with a file or a list of `before` that the options do not name any more: it need not be there any more. */
+void tls_contexts_forget(Tls *self, const TlsParameters *before, const TlsParameters *now);
 /* Reads all files again; what is bad now stays as it was and is told. */
 void tls_contexts_renew(Tls *self);
 const gnutls_datum_t *tls_context_ticket_key(Tls *self, TlsContext *context);
@@ -192,8 +194,10 @@ void tls_handshake_queue(TlsFilter *filter);
 /* tls-expiry.c */
 void tls_expiry_init(Tls *self);
 void tls_expiry_free(Tls *self);
-/* Of a context that is new or was renewed. */
+/* Of a context that is new or was renewed; to be followed by tls_expiry_look(). */
 void tls_expiry_note(Tls *self, const TlsCredentials *credentials);
+/* Counts the days and warns.  Files of the contexts in the cache are in use; others are not warned of. */
+void tls_expiry_look(Tls *self);
 
 /* tls-login.c */
 ConfVerdict tls_login(void *self, ConfLogin *l, GError **error);

@@ -104,6 +104,10 @@ static void
 changed(void *data, const void *settings)
 {
     Tls *self = data;
+    for (unsigned i = 0; i < 2; i++) {
+        TlsParameters before = own_parameters(self->settings, i == 0), now = own_parameters(settings, i == 0);
+        tls_contexts_forget(self, &before, &now);
+    }
     self->settings = settings;
     tls_contexts_renew(self);
 }

@@ -173,6 +173,37 @@ test_days(void)
     g_assert_cmpint(test_statistic(client, list), >=, 29);
 }
 
+/* Other files in the place of those that run out, by the options: the old ones may be taken away, and nobody warns of them any more. */
+static void
+test_other_files(void)
+{
+    g_autoptr(TestPki) pki = test_pki_new();
+    const char *f = test_pki_get_folder(pki);
+    TestCertificate certificate = {.common_name = "old", .dns_names = "localhost", .server = true, .first_day = -5, .last_day = 5};
+    test_pki_make(pki, "server", &certificate);
+    certificate.common_name = "new";
+    certificate.last_day = 50;
+    test_pki_make(pki, "new", &certificate);
+    g_autoptr(TestServer) server = test_tls_primary(pki, "listening-mode = secured", NULL);
+    g_autoptr(TestClient) admin = test_client_connect(test_server_get_management_port(server));
+    test_call(admin, "session.open", TEST_LOGIN);
+    TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
+    g_assert_cmpint(test_tls_try(test_server_get_port(server), &client), ==, 0);
+    g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 5);
+    test_call(admin, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'tls':{'certificate':'%s/new.pem','certificate-key':'%s/new.key'}}}}", f, f);
+    g_assert_cmpint(remove(test_pki_path(pki, "server.pem")), ==, 0);
+    g_assert_cmpint(remove(test_pki_path(pki, "server.key")), ==, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        g_autoptr(TestTls) tls = test_tls_connect(test_server_get_port(server), &client);
+        g_assert_cmpstr(test_tls_get_peer_name(tls), ==, "new");
+        g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 50);
+        test_call(admin, "server.reload", "{}");
+        test_wait_statistic(admin, "tls.reloads", i + 1);
+        g_assert_cmpint(test_statistic(admin, "tls.reloadsFailed"), ==, 0);
+    }
+}
+
 /* A start with a file that is no good is none, and the sentence names it. */
 static void
 test_start(void)
@@ -235,6 +266,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/tls-reload/bad-value-elsewhere", test_bad_value_elsewhere);
     g_test_add_func("/integration/tls-reload/under-load", test_under_load);
     g_test_add_func("/integration/tls-reload/days", test_days);
+    g_test_add_func("/integration/tls-reload/other-files", test_other_files);
     g_test_add_func("/integration/tls-reload/start", test_start);
     return g_test_run();
 }
