@@ -112,6 +112,16 @@ ldap_median_read(TestClient *client, int64_t *most)
 }
 
 void
+ldap_wait_at_most(TestClient *client, const char *name, int64_t most)
+{
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (test_statistic(client, name) > most) {
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+        g_usleep(5000);
+    }
+}
+
+void
 ldap_edit_file(TestServer *server, const char *old, const char *new)
 {
     g_autofree char *path = g_build_filename(test_server_get_folder(server), "confserv.conf", NULL),

@@ -27,5 +27,7 @@ int64_t ldap_login(TestServer *server, const char *user, const char *password);
 void ldap_assert_refused(TestServer *server, const char *user, const char *password, const char *text);
 /* The median of some reads, usec; *most (may be NULL): the slowest. */
 int64_t ldap_median_read(TestClient *client, int64_t *most);
+/* Waits until a statistic has gone down so far; 30 s at most. */
+void ldap_wait_at_most(TestClient *client, const char *name, int64_t most);
 /* Replaces text in the server's own file. */
 void ldap_edit_file(TestServer *server, const char *old, const char *new);

@@ -105,6 +105,16 @@ ldap_peer_count(LdapPeer *peer, uint8_t tag)
     return read_count(peer, &peer->counts[tag]);
 }
 
+void
+ldap_peer_wait(LdapPeer *peer, uint8_t tag, unsigned at_least)
+{
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (ldap_peer_count(peer, tag) < at_least) {
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+        g_usleep(5000);
+    }
+}
+
 bool
 ldap_peer_has_seen_plain(LdapPeer *peer, const char *text)
 {

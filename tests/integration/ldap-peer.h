@@ -35,7 +35,8 @@ LdapPeer *ldap_peer_new(LdapPeerAnswer answer, void *data, TestPki *pki, bool tl
 uint16_t ldap_peer_get_port(const LdapPeer *peer);
 unsigned ldap_peer_get_connections(LdapPeer *peer); /* that ever came */
 unsigned ldap_peer_get_open(LdapPeer *peer);
-unsigned ldap_peer_count(LdapPeer *peer, uint8_t tag); /* requests */
+unsigned ldap_peer_count(LdapPeer *peer, uint8_t tag);               /* requests */
+void ldap_peer_wait(LdapPeer *peer, uint8_t tag, unsigned at_least); /* 30 s at most */
 /* That text came, in plain, on any connection. */
 bool ldap_peer_has_seen_plain(LdapPeer *peer, const char *text);
 void ldap_peer_free(LdapPeer *peer);

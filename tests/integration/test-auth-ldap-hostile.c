@@ -26,6 +26,7 @@ typedef enum {
     DRIP,
     SLOW_DRIP,
     SILENCE,
+    SILENT_BIND,
     HANG_UP,
     MANNERS
 } Manner;
@@ -49,6 +50,7 @@ static const struct {
     [DRIP] = {"byte by byte", 0},
     [SLOW_DRIP] = {"byte by byte, beyond the time", -32013},
     [SILENCE] = {"silence", -32013},
+    [SILENT_BIND] = {"silence about a password", -32013},
     [HANG_UP] = {"hangs up", -32013},
 };
 
@@ -151,13 +153,14 @@ answer(LdapGuest *guest, int msgid, uint8_t tag, void *data)
     bool asks = tag == LDAP_PEER_SEARCH || tag == LDAP_PEER_BIND;
     if (!asks || manner == GOOD) {
         ldap_guest_serve(guest, msgid, tag, NULL);
-    } else if (manner == SILENCE) {
+    } else if (manner == SILENCE || (manner == SILENT_BIND && tag == LDAP_PEER_BIND)) {
         return;
     } else if (manner == HANG_UP) {
         ldap_guest_close(guest);
     } else if (manner == DRIP || manner == SLOW_DRIP) {
         drip(guest, msgid, tag, manner == DRIP ? 1 : 100);
-    } else if ((manner == CUT_BIND || manner == ENTRIES_FOR_BIND) == (tag == LDAP_PEER_BIND)) {
+    } else if ((manner == CUT_BIND || manner == ENTRIES_FOR_BIND || manner == SILENT_BIND) ==
+               (tag == LDAP_PEER_BIND)) {
         if (tag == LDAP_PEER_BIND)
             lie_about_bind(guest, msgid, manner);
         else
@@ -366,18 +369,20 @@ test_client_gone(void)
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
     g_assert_cmpint(ldap_peer_get_connections(peer), ==, 2);
     for (unsigned i = 0; i < 2; i++) {
-        /* The search is answered in both turns, as the bind is not. */
-        g_atomic_int_set(&manner, i == 0 ? SILENCE : CUT_BIND);
+        /* The search is not answered, then the bind. */
+        g_atomic_int_set(&manner, i == 0 ? SILENCE : SILENT_BIND);
         TestClient *client = test_client_connect(test_server_get_port(server));
         ldap_send_login(client, "anna", "alicepw");
-        test_wait_statistic(admin, "auth-ldap.waiting", 1);
+        ldap_peer_wait(peer, i == 0 ? LDAP_PEER_SEARCH : LDAP_PEER_BIND, 2 + i);
+        test_client_abort(client);
         test_client_free(client);
-        while (test_statistic(admin, "auth-ldap.waiting") > 0)
-            g_usleep(5000);
+        ldap_wait_at_most(admin, "auth-ldap.waiting", 0);
         g_atomic_int_set(&manner, GOOD);
         g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
     }
-    g_assert_cmpint(test_statistic(admin, "auth-ldap.connections"), <=, 2);
+    g_assert_cmpint(ldap_peer_count(peer, LDAP_PEER_ABANDON), ==, 1);
+    g_assert_cmpint(ldap_peer_get_connections(peer), ==, 3);
+    g_assert_cmpint(test_statistic(admin, "auth-ldap.connections"), ==, 2);
 }
 
 int

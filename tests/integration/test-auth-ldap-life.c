@@ -53,8 +53,7 @@ test_reload_while_waiting(void)
     }
     g_assert_cmpint(test_statistic(admin, "auth-ldap.accepted"), ==, MANY + 2);
     g_assert_cmpint(test_statistic(admin, "auth-ldap.waiting"), ==, 0);
-    while (test_statistic(admin, "auth-ldap.connections") > 2)
-        g_usleep(5000);
+    ldap_wait_at_most(admin, "auth-ldap.connections", 2);
     /* What cannot be read changes nothing. */
     ldap_edit_file(server, "ldap-url = ldap:", "ldap-url = http:");
     test_server_signal(server, SIGHUP);

@@ -125,8 +125,7 @@ test_idle_timeout(void)
         g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
     g_assert_cmpint(accepted_by(slapd) - before, ==, 2);
     int64_t since = g_get_monotonic_time();
-    while (test_statistic(admin, "auth-ldap.connections") > 0)
-        g_usleep(10000);
+    ldap_wait_at_most(admin, "auth-ldap.connections", 0);
     g_assert_cmpint(g_get_monotonic_time() - since, <, 5 * G_USEC_PER_SEC);
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
     g_assert_cmpint(accepted_by(slapd) - before, ==, 4);
@@ -150,8 +149,7 @@ test_idle_directory(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     ldap_add_person(admin, "anna", "alice");
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
-    while (test_statistic(admin, "auth-ldap.connections") > 0)
-        g_usleep(10000);
+    ldap_wait_at_most(admin, "auth-ldap.connections", 0);
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
     /* It is killed and back between two log-ins. */
     test_slapd_signal(slapd, SIGKILL);
@@ -224,9 +222,9 @@ test_client_certificate(void)
     }
 }
 
-/* What does not belong together does not start. */
+/* What does not belong together, or is beyond its limits. */
 static void
-test_refused_at_start(void)
+test_refused(void)
 {
     static const char *const BAD[] = {"cert-path = client.pem\n",
                                       "app-user = cn=x\n",
@@ -241,14 +239,17 @@ test_refused_at_start(void)
                                       "chase-referrals = 3\n",
                                       "group-map = cn=ops\n",
                                       "[gauth_ldap_1]\nldap-url = http://x\n"};
+    g_autofree char *section = ldap_section_of(test_free_port(), "verbose = false\n");
+    g_autofree char *options = ldap_options("", section, NULL);
+    g_autoptr(TestServer) server = test_primary_prepare(options);
+    const char *folder = test_server_get_folder(server);
+    g_autofree char *first = NULL;
+    g_assert_cmpint(test_run_confserv(folder, "-check-config", &first), ==, 0);
     for (unsigned i = 0; i < G_N_ELEMENTS(BAD); i++) {
-        g_autofree char *section = ldap_section_of(test_free_port(), BAD[i]);
-        g_autofree char *options = ldap_options("", section, NULL);
-        g_autoptr(TestServer) server = test_primary_prepare(options);
-        test_server_spawn(server);
-        g_assert_cmpint(test_server_wait_exit(server), !=, 0);
-        g_autofree char *log = test_server_read_log(server);
-        g_assert_nonnull(strstr(log, "gauth_ldap"));
+        g_autofree char *output = NULL;
+        ldap_edit_file(server, i == 0 ? "verbose = false\n" : BAD[i - 1], BAD[i]);
+        g_assert_cmpint(test_run_confserv(folder, "-check-config", &output), ==, 2);
+        g_assert_nonnull(strstr(output, "gauth_ldap"));
     }
 }
 
@@ -403,7 +404,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-ldap-options/idle-directory", test_idle_directory);
     g_test_add_func("/auth-ldap-options/closed-meanwhile", test_closed_meanwhile);
     g_test_add_func("/auth-ldap-options/client-certificate", test_client_certificate);
-    g_test_add_func("/auth-ldap-options/refused-at-start", test_refused_at_start);
+    g_test_add_func("/auth-ldap-options/refused", test_refused);
     g_test_add_func("/auth-ldap-options/app-user", test_app_user);
     g_test_add_func("/auth-ldap-options/retries", test_retries);
     g_test_add_func("/auth-ldap-options/timeouts", test_timeouts);
