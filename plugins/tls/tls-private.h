@@ -85,7 +85,7 @@ void tls_context_unref(TlsContext *context);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsContext, tls_context_unref)
 /* From the cache, or made; borrowed.  NULL: *error. */
 TlsContext *tls_context_get(Tls *self, const TlsParameters *parameters, GError **error);
-/* Those with a file or a list of `before` that the options do not name any more: it need not be there any more. */
+/* Those with a file of `before` that the options do not name any more: it need not be there any more. */
 void tls_contexts_forget(Tls *self, const TlsParameters *before, const TlsParameters *now);
 /* Reads all files again; what is bad now stays as it was and is told. */
 void tls_contexts_renew(Tls *self);

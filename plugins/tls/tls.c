@@ -48,6 +48,7 @@ static const ConfOption OPTIONS[] = {
 
 static bool check(const void *settings, GError **error);
 static void *load(ConfPlugin *p, const void *settings, GError **error);
+static void note_own(Tls *self);
 static void changed(void *data, const void *settings);
 static void unload(void *data);
 static void add_statistics(Tls *self);
@@ -91,13 +92,20 @@ load(ConfPlugin *p, const void *settings, GError **error)
     conf_plugin_hook(p, CONF_NORMAL, &HOOKS);
     conf_plugin_hook(p, CONF_LATE, &LATE_HOOKS);
     add_statistics(self);
-    /* Those of the options are needed soon, and their dates are told from the start. */
-    TlsParameters parameters = own_parameters(settings, true);
-    if (parameters.certificate != NULL && tls_context_get(self, &parameters, error) == NULL) {
-        unload(self);
-        return NULL;
-    }
+    note_own(self);
     return self;
+}
+
+/* The files of the options are needed soon, and their dates are told from the start.  check() has read them
+ * a moment ago. */
+static void
+note_own(Tls *self)
+{
+    g_autoptr(GError) error = NULL;
+    TlsParameters parameters = own_parameters(self->settings, true);
+    if (parameters.certificate != NULL && tls_context_get(self, &parameters, &error) == NULL)
+        conf_plugin_log(self->plugin, 0, "The files of the options cannot be used", "why", error->message,
+                        NULL);
 }
 
 static void
@@ -110,6 +118,7 @@ changed(void *data, const void *settings)
     }
     self->settings = settings;
     tls_contexts_renew(self);
+    note_own(self);
 }
 
 static void

@@ -192,6 +192,7 @@ test_other_files(void)
     g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 5);
     test_call(admin, "object.update",
               "{'type':'application','name':'confserv','patch':{'options':{'tls':{'certificate':'%s/new.pem','certificate-key':'%s/new.key'}}}}", f, f);
+    g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 50);
     g_assert_cmpint(remove(test_pki_path(pki, "server.pem")), ==, 0);
     g_assert_cmpint(remove(test_pki_path(pki, "server.key")), ==, 0);
     for (unsigned i = 0; i < 2; i++) {
