@@ -102,6 +102,7 @@ query_past(HistoryReader *reader, void *data, GError **error)
     if (!history_past_begin(db, error))
         return NULL;
     bool fine = history_past_check(db, past->revision, &past->upto, &past->oldest, error) &&
+                history_past_is_whole(db, past->revision, past->upto, &past->oldest, error) &&
                 history_past_read(db, past->type, past->dbid, past->revision, &past->body,
                                   &past->is_unchanged, error);
     GError *failure = NULL;
@@ -162,8 +163,10 @@ query_since(HistoryReader *reader, void *data, GError **error)
         return NULL;
     /* In each chunk anew: retention may have come between. */
     bool fine = history_past_check(db, since->revision, &upto, &since->oldest, error);
-    if (fine && since->upto == 0)
+    if (fine && since->upto == 0) {
         since->upto = upto;
+        fine = history_past_is_whole(db, since->revision, upto, &since->oldest, error);
+    }
     fine = fine && read_since(db, since, error);
     history_past_end(db);
     return fine ? g_strdup("") : NULL;

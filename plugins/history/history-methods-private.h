@@ -88,6 +88,9 @@ bool history_may_read_rights(History *history, ConfSession *session, const char 
  * the lowest one that can be told of.  *upto: the newest entry. */
 bool history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
+/* Are all entries between the revision and `upto` there?  False: *error of code -32011 and *oldest, or another one. */
+bool history_past_is_whole(sqlite3 *db, int64_t revision, int64_t upto, int64_t *oldest, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* Is the last change of the object a deletion?  And the list of rights that was in force on it then, g_free(); NULL: not
  * known, or it is not gone, or *error. */
 char *history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_gone, GError **error);

@@ -58,6 +58,33 @@ find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
     return step >= 0;
 }
 
+/* Rows that somebody has taken out are not told of by gaps: as many as there should be must be there. */
+bool
+history_past_is_whole(sqlite3 *db, int64_t revision, int64_t upto, int64_t *oldest, GError **error)
+{
+    sqlite3_stmt *count =
+        history_sql_prepare(db,
+                            "SELECT count(*), sum(iif(from_revision > 0, revision - from_revision - 1, 0)) "
+                            "FROM entry INDEXED BY entry_thin WHERE revision > ?1",
+                            error);
+    if (count == NULL)
+        return false;
+    sqlite3_bind_int64(count, 1, revision);
+    int step = history_sql_step(count, error);
+    int64_t found = step == 1 ? sqlite3_column_int64(count, 0) + sqlite3_column_int64(count, 1) : 0;
+    sqlite3_finalize(count);
+    HistoryBreaks breaks = {0};
+    /* A fold that leads away from before it counts for more. */
+    if (step == 1 && found >= upto - revision)
+        return true;
+    if (step == 1 && history_breaks_find(db, &breaks, error)) {
+        *oldest = breaks.missing + 1;
+        g_set_error(error, CONF_PLUGIN_RPC_ERROR, -32011,
+                    "The history has lost what came after that revision");
+    }
+    return false;
+}
+
 char *
 history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error)
 {

@@ -180,6 +180,7 @@ read_transaction(sqlite3 *db, Reverting *reverting, GError **error)
 {
     CutRecord record = {0}, newest = {0};
     bool fine = history_past_check(db, reverting->revision, &reverting->upto, &reverting->oldest, error) &&
+                history_past_is_whole(db, reverting->revision, reverting->upto, &reverting->oldest, error) &&
                 cut_record(db, reverting->revision, &record, error);
     for (unsigned i = 0; fine && i < record.pieces->len; i++)
         fine = add_target(db, reverting, &g_array_index(record.pieces, HistoryPiece, i), &newest, error);
@@ -304,6 +305,7 @@ read_single(sqlite3 *db, Reverting *reverting, GError **error)
     target->op = g_strdup("update");
     target->is_target = true;
     if (!history_past_check(db, reverting->revision, &reverting->upto, &reverting->oldest, error) ||
+        !history_past_is_whole(db, reverting->revision, reverting->upto, &reverting->oldest, error) ||
         !history_past_read(db, target->type, target->dbid, reverting->revision, &target->before,
                            &is_unchanged, error))
         return false;

@@ -176,6 +176,17 @@ test_missing_rows(void)
     /* While the server runs: whoever meets it is told. */
     int64_t later = hole + 10;
     test_history_sql(world.server, "DELETE FROM entry WHERE revision = %" INT, later);
+    for (unsigned i = 0; i < G_N_ELEMENTS(reads); i++) {
+        const char *what = i == 0 ? "'type':'host','dbid':101," : "'type':'host',";
+        error = test_call_error(world.admin, -32011, reads[i], "{%s'asOf':%" INT "}", what, later - 1);
+        g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "oldest"),
+                        ==, later + 1);
+        test_call(world.admin, reads[i], "{%s'asOf':%" INT "}", what, later + 1);
+    }
+    error = test_call_error(world.admin, -32011, "history.revert", "{'revision':%" INT ",'force':true}",
+                            later - 1);
+    g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "oldest"), ==,
+                    later + 1);
     expect_resume_gone(&world, world.server, second, hole, later);
     world_close(&world);
 }
