@@ -414,8 +414,8 @@ is_still_its(ConfSession *session, const ConfJson *saved)
             !g_hash_table_contains(session->sessions->by_application, &session->application));
 }
 
-/* What has ended it while no process knew it has ended it for good, whatever was allowed again since; as far back as
- * the ring reaches.  A password set meanwhile shows by the seal. */
+/* What has ended it while no process knew it has ended it for good, whatever was allowed again since; as far
+ * back as the ring reaches.  A password set meanwhile shows by the seal. */
 static bool
 was_ended(const ConfSession *session, int64_t since)
 {

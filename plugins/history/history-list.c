@@ -112,7 +112,10 @@ history_list_method(void *self, ConfRequest *request)
     if (conf_session_is_administrator(listing->caller->session))
         history_audit_read(self, listing->caller->session, "history.list");
     listing->later = conf_request_later(request, LATER_MS, gone, listing);
-    listing->turn = (HistoryTurn){.caller = listing->caller, .begin = begin, .data = listing};
+    listing->turn = (HistoryTurn){.caller = listing->caller,
+                                  .connection = conf_request_get_peer(request),
+                                  .begin = begin,
+                                  .data = listing};
     history_turn_ask(self, &listing->turn);
 }
 

@@ -66,6 +66,7 @@ void history_callers_end(History *history);
 /* ---- history-turns.c: long reads take turns ---- */
 typedef struct {
     HistoryCaller *caller;
+    ConfConnection *connection; /* of the request: there as long as caller->session is */
     /* Reads, and ends with history_turn_over(); not is_wanted: the session has ended meanwhile, and so it does now. */
     void (*begin)(History *history, void *data, bool is_wanted);
     void *data;

@@ -379,6 +379,7 @@ struct History {
     GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
     GQueue turns_waiting, turns_running; /* HistoryTurn */
     bool is_beginning_turns;
+    unsigned turns_timer; /* 0: nobody is waited for to take what was answered */
     int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
     int64_t replay_from; /* behind a break that a replay met, or that is on its way to the file */
     /* server.statistics */

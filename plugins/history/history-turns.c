@@ -1,14 +1,18 @@
-/* history-turns.c - long reads of clients take turns.  All at once they would share the worker pool until each of them
- * has waited too long; and who asks for much would let all others wait.  Main loop. */
+/* history-turns.c - long reads of clients take turns.  All at once they would share the worker pool until each
+ * of them has waited too long; and who asks for much would let all others wait.  Nothing is read for a client
+ * that does not take what was answered before: its answers would only fill the memory.  Main loop. */
 #include "history-methods-private.h"
 
 enum {
     RUNNING_MAX = 4, /* and one of a session */
     WAITING_MAX = 10000,
+    UNTAKEN_MAX = 1024 * 1024, /* bytes that the client has not taken yet */
+    AGAIN_MS = 100,
 };
 
 static void begin_next(History *history);
-static bool is_served(History *history, const ConfSession *session);
+static bool may_begin(History *history, const HistoryTurn *turn);
+static void begin_again(void *self, void *unused);
 
 bool
 history_turns_are_many(const History *history)
@@ -51,25 +55,39 @@ begin_next(History *history)
     for (GList *item = history->turns_waiting.head;
          item != NULL && history->turns_running.length < RUNNING_MAX;) {
         HistoryTurn *turn = item->data;
-        const ConfSession *session = turn->caller->session;
-        if (session != NULL && is_served(history, session)) {
+        if (!may_begin(history, turn)) {
             item = item->next;
             continue;
         }
         g_queue_delete_link(&history->turns_waiting, item);
         g_queue_push_tail(&history->turns_running, turn);
-        turn->begin(history, turn->data, session != NULL);
+        turn->begin(history, turn->data, turn->caller->session != NULL);
         item = history->turns_waiting.head;
     }
     history->is_beginning_turns = false;
 }
 
+/* Of a session that has ended nothing is read: it is told so at once. */
 static bool
-is_served(History *history, const ConfSession *session)
+may_begin(History *history, const HistoryTurn *turn)
 {
-    for (GList *item = history->turns_running.head; item != NULL; item = item->next) {
+    const ConfSession *session = turn->caller->session;
+    for (GList *item = history->turns_running.head; session != NULL && item != NULL; item = item->next) {
         if (((HistoryTurn *)item->data)->caller->session == session)
-            return true;
+            return false;
     }
+    if (session == NULL || conf_connection_get_waiting(turn->connection) <= UNTAKEN_MAX)
+        return true;
+    if (history->turns_timer == 0)
+        history->turns_timer = conf_timer(history->plugin, AGAIN_MS, begin_again, NULL);
     return false;
+}
+
+static void
+begin_again(void *self, void *unused)
+{
+    (void)unused;
+    History *history = self;
+    history->turns_timer = 0;
+    begin_next(history);
 }

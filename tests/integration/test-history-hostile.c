@@ -56,7 +56,8 @@ test_pages(void)
     }
 }
 
-/* A proxy that was killed knows only what came after; who stands right before that has missed nothing more. */
+/* A proxy that was killed knows only what came after; who stands right before that has missed
+ * nothing more. */
 static void
 test_where_memory_begins(void)
 {
@@ -109,7 +110,8 @@ ask_about(TestClient *client, int64_t dbid, int64_t revision)
     return g_strjoinv(" #", parts);
 }
 
-/* What one may not read is not told from what there is not: not of the past, nor of before the past that is held. */
+/* What one may not read is not told from what there is not: not of the past, nor of before the past
+ * that is held. */
 static void
 test_hidden_past(void)
 {
@@ -195,6 +197,30 @@ test_turns(void)
     test_sync(client);
 }
 
+/* Who asks and does not read gets no page read, and takes no memory, beyond what a connection may; the pages
+ * come when it reads. */
+static void
+test_slow_reader(void)
+{
+    enum { ASKED = 40, ENTRIES = 25, MOST = 4 * 1024 * 1024 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t host = new_host(admin, "h");
+    for (unsigned i = 0; i < ENTRIES; i++)
+        fill_host(admin, host, i, 20000);
+    int64_t last = 0;
+    g_autoptr(TestClient) slow = test_client_new(server);
+    for (unsigned i = 0; i < ASKED; i++)
+        last = test_send(slow, "history.list", "{'type':'host','limit':1000}");
+    int64_t begun = g_get_monotonic_time();
+    for (unsigned i = 0; i < 20 && g_get_monotonic_time() - begun < 3 * G_USEC_PER_SEC; i++) {
+        test_call(admin, "history.list", "{'limit':5}");
+        g_assert_cmpint(test_statistic(admin, "queueBytes"), <, MOST);
+        g_usleep(50000);
+    }
+    g_assert_true(json_object_has_member(test_wait_response(slow, last), "result"));
+}
+
 static void
 revoke_and_grant(TestClient *admin, int64_t person)
 {
@@ -215,8 +241,8 @@ disable_and_enable(TestClient *admin, int64_t person)
                   steps[i]);
 }
 
-/* What ends a session ends also one that no process knows at the time, and for good: at the primary that was killed
- * before, at a proxy that is not running. */
+/* What ends a session ends also one that no process knows at the time, and for good: at the primary that was
+ * killed before, at a proxy that is not running. */
 static void
 test_ended_unknown(void)
 {
@@ -275,6 +301,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-hostile/hidden-past", test_hidden_past);
     g_test_add_func("/integration/history-hostile/many-keys", test_many_keys);
     g_test_add_func("/integration/history-hostile/turns", test_turns);
+    g_test_add_func("/integration/history-hostile/slow-reader", test_slow_reader);
     g_test_add_func("/integration/history-hostile/ended-unknown", test_ended_unknown);
     return g_test_run();
 }
