@@ -37,7 +37,8 @@ void auth_name_init(AuthName *name, ConfPlugin *plugin, const char *host, uint16
                     void (*ended)(void *data, bool changed), void *data);
 /* Not while it is awaited. */
 void auth_name_clear(AuthName *name);
-/* Looks the name up where that was not done lately, or `now`.  True: that is under way, and ended() follows before
- * the plugin is unloaded; the owner keeps the name until then.  False: there is nothing to wait for. */
+/* Looks the name up where that was not done lately, or `now`.  True: that is under way, and ended()
+ * follows before the plugin is unloaded; the owner keeps the name until then.  False: there is nothing to
+ * wait for. */
 bool auth_name_look_up(AuthName *name, bool now);
 socklen_t auth_address_size(const AuthAddress *address);

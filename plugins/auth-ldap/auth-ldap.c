@@ -177,9 +177,9 @@ refuse(GError **error, int code, const char *message)
     return CONF_REFUSE;
 }
 
-/* The servers of the person's annex, of its tenant's, of this server. Each may say of referrals alone.  Whoever may
- * write an annex must not give more rights by it than that: a tenant's names groups of that tenant, a person's
- * none. */
+/* The servers of the person's annex, of its tenant's, of this server. Each may say of referrals alone.
+ * Whoever may write an annex must not give more rights by it than that: a tenant's names groups of that
+ * tenant, a person's none. */
 static LdapSet *
 set_of(AuthLdap *self, const ConfJson *person, int *chase, int64_t *groups_of, GError **error)
 {

@@ -367,8 +367,8 @@ take_message(LdapLink *link, LDAPMessage *message)
     ldap_msgfree(message);
 }
 
-/* The notice of disconnection (RFC 4511, 4.4.1): what is under way there will not be answered.  No other notice
- * is known. */
+/* The notice of disconnection (RFC 4511, 4.4.1): what is under way there will not be answered.  No other
+ * notice is known. */
 static void
 take_notice(LdapLink *link, LDAPMessage *message)
 {

@@ -32,6 +32,6 @@ typedef struct {
     char *text; /* NULL: the file gives none */
     bool retry; /* another try, or server, may help */
 } AuthLdapError;
-/* Lines "CODE [retry] [TEXT]"; ';' begins a comment; several lines of a code add up, the last text counts.  By
- * code (int).  NULL and *error: the line that is none. */
+/* Lines "CODE [retry] [TEXT]"; ';' begins a comment; several lines of a code add up, the last text
+ * counts.  By code (int).  NULL and *error: the line that is none. */
 GHashTable *auth_ldap_errors_new(const char *text, GError **error);

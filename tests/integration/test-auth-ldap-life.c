@@ -1,5 +1,6 @@
-/* test-auth-ldap-life.c - what happens in the life of a server that asks directories: options change, it stops, while
- * log-ins wait; tenants have servers of their own; groups and password policies of the directory change. */
+/* test-auth-ldap-life.c - what happens in the life of a server that asks directories: options change, it
+ * stops, while log-ins wait; tenants have servers of their own; groups and password policies of the
+ * directory change. */
 #include "ldap-fixture.h"
 
 #include <string.h>
@@ -17,7 +18,8 @@ send_many(TestServer *server, TestClient **clients, int64_t *ids)
     }
 }
 
-/* Those who wait go on with the servers that they began with, others have the new ones; nothing is left of the old. */
+/* Those who wait go on with the servers that they began with, others have the new ones; nothing is left of
+ * the old. */
 static void
 test_reload_while_waiting(void)
 {
@@ -198,7 +200,8 @@ assert_may(TestServer *server, const char *const *names, const char *may)
     }
 }
 
-/* Each form of a group; what is changed in the directory counts at the next log-in; what an annex may give. */
+/* Each form of a group; what is changed in the directory counts at the next log-in; what an annex may
+ * give. */
 static void
 test_groups(void)
 {
@@ -207,9 +210,10 @@ test_groups(void)
     if (slapd == NULL)
         return;
     static const char *const NAMES[] = {"ops", "unique", "posix", "outer", "site", NULL};
-    static const char MAP[] =
-        GROUP_DN("ops") ":ops; " GROUP_DN("unique") ":unique;" GROUP_DN("posix") " : posix;" GROUP_DN(
-            "outer") ":outer; " GROUP_DN("none") ":outer; " GROUP_DN("ops") ":site; " GROUP_DN("ops") ":no such group";
+    static const char MAP[] = GROUP_DN("ops") ":ops; " GROUP_DN("unique") ":unique;"
+                              GROUP_DN("posix") " : posix;" GROUP_DN("outer") ":outer; "
+                              GROUP_DN("none") ":outer; " GROUP_DN("ops") ":site; "
+                              GROUP_DN("ops") ":no such group";
     g_autofree char *more = g_strdup_printf("group-map = %s\n", MAP);
     g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "", more);
     g_autoptr(TestClient) admin = test_client_new(server);

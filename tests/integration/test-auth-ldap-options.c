@@ -1,4 +1,5 @@
-/* test-auth-ldap-options.c - each option of [gauth_ldap] does what it says, against a real slapd or one that counts. */
+/* test-auth-ldap-options.c - each option of [gauth_ldap] does what it says, against a real slapd or one
+ * that counts. */
 #include "ldap-fixture.h"
 
 #include <string.h>

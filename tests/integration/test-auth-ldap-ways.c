@@ -1,5 +1,5 @@
-/* test-auth-ldap-ways.c - how the server that knows somebody is found: referrals in their three modes, names, several
- * addresses, IPv6. */
+/* test-auth-ldap-ways.c - how the server that knows somebody is found: referrals in their three modes,
+ * names, several addresses, IPv6. */
 #include "ldap-fixture.h"
 
 #include <arpa/inet.h>
@@ -32,7 +32,8 @@ admin_of(TestServer *server, const char *external)
     return admin;
 }
 
-/* Search references of a real slapd: zoe is in the other directory only, which may be asked by its administrator only. */
+/* Search references of a real slapd: zoe is in the other directory only, which may be asked by its
+ * administrator only. */
 static void
 test_search_references(void)
 {
@@ -279,7 +280,8 @@ socket_at(int type, const char *text, uint16_t port)
     return fd;
 }
 
-/* A name service that is silent holds up nothing but those who wait for its names; and the end of the server. */
+/* A name service that is silent holds up nothing but those who wait for its names; and the end of the
+ * server. */
 static void
 silent_name_service(void)
 {
