@@ -47,9 +47,16 @@ static void add(GByteArray *bytes, uint8_t tag, const void *value, size_t size);
 LdapPeer *
 ldap_peer_new(LdapPeerAnswer answer, void *data, TestPki *pki, bool tls)
 {
+    return ldap_peer_new_at("127.0.0.1", answer, data, pki, tls);
+}
+
+LdapPeer *
+ldap_peer_new_at(const char *address, LdapPeerAnswer answer, void *data, TestPki *pki, bool tls)
+{
     LdapPeer *peer = g_new0(LdapPeer, 1);
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in own = {.sin_family = AF_INET};
     socklen_t size = sizeof own;
+    g_assert_cmpint(inet_pton(AF_INET, address, &own.sin_addr), ==, 1);
     peer->answer = answer;
     peer->data = data;
     peer->tls = tls;

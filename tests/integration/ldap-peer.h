@@ -32,6 +32,7 @@ typedef void (*LdapPeerAnswer)(LdapGuest *guest, int msgid, uint8_t tag, void *d
 
 /* `pki` (may be NULL): with its certificate `server` StartTLS is done, or TLS from the start if `tls`. */
 LdapPeer *ldap_peer_new(LdapPeerAnswer answer, void *data, TestPki *pki, bool tls);
+LdapPeer *ldap_peer_new_at(const char *address, LdapPeerAnswer answer, void *data, TestPki *pki, bool tls);
 uint16_t ldap_peer_get_port(const LdapPeer *peer);
 unsigned ldap_peer_get_connections(LdapPeer *peer); /* that ever came */
 unsigned ldap_peer_get_open(LdapPeer *peer);

@@ -249,6 +249,35 @@ test_lies_tls(void)
     check_lies("ldaps", "");
 }
 
+static void
+answer_and_flood(LdapGuest *guest, int msgid, uint8_t tag, void *unused)
+{
+    ldap_guest_serve(guest, msgid, tag, NULL);
+    if (tag != LDAP_PEER_SEARCH)
+        return;
+    g_autoptr(GByteArray) message = ldap_guest_message(msgid + 1000, LDAP_PEER_DONE, "\x0a\1\0\4\0\4\0", 7);
+    flood(guest, message);
+}
+
+/* A connection that nobody uses now is no way to keep the server busy. */
+static void
+test_unasked(void)
+{
+    g_autoptr(TestPki) pki = test_pki_new();
+    for (unsigned i = 0; i < 2; i++) {
+        g_autoptr(LdapPeer) peer = ldap_peer_new(answer_and_flood, NULL, pki, i == 1);
+        g_autofree char *more = g_strdup_printf("cacert-path = %s\n", test_pki_path(pki, "ca.pem"));
+        g_autofree char *section =
+            ldap_section(i == 1 ? "ldaps" : "ldap", ldap_peer_get_port(peer), PEOPLE, "(uid=X)", more);
+        g_autofree char *options = ldap_options("", section, NULL);
+        g_autoptr(TestServer) server = test_primary_new(options);
+        g_autoptr(TestClient) admin = test_client_new(server);
+        ldap_add_person(admin, "anna", "alice");
+        g_assert_cmpint(log_in_beside(server, admin, 0), <, G_USEC_PER_SEC);
+        ldap_wait_at_most(admin, "auth-ldap.connections", 1);
+    }
+}
+
 /* The same bytes for whoever asks anything: what is no LDAP at all. */
 static void
 answer_bytes(LdapGuest *guest, int msgid, uint8_t tag, void *data)
@@ -392,6 +421,7 @@ main(int argc, char **argv)
     g_test_add_func("/auth-ldap-hostile/lies-plain", test_lies_plain);
     g_test_add_func("/auth-ldap-hostile/lies-start-tls", test_lies_start_tls);
     g_test_add_func("/auth-ldap-hostile/lies-tls", test_lies_tls);
+    g_test_add_func("/auth-ldap-hostile/unasked", test_unasked);
     g_test_add_func("/auth-ldap-hostile/noise", test_noise);
     g_test_add_func("/auth-ldap-hostile/start-tls", test_start_tls);
     g_test_add_func("/auth-ldap-hostile/client-gone", test_client_gone);
