@@ -10,10 +10,13 @@ typedef struct {
     ConfRevisionWait *wait;
     ConfTimer timer;
     int64_t revision;
+    unsigned tries; /* how often its connection was full when it could have gone on */
     void (*func)(ConfRequest *request, void *methods);
 } Waiting;
 
 static void reached(bool is_there, void *data);
+static void go_on(void *data);
+static void end_waiting(Waiting *waiting, bool is_ready);
 static void gone(void *data);
 static void start_confirming(ConfMethods *methods, ConfRequest *request, unsigned timeout_ms,
                              void (*func)(ConfRequest *request, void *methods));
@@ -31,8 +34,7 @@ conf_methods_is_ready(ConfMethods *methods, ConfRequest *request, const ConfJson
     bool fine = conf_params_integer(params, "", "minRevision", 0, G_MAXINT64, false, &revision, &error) &&
                 conf_params_integer(params, "", "timeout", 0, TIMEOUT_MAX_S, false, &timeout, &error) &&
                 conf_params_integer(params, "", "maxAge", 0, G_MAXINT64, false, &age, &error);
-    bool fresh = age < 0 || methods->confirmed ||
-                 (age > 0 && age_in_seconds(methods) <= age);
+    bool fresh = age < 0 || methods->confirmed || (age > 0 && age_in_seconds(methods) <= age);
     if (fine && !fresh && methods->context.confirm != NULL) {
         start_confirming(methods, request, (unsigned)MAX(timeout, TIMEOUT_DEFAULT_S) * 1000, func);
         return false;
@@ -59,8 +61,31 @@ reached(bool is_there, void *data)
 {
     Waiting *waiting = data;
     waiting->wait = NULL;
+    if (is_there)
+        go_on(waiting);
+    else
+        end_waiting(waiting, false);
+}
+
+/* Many may have waited on one connection: as with requests that come just now, nothing is read for one that
+ * does not take what was answered before. */
+static void
+go_on(void *data)
+{
+    enum { AGAIN_MS = 50, AGAIN_MAX = TIMEOUT_MAX_S * 1000 / AGAIN_MS };
+    Waiting *waiting = data;
+    if (conf_connection_is_full(conf_request_get_connection(waiting->request)) &&
+        waiting->tries++ < AGAIN_MAX)
+        conf_timer_arm(&waiting->timer, AGAIN_MS, go_on, waiting);
+    else
+        end_waiting(waiting, waiting->tries <= AGAIN_MAX);
+}
+
+static void
+end_waiting(Waiting *waiting, bool is_ready)
+{
     conf_request_on_gone(waiting->request, NULL, NULL);
-    if (is_there && conf_request_get_session(waiting->request) != NULL) {
+    if (is_ready && conf_request_get_session(waiting->request) != NULL) {
         waiting->func(waiting->request, waiting->methods);
     } else {
         g_auto(ConfRpcError) error = CONF_RPC_ERROR_INIT;
@@ -80,6 +105,7 @@ gone(void *data)
     Waiting *waiting = data;
     if (waiting->wait != NULL)
         conf_revision_wait_cancel(waiting->wait);
+    conf_timer_cancel(&waiting->timer);
     conf_request_release(waiting->request);
     g_free(waiting);
 }

@@ -217,6 +217,33 @@ test_many_half_open(void)
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
 }
 
+/* Reads that waited for a revision are not all answered at once to who takes nothing. */
+static void
+test_waiting_reads(void)
+{
+    enum { OBJECTS = 60, ASKED = 60, MOST = 4 * 1024 * 1024 };
+    g_autoptr(TestServer) server = test_primary_new(NULL);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    g_autofree char *filling = g_strnfill(10000, 'x');
+    for (unsigned i = 0; i < OBJECTS; i++)
+        test_call(admin, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'k':'%s'}}}}",
+                  i, filling);
+    int64_t next = json_object_get_int_member(test_call(admin, "object.count", "{}"), "revision") + 1,
+            last = 0;
+    g_autoptr(TestClient) slow = test_client_new(server);
+    test_sync(slow);
+    for (unsigned i = 0; i < ASKED; i++)
+        last = test_send(slow, "object.list", "{'type':'host','minRevision':%" INT ",'timeout':60}", next);
+    /* It is answered at once, when all before it were read. */
+    test_call(slow, "object.count", "{}");
+    test_call(admin, "object.create", "{'object':{'type':'host','name':'one-more'}}");
+    for (unsigned i = 0; i < 10; i++) {
+        g_assert_cmpint(test_statistic(admin, "queueBytes"), <, MOST);
+        g_usleep(20000);
+    }
+    g_assert_true(json_object_has_member(test_wait_response(slow, last), "result"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -227,5 +254,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/limits/descriptors-exhausted", test_descriptors_exhausted);
     g_test_add_func("/integration/limits/many-half-open", test_many_half_open);
     g_test_add_func("/integration/limits/clients-that-do-not-read", test_clients_that_do_not_read);
+    g_test_add_func("/integration/limits/waiting-reads", test_waiting_reads);
     return g_test_run();
 }
