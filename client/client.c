@@ -67,6 +67,12 @@ confc_client_get_account(ConfcClient *client)
 }
 
 const char *
+confc_client_get_login_text(ConfcClient *client)
+{
+    return client->login_text;
+}
+
+const char *
 confc_client_get_peer(ConfcClient *client)
 {
     return client->peer;

@@ -244,6 +244,14 @@ CONFC_API JsonObject *confc_client_get_server(ConfcClient *client);
  */
 CONFC_API JsonObject *confc_client_get_account(ConfcClient *client);
 /**
+ * confc_client_get_login_text:
+ * @client: a client
+ *
+ * Returns: (transfer none) (nullable): `text` of the log-in's answer: what a directory says to the user it let in,
+ *   that the password expires soon perhaps.  A resumption has none
+ */
+CONFC_API const char *confc_client_get_login_text(ConfcClient *client);
+/**
  * confc_client_get_peer:
  * @client: a client
  *

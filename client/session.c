@@ -57,6 +57,7 @@ confc_session_forget(ConfcClient *client)
     client->former_revision = -1;
     g_clear_pointer(&client->server, json_object_unref);
     g_clear_pointer(&client->account, json_object_unref);
+    g_clear_pointer(&client->login_text, g_free);
     confc_session_set_position(client, 0, NULL);
     client->resume_bare = false;
     client->bare_attempts = 0;
@@ -260,6 +261,8 @@ take_session(ConfcClient *client, JsonNode *result)
     g_clear_pointer(&client->account, json_object_unref);
     client->server = json_object_ref(server);
     client->account = account != NULL ? json_object_ref(account) : NULL;
+    g_free(client->login_text);
+    client->login_text = g_strdup(confc_json_string(object, "text"));
     client->schema_is_stale = true;
     confc_addp_agree(client, confc_json_integer(confc_json_object(object, "addp"), "timeout", 0));
     return true;

@@ -69,6 +69,9 @@ ctl_reconnect(Ctl *ctl, GError **error)
     /* A command that was cut off must say so, not wait for a server that may never come back. */
     g_object_set(ctl->client, "reconnect", FALSE, NULL);
     JsonObject *account = confc_client_get_account(ctl->client);
+    const char *text = confc_client_get_login_text(ctl->client);
+    if (text != NULL && text[0] != '\0')
+        ctl_warn("%s", text);
     if (confc_json_boolean(account, "mustChangePassword"))
         ctl_warn("The password has to be changed: confctl passwd");
     return true;

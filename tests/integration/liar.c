@@ -15,7 +15,7 @@ enum { TURN_MS = 50, CHUNK = 65536, DEEP = 1000000, MANY = 20000000, DEPTH_MAX =
 #define SESSION \
     "{\"protocol\":1,\"features\":[],\"session\":\"t\",\"resumable\":3600,\"server\":{\"name\":\"x\",\"role\":" \
     "\"primary\",\"release\":\"0\",\"environment\":\"e\",\"epoch\":1,\"revision\":10,\"chain\":\"c\",\"writable\":" \
-    "true},\"account\":{\"dbid\":100,\"name\":\"a\",\"tenant\":1}}"
+    "true},\"account\":{\"dbid\":100,\"name\":\"a\",\"tenant\":1},\"text\":\"Your password ends on \\u001bFriday\"}"
 
 struct Liar {
     LiarManner manner;

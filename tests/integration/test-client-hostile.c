@@ -27,6 +27,7 @@ test_liars(void)
         {LIAR_FLOOD, 3, "in time"},
         {LIAR_POLLS, 3, ""},
         {LIAR_EMPTY_PAGES, 3, "does not go on"},
+        {LIAR_SAME_CURSOR, 3, "confctl: Your password ends on \\u001bFriday\n"},
         {LIAR_SAME_CURSOR, 3, "does not go on"},
     };
     g_auto(Run) run;
