@@ -30,7 +30,8 @@ typedef struct {
 
 /* What a commit did to one object. */
 typedef struct {
-    char *type, *name;
+    char *type; /* GRefString, none that is interned: GLib frees those while another thread finds them again */
+    char *name;
     const char *op;
     int64_t dbid;
     char *rights; /* of a deleted object: the list in force (GRefString); NULL: not known */

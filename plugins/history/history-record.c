@@ -29,7 +29,7 @@ history_entry_from_commit(HistoryEntry *entry, const ConfCommit *commit)
         const char *op = conf_commit_get_change(commit, i, &before, &after);
         const ConfObject *object = after != NULL ? after : before;
         HistoryChange change = {
-            .type = g_ref_string_new_intern(conf_object_get_type(object)),
+            .type = g_ref_string_new(conf_object_get_type(object)),
             .name = g_strdup(conf_object_get_name(object)),
             .op = history_change_op(op),
             .dbid = conf_object_get_dbid(object),
@@ -92,7 +92,7 @@ read_changes(HistoryEntry *entry, const ConfJson *record, GError **error)
         HistoryChange change = {.op = history_change_op(op_text)};
         if (change.op[0] == '?' || type_text == NULL || !read_integer(item, "dbid", &change.dbid))
             return fail(error, "a change has no op, type or dbid");
-        change.type = g_ref_string_new_intern(type_text);
+        change.type = g_ref_string_new(type_text);
         change.name = g_strdup(name_text != NULL ? name_text : "");
         g_array_append_val(entry->changes, change);
     }

@@ -160,7 +160,7 @@ history_sql_entry(sqlite3_stmt *row, sqlite3_stmt *changes, HistoryEntry *entry,
     while ((step = history_sql_step(changes, error)) == 1) {
         const char *rights = (const char *)sqlite3_column_text(changes, 4);
         HistoryChange change = {
-            .type = g_ref_string_new_intern(history_sql_text(changes, 0)),
+            .type = g_ref_string_new(history_sql_text(changes, 0)),
             .dbid = sqlite3_column_int64(changes, 1),
             .op = history_change_op(history_sql_text(changes, 2)),
             .name = g_strdup(history_sql_text(changes, 3)),

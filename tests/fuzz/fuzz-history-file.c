@@ -94,7 +94,7 @@ write_rows(HistoryFile *file, int64_t first, unsigned count)
         g_strlcpy(entry.chain, "0123456789abcdef", sizeof entry.chain);
         entry.changes = history_changes_new(1);
         HistoryChange change = {
-            .type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 5};
+            .type = g_ref_string_new("host"), .name = g_strdup("h"), .op = "delete", .dbid = 5};
         change.rights = g_ref_string_new("[]");
         g_array_append_val(entry.changes, change);
         done = history_file_write_entry(file, &entry, false, "test", NULL) != HISTORY_FAILED;

@@ -63,7 +63,7 @@ write_entry(HistoryFile *file, int64_t revision, int64_t from, int64_t time_ms, 
     entry.changes = history_changes_new(1);
     for (unsigned i = 0; i < 2; i++) {
         HistoryChange change = {
-            .type = g_ref_string_new_intern("host"), .name = g_strdup("h"), .op = "delete", .dbid = 100 + i};
+            .type = g_ref_string_new("host"), .name = g_strdup("h"), .op = "delete", .dbid = 100 + i};
         change.rights = rights != NULL ? g_ref_string_new(rights) : NULL;
         g_array_append_val(entry.changes, change);
     }
@@ -366,6 +366,36 @@ test_shrinks_not(World *world, const void *unused)
     g_assert_true(world->file->shrinks);
 }
 
+static void *
+verify_often(void *path)
+{
+    enum { TIMES = 400 };
+    g_autoptr(GError) error = NULL;
+    HistoryFile *file = history_file_open(path, &error);
+    g_assert_no_error(error);
+    for (unsigned i = 0; i < TIMES; i++)
+        g_assert_cmpint(verify(file).broken, ==, 0);
+    history_file_close(file);
+    return NULL;
+}
+
+/* The writer, the loop and the jobs have entries of their own at once: nothing that these hold is shared. */
+static void
+test_threads(World *world, const void *unused)
+{
+    (void)unused;
+    begin(world->file);
+    history_file_set_origin(world->file, 10, "0123456789abcdef");
+    for (int64_t revision = 11; revision < 31; revision++)
+        g_assert_cmpint(write_entry(world->file, revision, 0, 1, NULL, true), ==, HISTORY_WRITTEN);
+    commit(world->file);
+    GThread *threads[3];
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("verify", verify_often, world->path);
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -378,5 +408,6 @@ main(int argc, char **argv)
     ADD("shrinks-not", test_shrinks_not);
     ADD("two-writers", test_two_writers);
     ADD("refused", test_refused);
+    ADD("threads", test_threads);
     return g_test_run();
 }
