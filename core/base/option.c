@@ -183,7 +183,6 @@ section_matches(const char *declared, const char *section)
     return strcmp(declared, section) == 0;
 }
 
-/* A table that is wrong is found at the first start with it, not when somebody sets the option. */
 static bool
 is_switch(const char *name)
 {
@@ -194,6 +193,7 @@ is_switch(const char *name)
     return false;
 }
 
+/* A table that is wrong is found at the first start with it, not when somebody sets the option. */
 static void
 check_table(const char *owner, const ConfOption *options)
 {

@@ -163,9 +163,9 @@ void conf_connections_end_turn(ConfPoller *poller);
 void conf_connection_receive(ConfConnection *connection);
 /* Plain bytes that came, decoded where there are filters. */
 void conf_connection_take_plain(ConfConnection *connection, const char *data, size_t size);
-/* The peer sends no more.  It may still wait for answers to what it sent before. */
 /* Bytes that wait in the socket: asks the kernel. */
 size_t conf_connection_get_unread(const ConfConnection *connection);
+/* The peer sends no more.  It may still wait for answers to what it sent before. */
 void conf_connection_end_of_input(ConfConnection *connection);
 bool conf_connection_may_read(const ConfConnection *connection);
 bool conf_connection_has_lines(const ConfConnection *connection);
