@@ -11,7 +11,7 @@
 enum { EXCHANGE_MS = 1000, AGAIN_MS = 10, ANSWER_MS = 60000 };
 
 static void exchange(void *data);
-static void write_reports(ConfAccounts *accounts, ConfJsonWriter *writer);
+static bool write_reports(ConfAccounts *accounts, ConfJsonWriter *writer);
 static void write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms);
 static void answered(ConfSlice result, ConfSlice error, void *data);
 static bool knows_no_such_method(ConfUpstream *upstream, ConfSlice error);
@@ -76,21 +76,21 @@ exchange(void *data)
     conf_json_writer_begin_object(&writer);
     conf_json_writer_member_integer(&writer, "since", link->next);
     conf_json_writer_member_string(&writer, "origin", conf_accounts_origin(accounts));
-    if (link->agreed)
-        write_reports(accounts, &writer);
+    link->is_full = link->agreed && write_reports(accounts, &writer);
     conf_json_writer_end_object(&writer);
     conf_calls_send(upstream->calls, "replica.accounts", conf_buffer_slice(&params), ANSWER_MS, answered,
                     upstream);
 }
 
-static void
+/* True: as much as fits. */
+static bool
 write_reports(ConfAccounts *accounts, ConfJsonWriter *writer)
 {
     const ConfAccountReport *reports;
     int64_t number;
     unsigned count = conf_accounts_report(accounts, &reports, &number);
     if (count == 0)
-        return;
+        return false;
     conf_json_writer_member_integer(writer, "report", number);
     conf_json_writer_key(writer, "accounts");
     conf_json_writer_begin_array(writer);
@@ -109,6 +109,7 @@ write_reports(ConfAccounts *accounts, ConfJsonWriter *writer)
         conf_json_writer_end_object(writer);
     }
     conf_json_writer_end_array(writer);
+    return count == CONF_ACCOUNTS_A_TIME;
 }
 
 static void
@@ -136,7 +137,7 @@ answered(ConfSlice result, ConfSlice error, void *data)
     bool was_agreed = link->agreed;
     link->agreed = answer != NULL && conf_upstream_take_accounts(upstream, answer);
     const ConfJson *more = conf_json_member(answer, "more");
-    bool soon = link->agreed && (!was_agreed || (more != NULL && more->boolean));
+    bool soon = link->agreed && (!was_agreed || link->is_full || (more != NULL && more->boolean));
     conf_timer_arm(&link->due, soon ? AGAIN_MS : EXCHANGE_MS, exchange, upstream);
 }
 

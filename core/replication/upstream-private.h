@@ -49,6 +49,7 @@ typedef struct {
     ConfTimer due;
     bool asking;  /* the link is live */
     bool agreed;  /* which of this server's reports the master has taken is known */
+    bool is_full; /* the report under way has as much as fits: others wait behind it */
     int64_t next; /* of the master's: what changed after it is asked for */
 } ConfAccountsLink;
 

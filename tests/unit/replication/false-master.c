@@ -82,6 +82,12 @@ record(int64_t revision, const char *chain, const char *text, GError **error, vo
     return true;
 }
 
+static ConfAccounts *
+accounts_of(void *data)
+{
+    return ((Play *)data)->accounts;
+}
+
 Play *
 play_new(void)
 {
@@ -103,7 +109,8 @@ play_new(void)
     };
     ConfUpstreamHost host = {
         .ready = ready, .status = status, .failed = failed, .publisher = publisher_of,
-        .environment_changed = environment_changed, .lineage = lineage, .confirmed = confirmed, .record = record, .data = play,
+        .environment_changed = environment_changed, .lineage = lineage, .confirmed = confirmed, .record = record, .accounts = accounts_of,
+        .data = play,
     };
     GError *error = NULL;
     play->upstream = conf_upstream_new(&settings, &host, &error);
@@ -117,6 +124,7 @@ play_free(Play *play)
     conf_upstream_free(play->upstream);
     net_test_iterate();
     conf_publisher_free(play->publisher);
+    conf_accounts_free(play->accounts);
     conf_store_free(play->store);
     conf_store_free(play->told);
     if (play->peer != NULL)

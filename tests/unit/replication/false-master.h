@@ -26,6 +26,7 @@ typedef struct {
     int64_t confirmed;        /* of its history */
     GPtrArray *records;       /* texts that its history was given */
     bool refusing;            /* the history refuses them */
+    ConfAccounts *accounts;   /* NULL: no log-ins are decided here */
 } Play;
 
 /* The link is not there yet. */

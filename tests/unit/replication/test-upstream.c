@@ -311,6 +311,33 @@ test_records_refused(void)
     g_assert_null(strstr(again, "\"changesFrom\""));
 }
 
+/* After a night without its master a replica has many log-ins to tell of: it does not wait between full reports. */
+static void
+test_accounts_catch_up(void)
+{
+    enum { ACCOUNTS = 2200, REPORTS = 5 };
+    g_autoptr(Play) play = play_new();
+    play->accounts = conf_accounts_new();
+    for (int64_t dbid = 1000; dbid < 1000 + ACCOUNTS; dbid++)
+        conf_accounts_note_login(play->accounts, (ConfKey){.type = CONF_TYPE_PERSON, .dbid = dbid}, 1);
+    play_load(play);
+    int64_t id = 0, begin = conf_clock_monotonic_usec();
+    for (int report = 0; report <= REPORTS; report++) {
+        g_autofree char *line = play_expect(play, "replica.accounts", &id);
+        g_autofree char *number = g_strdup_printf("\"report\":%d,", report);
+        g_autofree char *result =
+            g_strdup_printf("{\"accounts\":[],\"origin\":\"above\",\"report\":%d,\"next\":0}", report);
+        g_assert_true(report == 0 ? strstr(line, "\"report\"") == NULL : strstr(line, number) != NULL);
+        play_answer(play, id, result);
+    }
+    g_assert_cmpint(conf_clock_monotonic_usec() - begin, <, (REPORTS - 2) * G_USEC_PER_SEC);
+    /* Then it does. */
+    begin = conf_clock_monotonic_usec();
+    g_autofree char *line = play_expect(play, "replica.accounts", &id);
+    g_assert_null(strstr(line, "\"report\""));
+    g_assert_cmpint(conf_clock_monotonic_usec() - begin, >, G_USEC_PER_SEC / 2);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -325,5 +352,6 @@ main(int argc, char **argv)
     g_test_add_func("/replication/upstream/knowledge", test_knowledge);
     g_test_add_func("/replication/upstream/records", test_records);
     g_test_add_func("/replication/upstream/records-refused", test_records_refused);
+    g_test_add_func("/replication/upstream/accounts-catch-up", test_accounts_catch_up);
     return g_test_run();
 }
