@@ -22,6 +22,7 @@ typedef struct {
     EditLine *edit;
     History *history;
     char *prompt, *file; /* of the history; NULL: nowhere to keep it */
+    GHashTable *numbers; /* of options: where they are kept -> gint64, what they are where they are not given */
     const CtlCommand *running;
     bool is_readable, is_over;
     bool is_interrupted;  /* the line that is typed */
@@ -35,7 +36,7 @@ static bool run_line(Shell *shell, const char *line, GError **error);
 static bool run_command(Shell *shell, const CtlCommand *command, char **words, GError **error);
 static bool run_builtin(Shell *shell, char **words, bool *is_builtin, GError **error);
 static char *help_of(const CtlCommand *command);
-static void reset_options(const GOptionEntry *entries);
+static void reset_options(Shell *shell, const GOptionEntry *entries);
 static void start_editing(Shell *shell);
 static void stop_editing(Shell *shell);
 static char *prompt(EditLine *edit);
@@ -61,11 +62,14 @@ run_shell(Ctl *ctl, char **arguments, unsigned count, GError **error)
 {
     (void)arguments;
     (void)count;
-    Shell shell = {.ctl = ctl};
-    if (!isatty(STDIN_FILENO))
-        return run_file(&shell, error);
-    run_terminal(&shell);
-    return true;
+    Shell shell = {.ctl = ctl, .numbers = g_hash_table_new_full(NULL, NULL, NULL, g_free)};
+    bool fine = true;
+    if (isatty(STDIN_FILENO))
+        run_terminal(&shell);
+    else
+        fine = run_file(&shell, error);
+    g_hash_table_unref(shell.numbers);
+    return fine;
 }
 
 static bool
@@ -146,7 +150,7 @@ run_command(Shell *shell, const CtlCommand *command, char **words, GError **erro
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     /* GLib's own would end the program. */
     g_option_context_set_help_enabled(context, FALSE);
-    reset_options(command->options);
+    reset_options(shell, command->options);
     if (command->options != NULL)
         g_option_context_add_main_entries(context, command->options, NULL);
     g_auto(GStrv) arguments = g_strdupv(words);
@@ -213,7 +217,7 @@ help_of(const CtlCommand *command)
 
 /* Each command begins with what its options are where they are not given. */
 static void
-reset_options(const GOptionEntry *entries)
+reset_options(Shell *shell, const GOptionEntry *entries)
 {
     for (const GOptionEntry *entry = entries; entry != NULL && entry->long_name != NULL; entry++) {
         switch (entry->arg) {
@@ -221,10 +225,16 @@ reset_options(const GOptionEntry *entries)
         case G_OPTION_ARG_FILENAME:
             g_clear_pointer((char **)entry->arg_data, g_free);
             break;
-        case G_OPTION_ARG_INT64:
-            *(gint64 *)entry->arg_data = 0;
+        case G_OPTION_ARG_INT64: {
+            const gint64 *first = g_hash_table_lookup(shell->numbers, entry->arg_data);
+            if (first != NULL)
+                *(gint64 *)entry->arg_data = *first;
+            else
+                g_hash_table_insert(shell->numbers, entry->arg_data,
+                                    g_memdup2(entry->arg_data, sizeof(gint64)));
             break;
-        default: /* A flag or a number. */
+        }
+        default: /* A flag. */
             *(int *)entry->arg_data = 0;
         }
     }

@@ -144,6 +144,28 @@ test_list(void)
     g_assert_lacks(confctl(&run, "history sessions --by nobody"), "opened");
 }
 
+/* In the shell too a command shows a hundred where no number is given, also behind one that was given. */
+static void
+test_list_in_shell(void)
+{
+    g_auto(Run) run;
+    init_with(&run, "plugins = history\n");
+    g_autoptr(GString) script = g_string_new(NULL);
+    for (unsigned i = 0; i < 105; i++)
+        g_string_append_printf(script, "new host h%u\n", i);
+    confctl_with(&run, script->str, "shell");
+    g_assert_cmpint(run.status, ==, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        confctl_with(&run, i == 0 ? "history host\n" : "history -n 3 person\nhistory host\n", "shell");
+        g_assert_cmpint(run.status, ==, 0);
+        g_assert_has(run.errors, "there is more: --limit N");
+        g_assert_lacks(run.output, "Hosts/h0");
+        g_assert_has(run.output, "Hosts/h104");
+    }
+    confctl_with(&run, "history --limit 0 host\n", "shell");
+    g_assert_has(run.output, "Hosts/h0");
+}
+
 /* What the server has not recorded is said beside the list, and beside what is written out. */
 static void
 test_gap(void)
@@ -291,6 +313,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/confctl-history/as-of", test_as_of);
     g_test_add_func("/integration/confctl-history/diff", test_diff);
     g_test_add_func("/integration/confctl-history/list", test_list);
+    g_test_add_func("/integration/confctl-history/list-in-shell", test_list_in_shell);
     g_test_add_func("/integration/confctl-history/gap", test_gap);
     g_test_add_func("/integration/confctl-history/revert", test_revert);
     g_test_add_func("/integration/confctl-history/ask", test_ask);
