@@ -21,7 +21,6 @@ static GArray *command_line; /* ConfOption, ended by an empty one */
 static void report_if_unknown(const char *section, const char *key, const char *value, int line, void *data);
 static bool declares(const ConfOptionTable *table, const char *section, const char *key,
                      const char *own_section);
-static bool section_matches(const char *declared, const char *section);
 static bool is_switch(const char *name);
 static void check_table(const char *owner, const ConfOption *options);
 static bool read_value(const Source *source, ConfOptionValue *value, GError **error);
@@ -137,6 +136,21 @@ conf_option_clear(const ConfOption *options, void *target)
         clear_member(option, target);
 }
 
+bool
+conf_option_section_matches(const char *declared, const char *section)
+{
+    size_t size = strlen(declared);
+    if (size == 0 || declared[size - 1] != '*')
+        return strcmp(declared, section) == 0;
+    if (strncmp(declared, section, size - 1) != 0)
+        return false;
+    const char *number = section + size - 1;
+    if (*number == '\0')
+        return true;
+    size_t digits = strspn(number + 1, "0123456789");
+    return (*number == '_' || *number == '-') && digits > 0 && number[1 + digits] == '\0';
+}
+
 void
 conf_option_find_unknown(const ConfSettings *settings, const char *own_section, ConfSettingFunc func,
                          void *data)
@@ -169,18 +183,9 @@ declares(const ConfOptionTable *table, const char *section, const char *key, con
         own = strcmp(table->owner, CONF_OPTION_OWNER_SERVER) == 0 ? own_section : table->owner;
     for (const ConfOption *option = table->options; option->name != NULL; option++)
         if (strcmp(option->name, key) == 0 &&
-            section_matches(option->section != NULL ? option->section : own, section))
+            conf_option_section_matches(option->section != NULL ? option->section : own, section))
             return true;
     return false;
-}
-
-static bool
-section_matches(const char *declared, const char *section)
-{
-    size_t size = strlen(declared);
-    if (size > 0 && declared[size - 1] == '*')
-        return strncmp(declared, section, size - 1) == 0;
-    return strcmp(declared, section) == 0;
 }
 
 static bool

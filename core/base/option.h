@@ -29,14 +29,16 @@ void conf_settings_foreach(const ConfSettings *settings, ConfSettingFunc func, v
 ConfSettings *conf_settings_merge(const ConfSettings *base, const ConfSettings *over);
 
 /* Tables are borrowed for ever (static); one that is registered already is left as it stands.  `owner`:
- * "confserv" or a plugin's name, for listings.  A section "gauth_ldap*" means every section whose name begins
- * so; it is filled with own_section, one at a time.  A table that contradicts itself (a default out of range)
- * aborts. */
+ * "confserv" or a plugin's name, for listings.  A section "gauth_ldap*" means that one and those with a
+ * number, gauth_ldap_1 or gauth_ldap-1; it is filled with own_section, one at a time.  A table that contradicts
+ * itself (a default out of range) aborts. */
 #define CONF_OPTION_OWNER_SERVER "confserv"
 void conf_option_register(const char *owner, const ConfOption *options);
 /* As above for a table whose NULL sections are `section`, where the file names the section itself (that of
  * the database): register it under that name. */
 void conf_option_register_section(const char *owner, const char *section, const ConfOption *options);
+/* Is that the section, or one of the family, that an option is declared for? */
+bool conf_option_section_matches(const char *declared, const char *section);
 /* The program's command line, in the same form (the section is not used): for the listing and the completion.
  * Several tables make one, a name that is there stays as it was first; strings are borrowed for ever. */
 void conf_option_register_command_line(const ConfOption *options);

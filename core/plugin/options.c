@@ -2,8 +2,8 @@
  * reloads.
  *
  * In a plugin's table a section of NULL is the section named like the plugin, "" is the server's own
- * section, and "NAME*" is every section that begins with NAME: values there are checked, but not put into
- * the struct. */
+ * section, and "NAME*" is section NAME and those with a number (NAME_1): values there are checked, but not
+ * put into the struct. */
 #include <string.h>
 
 #include "base/error.h"
@@ -78,9 +78,8 @@ conf_plugin_options_check_value(const ConfPlugin *p, const char *own_section, co
     for (unsigned i = 0; p->options != NULL && declared[i].name != NULL; i++) {
         const ConfOption *option = &declared[i];
         const char *place = p->options[i].section != NULL ? p->options[i].section : own_section;
-        bool meant = is_family(option->section)
-                         ? strncmp(section, option->section, strlen(option->section) - 1) == 0
-                         : strcmp(place, section) == 0;
+        bool meant =
+            conf_option_section_matches(is_family(option->section) ? option->section : place, section);
         if (!meant || strcmp(option->name, key) != 0 || conf_option_check_value(option, value, error))
             continue;
         g_prefix_error(error, "plugin %s: %s/%s: ", p->name, section, key);
@@ -252,7 +251,7 @@ check_setting(const char *section, const char *key, const char *value, int line,
         return;
     for (const ConfOption *option = check->options; option->name != NULL; option++) {
         if (!is_family(option->section) || strcmp(option->name, key) != 0 ||
-            strncmp(section, option->section, strlen(option->section) - 1) != 0)
+            !conf_option_section_matches(option->section, section))
             continue;
         if (!conf_option_check_value(option, value, &check->error))
             g_prefix_error(&check->error, "%s/%s: ", section, key);

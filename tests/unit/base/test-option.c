@@ -356,7 +356,12 @@ test_unknown(void)
     conf_settings_set(settings, "link", "port", "1");
     conf_settings_set(settings, "gauth_1", "ldap-url", "1");
     conf_settings_set(settings, "gauth", "ldap-url", "1");
+    conf_settings_set(settings, "gauth-12", "ldap-url", "1");
     conf_settings_set(settings, "gaut", "ldap-url", "1");
+    conf_settings_set(settings, "gauthx", "ldap-url", "1");
+    conf_settings_set(settings, "gauth_", "ldap-url", "1");
+    conf_settings_set(settings, "gauth_1x", "ldap-url", "1");
+    conf_settings_set(settings, "gauth1", "ldap-url", "1");
     conf_settings_set(settings, "tls", "certificate-check", "1");
     conf_settings_set(settings, "maindb", "dbname", "confserv.db");
     conf_settings_set(settings, "dbserver", "dbname", "confserv.db");
@@ -366,6 +371,7 @@ test_unknown(void)
     conf_option_find_unknown(settings, "csproxy", append_setting, seen);
     g_assert_cmpstr(seen->str, ==,
                     "csproxy/prot=1@0;confserv/port=1@0;link/port=1@0;gaut/ldap-url=1@0;"
+                    "gauthx/ldap-url=1@0;gauth_/ldap-url=1@0;gauth_1x/ldap-url=1@0;gauth1/ldap-url=1@0;"
                     "dbserver/dbname=confserv.db@0;");
 }
 

@@ -102,11 +102,11 @@ test_registered(void)
 {
     ConfPluginHost *host = fixture_load("options", "");
     g_autoptr(ConfSettings) settings = fixture_settings(
-        "options/text=1 options-secrets/secret=2 server/own=3 options-site_1/weight=1 options/txet=4 "
+        "options/text=1 options-secrets/secret=2 server/own=3 options-site_1/weight=1 options-sites/weight=1 options/txet=4 "
         "server/other=5");
     g_autoptr(GString) unknown = g_string_new(NULL);
     conf_option_find_unknown(settings, "server", note_unknown, unknown);
-    g_assert_cmpstr(unknown->str, ==, "options/txet;server/other;");
+    g_assert_cmpstr(unknown->str, ==, "options-sites/weight;options/txet;server/other;");
     conf_plugin_host_free(host);
     fixture_take_notes();
 }
