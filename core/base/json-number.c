@@ -4,7 +4,8 @@
  * locale. */
 #include "base/json-number-private.h"
 
-static const int64_t INTEGER_MAX = 9007199254740991; /* 2^53 - 1 */
+#include "base/json-reader.h"
+
 enum { INTEGER_DIGITS = 16, SAFE_DIGITS = 308, EXPONENT_CAP = 1000000000 };
 
 /* 2^1024 - 2^970: from here on a decimal rounds to infinity. */
@@ -75,7 +76,7 @@ conf_json_scan_number(const char *start, const char *end, int64_t *integer, bool
         *message = "A number is too large.";
         return NULL;
     }
-    *is_integer = whole && length <= INTEGER_DIGITS && value <= (uint64_t)INTEGER_MAX;
+    *is_integer = whole && length <= INTEGER_DIGITS && value <= (uint64_t)CONF_JSON_INTEGER_MAX;
     *integer = *is_integer ? (negative ? -(int64_t)value : (int64_t)value) : 0;
     return p;
 }

@@ -31,6 +31,7 @@ typedef enum {
 } ConfJsonFault;
 
 enum { CONF_JSON_DEPTH_MAX = 64 };
+#define CONF_JSON_INTEGER_MAX INT64_C(9007199254740991) /* 2^53 - 1 */
 
 typedef struct ConfJsonReaderState ConfJsonReaderState;
 

@@ -4,6 +4,8 @@
 
 static ConfMethods *lent;
 
+static const ConfObject *find(ConfSession *session, const char *params_json, ConfRpcError *error);
+
 void
 conf_methods_lend(ConfMethods *methods)
 {
@@ -13,15 +15,30 @@ conf_methods_lend(ConfMethods *methods)
 const ConfObject *
 conf_session_find(ConfSession *s, const char *params_json, GError **error)
 {
-    g_autoptr(ConfArena) arena = conf_arena_new();
-    const ConfJson *params = conf_json_parse(arena, conf_slice_from_string(params_json), NULL, NULL, NULL);
-    if (lent == NULL || params == NULL || params->kind != CONF_JSON_OBJECT) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "params are no object");
-        return NULL;
-    }
     g_auto(ConfRpcError) why = CONF_RPC_ERROR_INIT;
-    const ConfObject *object = conf_methods_find(lent, s, params, &why);
+    const ConfObject *object = find(s, params_json, &why);
     if (object == NULL)
         g_set_error_literal(error, CONF_PLUGIN_RPC_ERROR, why.code, why.message);
     return object;
+}
+
+const ConfObject *
+conf_request_find(ConfRequest *r)
+{
+    g_auto(ConfRpcError) why = CONF_RPC_ERROR_INIT;
+    const ConfObject *object = find(conf_request_get_owner(r), conf_request_get_params_json(r), &why);
+    if (object == NULL)
+        conf_request_fail(r, &why);
+    return object;
+}
+
+static const ConfObject *
+find(ConfSession *session, const char *params_json, ConfRpcError *error)
+{
+    g_autoptr(ConfArena) arena = conf_arena_new();
+    const ConfJson *params = conf_json_parse(arena, conf_slice_from_string(params_json), NULL, NULL, NULL);
+    if (lent != NULL && session != NULL && params != NULL && params->kind == CONF_JSON_OBJECT)
+        return conf_methods_find(lent, session, params, error);
+    conf_rpc_fail_path(error, "", "params are no object");
+    return NULL;
 }

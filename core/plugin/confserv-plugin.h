@@ -320,6 +320,8 @@ CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *ty
 /* The object that a method's params name, as the methods of the core take it: {"type","dbid"}, {"type","name",
  * "tenant"?} or {"path"}, other members are passed over.  NULL: *error of CONF_PLUGIN_RPC_ERROR (-32602, -32004). */
 CONF_API const ConfObject *conf_session_find(ConfSession *s, const char *params_json, GError **error);
+/* The same of a request's own params and session.  NULL: it was answered, with data.path where a member is wrong. */
+CONF_API const ConfObject *conf_request_find(ConfRequest *r);
 /* An object that is gone, as it was once: by the list of rights that was in force on it last, NULL: not known; that
  * one only an administrator may read. */
 CONF_API bool conf_session_may_read_past(ConfSession *s, const char *object_json, const char *last_rights);
@@ -528,8 +530,8 @@ typedef struct {
     size_t settings_size;
     /* `settings` stay good until changed() gave the next ones, and until unload() returned.  Options that
      * take effect at start only keep their value in them.  A section of NULL in `options` is the plugin's
-     * name, "" the server's own; of "NAME*" (every section that begins so) values are checked, and read by
-     * conf_plugin_get_option(). */
+     * name, "" the server's own; of "NAME*" (NAME, and NAME_1 or NAME-1 by any number) values are checked, and
+     * read by conf_plugin_get_option(). */
     bool (*check)(const void *settings, GError **error); /* pure: start, reload, -check-config */
     void *(*load)(ConfPlugin *p, const void *settings, GError **error); /* NULL: refused, *error */
     /* Only after check() agreed.  Also at a reload that changed no option: files that they name may have. */

@@ -54,8 +54,8 @@ conf_params_integer(const ConfJson *params, const char *at, const char *name, in
         return false;
     }
     if (member->integer < minimum || member->integer > maximum) {
-        g_autofree char *what =
-            g_strdup_printf("must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT, minimum, maximum);
+        g_autofree char *what = g_strdup_printf("must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT,
+                                                minimum, MIN(maximum, CONF_JSON_INTEGER_MAX));
         fail(error, at, slice, what);
         return false;
     }

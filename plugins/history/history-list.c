@@ -165,13 +165,9 @@ read_object(Listing *listing, ConfRequest *request, const ConfJson *params)
 {
     const ConfJson *type = conf_value_member(params, "type");
     if (conf_value_member(params, "name") != NULL || conf_value_member(params, "path") != NULL) {
-        g_autoptr(GError) error = NULL;
-        const ConfObject *object =
-            conf_session_find(listing->caller->session, conf_request_get_params_json(request), &error);
-        if (object == NULL) {
-            conf_request_answer_error(request, error->code, error->message, NULL);
+        const ConfObject *object = conf_request_find(request);
+        if (object == NULL)
             return false;
-        }
         listing->type = g_strdup(conf_object_get_type(object));
         listing->dbid = conf_object_get_dbid(object);
         return true;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+static const int64_t INTEGER_MAX = INT64_C(9007199254740991); /* 2^53 - 1: no integer of the wire is higher */
+
 void
 history_refuse(ConfRequest *request, const char *path, const char *message)
 {
@@ -51,7 +53,8 @@ history_param_integer(ConfRequest *request, const ConfJson *params, const char *
     }
     g_autofree char *path = g_strconcat("/", name, NULL);
     g_autofree char *message = g_strdup_printf(
-        "%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name, minimum, maximum);
+        "%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name, minimum,
+        MIN(maximum, INTEGER_MAX));
     history_refuse(request, path, message);
     return false;
 }

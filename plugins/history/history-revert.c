@@ -108,7 +108,6 @@ read_params(Reverting *reverting, ConfRequest *request)
 static bool
 read_object(Reverting *reverting, ConfRequest *request, const ConfJson *params)
 {
-    ConfSession *session = reverting->caller->session;
     const char *type = conf_value_string(conf_value_member(params, "type"));
     int64_t dbid = 0;
     if (type != NULL && conf_value_member(params, "dbid") != NULL &&
@@ -120,12 +119,9 @@ read_object(Reverting *reverting, ConfRequest *request, const ConfJson *params)
         reverting->dbid = dbid;
         return true;
     }
-    g_autoptr(GError) error = NULL;
-    const ConfObject *object = conf_session_find(session, conf_request_get_params_json(request), &error);
-    if (object == NULL) {
-        conf_request_answer_error(request, error->code, error->message, NULL);
+    const ConfObject *object = conf_request_find(request);
+    if (object == NULL)
         return false;
-    }
     reverting->type = g_strdup(conf_object_get_type(object));
     reverting->dbid = conf_object_get_dbid(object);
     return true;

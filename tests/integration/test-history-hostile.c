@@ -56,6 +56,38 @@ test_pages(void)
     }
 }
 
+/* What is wrong with how an object is named is pointed at, as by the other methods. */
+static void
+test_wrong_names(void)
+{
+    static const struct {
+        const char *name, *path;
+    } WRONG[] = {
+        {"'path':'/Environment','type':'host'", "/path"},
+        {"'path':'Environment'", "/path"},
+        {"'type':'host','name':5", "/name"},
+        {"'type':'nothing','name':'h'", "/type"},
+        {"'name':'h'", "/type"},
+        {"'type':'host','name':'h','dbid':1", "/dbid"},
+        {"'type':'host','name':'h','dbid':9007199254740992", "/dbid"},
+        {"'type':'host','name':'h','tenant':0", "/tenant"},
+        {"'type':'host','dbid':9007199254740992", "/dbid"},
+    };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) client = test_client_new(server);
+    new_host(client, "h");
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(WRONG); i++) {
+        bool reverts = i % 2 == 1;
+        JsonObject *error = test_call_error(client, -32602, reverts ? "history.revert" : "history.list", "{%s%s}",
+                                            WRONG[i / 2].name, reverts ? ",'toRevision':1" : "");
+        JsonObject *data = json_object_get_object_member(error, "data");
+        g_assert_cmpstr(json_object_get_string_member(data, "path"), ==, WRONG[i / 2].path);
+        g_assert_null(strstr(json_object_get_string_member(error, "message"), "9223372036854775807"));
+    }
+    test_call_error(client, -32004, "history.list", "{'type':'host','name':'none'}");
+    test_call_error(client, -32004, "history.revert", "{'path':'/Environment/Hosts/none','toRevision':1}");
+}
+
 /* A proxy that was killed knows only what came after; who stands right before that has missed
  * nothing more. */
 static void
@@ -297,6 +329,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/integration/history-hostile/pages", test_pages);
+    g_test_add_func("/integration/history-hostile/wrong-names", test_wrong_names);
     g_test_add_func("/integration/history-hostile/where-memory-begins", test_where_memory_begins);
     g_test_add_func("/integration/history-hostile/hidden-past", test_hidden_past);
     g_test_add_func("/integration/history-hostile/many-keys", test_many_keys);

@@ -99,6 +99,10 @@ test_params(void)
     assert_path(&error, "/n");
     g_assert_false(conf_params_integer(params, "/operations/3", "n", 1, 4, true, &n, &error));
     assert_path(&error, "/operations/3/n");
+    /* No integer of the wire is higher. */
+    g_assert_false(conf_params_integer(params, "", "n", 6, INT64_MAX, true, &n, &error));
+    g_assert_nonnull(strstr(error.message, "between 6 and 9007199254740991"));
+    assert_path(&error, "/n");
     g_assert_false(conf_params_integer(params, "", "f", 1, 4, true, &n, &error));
     assert_path(&error, "/f");
     g_assert_false(conf_params_integer(params, "", "big", 1, INT64_MAX, false, &n, &error));
