@@ -363,6 +363,7 @@ finish(Resuming *resuming)
 {
     ConfConnection *connection = resuming->client->connection;
     resuming->client->resuming = false;
+    conf_client_answered_late(resuming->client);
     conf_request_on_gone(resuming->request, NULL, NULL);
     conf_request_release(resuming->request);
     explicit_bzero(resuming->token, sizeof resuming->token);

@@ -314,7 +314,7 @@ void conf_session_break(ConfSession *session, const char *reason);
 ConfSession *conf_sessions_lookup_number(ConfSessions *sessions, uint64_t number);
 ConfSession *conf_sessions_lookup_token(ConfSessions *sessions, ConfSlice token);
 ConfClient *conf_client_of(ConfConnection *connection);
-/* Its log-in was refused: it has time for what comes next, if that answer took long. */
+/* Its log-in or resumption was refused: it has time for what comes next, if that answer took long. */
 void conf_client_answered_late(ConfClient *client);
 /* False: the port that it came by is not for that session (-32001), or its account has too many (-32016). */
 bool conf_client_admits(const ConfClient *client, const ConfSession *session, ConfRpcError *error);

@@ -468,8 +468,9 @@ static void
 login_timed_out(void *data)
 {
     ConfClient *client = data;
-    if (client->login != NULL) {
-        /* Its password is still being checked: the queue before it is not its fault. */
+    if (client->login != NULL || client->resuming) {
+        /* Its password is still being checked, or its session looked for: the queue before it is not its
+         * fault. */
         conf_timer_arm(&client->timer, LATE_MS, login_timed_out, client);
         client->is_late = true;
         return;

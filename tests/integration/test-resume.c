@@ -329,6 +329,27 @@ test_cut_behind_walk(void)
     world_close(&world);
 }
 
+/* Who asks at once, and is ahead of the server, is answered when that has waited, however short login-timeout
+ * is; and can ask again. */
+static void
+test_behind_for_long(void)
+{
+    World world;
+    world_open(&world, "login-timeout = 1");
+    g_autoptr(TestClient) first = test_client_new(world.server);
+    g_autofree char *token = test_client_dup_token(first);
+    int64_t revision = create_host(&world, "seen");
+    test_client_abort(first);
+    test_wait_statistic(world.admin, "sessionsBroken", 1);
+    g_autoptr(TestClient) second = test_client_connect(test_server_get_port(world.server));
+    test_call_error(second, -32013, "session.resume",
+                    "{'session':'%s','environment':'%s','revision':%" INT "}", token, world.environment,
+                    revision + 1000);
+    JsonObject *result = resume(&world, second, token, revision, "");
+    g_assert_cmpint(json_object_get_int_member(result, "missed"), ==, 0);
+    world_close(&world);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -339,5 +360,6 @@ main(int argc, char **argv)
     g_test_add_func("/integration/resume/mirror-over-cuts", test_mirror_over_cuts);
     g_test_add_func("/integration/resume/cut-walk", test_cut_walk);
     g_test_add_func("/integration/resume/cut-behind-walk", test_cut_behind_walk);
+    g_test_add_func("/integration/resume/behind-for-long", test_behind_for_long);
     return g_test_run();
 }
