@@ -10,7 +10,6 @@ enum {
     MD5_SIZE = 16,
     HEADER_SIZE = 20,
     MESSAGE_MAX = 1024,
-    TAGS_MAX = 256,
     CODE_REQUEST = 1,
 };
 
@@ -257,7 +256,7 @@ read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size)
             break;
         case ATTRIBUTE_CLASS:
         case ATTRIBUTE_FILTER_ID:
-            if (value_size > 0 && answer->tags->len < TAGS_MAX) {
+            if (value_size > 0 && answer->tags->len < RADIUS_TAGS_MAX) {
                 RadiusTag tag = {
                     data[i] == ATTRIBUTE_CLASS ? RADIUS_TAG_CLASS : RADIUS_TAG_FILTER_ID, value_size, {0}};
                 memcpy(tag.value, value, value_size);

@@ -16,6 +16,7 @@ enum {
     RADIUS_SIZE_MAX = 4096,
     RADIUS_AUTHENTICATOR_SIZE = 16,
     RADIUS_VALUE_MAX = 253, /* bytes of an attribute's value */
+    RADIUS_TAGS_MAX = 256,  /* values of Class and Filter-Id that are taken from one answer */
     RADIUS_PASSWORD_MAX = 128,
 };
 

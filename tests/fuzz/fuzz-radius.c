@@ -105,7 +105,7 @@ check(const RadiusAnswer *answer)
     g_assert_true(answer->message == NULL || strlen(answer->message) <= 3 * 1024);
     g_assert_true(answer->state == NULL || (g_bytes_get_size(answer->state) > 0 &&
                                             g_bytes_get_size(answer->state) <= RADIUS_VALUE_MAX));
-    g_assert_cmpuint(answer->tags->len, <=, 64);
+    g_assert_cmpuint(answer->tags->len, <=, RADIUS_TAGS_MAX);
     for (unsigned i = 0; i < answer->tags->len; i++) {
         const RadiusTag *tag = &g_array_index(answer->tags, RadiusTag, i);
         g_assert_cmpuint(tag->size, >, 0);
