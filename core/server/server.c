@@ -272,6 +272,10 @@ conf_server_apply_options(ConfServer *server)
         g_ptr_array_add(server->refused_options, g_strdup(error->message));
         conf_log(CONF_LOG_OPTION_REFUSED, "option", error->message, NULL);
     }
+    /* Before plugins, which may end what waits for them: sessions borrow texts that are others now.  A proxy
+     * that waits for its first data has nothing yet that they could be told to. */
+    if (server->sessions != NULL)
+        apply_to_service(server);
     g_autoptr(GError) refusal = NULL;
     if (!conf_server_reload_plugins(server, server->settings, false, &refusal)) {
         g_ptr_array_add(server->refused_options, g_strdup(refusal->message));
@@ -280,9 +284,6 @@ conf_server_apply_options(ConfServer *server)
     conf_poller_set_slow_turn(conf_poller_default(), (unsigned)server->options.slow_turn_warning);
     if (server->upstream != NULL)
         conf_upstream_set_reload_delay(server->upstream, (unsigned)server->options.delay_reload);
-    /* A proxy that waits for its first data has nothing yet that they could be told to. */
-    if (server->sessions != NULL)
-        apply_to_service(server);
 }
 
 static void

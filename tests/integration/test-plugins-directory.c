@@ -405,6 +405,21 @@ test_late_answer(void)
     }
 }
 
+/* A plugin may end what waits for it as soon as it is told of other options; those of the server are whole by
+ * then. */
+static void
+test_let_in_by_other_options(void)
+{
+    g_autoptr(TestServer) server = test_primary_with(ONE, LIBRARY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    set_password(admin, add_external(admin, "ann"), "internal");
+    g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
+    int64_t id = test_send(client, "session.open", OPEN, "ann", "one=hold-until-changed");
+    g_autofree char *events = test_wait_event(admin, ONE ".events", "ann");
+    say(admin, "yes");
+    g_assert_true(json_object_has_member(test_wait_response(client, id), "result"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -422,5 +437,6 @@ main(int argc, char **argv)
     ADD("change-password", test_change_password);
     ADD("proxy-without-passwords", test_proxy_without_passwords);
     ADD("late-answer", test_late_answer);
+    ADD("let-in-by-other-options", test_let_in_by_other_options);
     return g_test_run();
 }

@@ -8,6 +8,7 @@ typedef struct {
     ConfPlugin *plugin;
     GPtrArray *events;
     GPtrArray *held; /* of Asking */
+    GPtrArray *held_until_changed;
 } Self;
 
 typedef struct {
@@ -79,7 +80,8 @@ login(void *data, ConfLogin *l, GError **error)
         Asking *asking = g_new0(Asking, 1);
         asking->later = conf_login_later(l, 60000, gone, self);
         asking->verdict = CONF_DONE;
-        g_ptr_array_add(self->held, asking);
+        g_ptr_array_add(g_str_has_prefix(word, "hold-until-changed") ? self->held_until_changed : self->held,
+                        asking);
         return CONF_LATER;
     }
     /* "later-yes": after 1 ms; "after-1500-yes". */
@@ -107,15 +109,28 @@ events(void *data, ConfRequest *r)
     test_answer_events(self->events, r);
 }
 
+static void
+let_in(Self *self, GPtrArray *held)
+{
+    for (unsigned i = 0; i < held->len; i++)
+        due(self, held->pdata[i]);
+    g_ptr_array_set_size(held, 0);
+}
+
 /* Lets in all that are held. */
 static void
 release(void *data, ConfRequest *r)
 {
     Self *self = data;
-    for (unsigned i = 0; i < self->held->len; i++)
-        due(self, self->held->pdata[i]);
-    g_ptr_array_set_size(self->held, 0);
+    let_in(self, self->held);
     conf_request_answer_json(r, "{}");
+}
+
+static void
+changed(void *data, const void *settings)
+{
+    Self *self = data;
+    let_in(self, self->held_until_changed);
 }
 
 static void *
@@ -130,6 +145,7 @@ load(ConfPlugin *p, const void *settings, GError **error)
     self->plugin = p;
     self->events = g_ptr_array_new_with_free_func(g_free);
     self->held = g_ptr_array_new();
+    self->held_until_changed = g_ptr_array_new();
     conf_plugin_hook(p, CONF_NORMAL, &hooks);
     return self;
 }
@@ -140,7 +156,9 @@ unload(void *data)
     Self *self = data;
     g_ptr_array_unref(self->events);
     g_ptr_array_unref(self->held);
+    g_ptr_array_unref(self->held_until_changed);
     g_free(self);
 }
 
-CONF_PLUGIN(.name = NAME, .version = "1", .summary = "Test: a library of [authentication]", .load = load, .unload = unload);
+CONF_PLUGIN(.name = NAME, .version = "1", .summary = "Test: a library of [authentication]", .load = load,
+            .changed = changed, .unload = unload);
