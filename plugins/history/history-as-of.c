@@ -63,12 +63,9 @@ history_read_as_of(void *self, ConfSession *s, const char *type, int64_t dbid, i
 int64_t
 history_get_oldest(void *self)
 {
-    History *history = self;
-    /* Another database is served since. */
-    if (history->past_oldest > conf_plugin_get_revision(history->plugin))
-        history->past_oldest = 0;
+    const History *history = self;
     int64_t missing = history->state.breaks.missing;
-    int64_t oldest = MAX(history->state.first, history->past_oldest);
+    int64_t oldest = MAX(history->state.first, history->refused_oldest);
     return missing > 0 ? MAX(oldest, missing + 1) : oldest;
 }
 
@@ -118,7 +115,7 @@ static void
 past_read(History *history, char *result, const GError *error, void *data)
 {
     Past *past = data;
-    history->past_oldest = MAX(history->past_oldest, past->oldest);
+    history->refused_oldest = past->oldest;
     const ConfObject *now = conf_plugin_lookup(history->plugin, past->type, past->dbid);
     /* Changed since, or before, in a way that the file does not say (yet). */
     bool is_behind = past->upto < past->revision ||
@@ -136,6 +133,7 @@ past_read(History *history, char *result, const GError *error, void *data)
                    history_may_read(history, session, past->type, past->dbid, past->body, past->last_rights);
         fail_past(past, may);
     }
+    history->refused_oldest = 0;
     history_caller_free(history, past->caller);
     g_free(result);
     g_free(past->type);
@@ -236,7 +234,6 @@ since_read(History *history, char *result, const GError *error, void *data)
     Since *since = data;
     bool wanted = true;
     g_free(result);
-    history->past_oldest = MAX(history->past_oldest, since->oldest);
     for (unsigned i = 0; i < since->rows->len && wanted && error == NULL; i++) {
         const Row *row = since->rows->pdata[i];
         wanted = since->func(row->type, row->dbid, row->body, row->last_rights, since->data);
@@ -246,7 +243,9 @@ since_read(History *history, char *result, const GError *error, void *data)
         history_query_call(history, query_since, since_read, since);
         return;
     }
+    history->refused_oldest = since->oldest;
     since->done(since->upto, error, since->data);
+    history->refused_oldest = 0;
     g_hash_table_unref(since->seen);
     g_ptr_array_unref(since->rows);
     g_free(since);

@@ -381,7 +381,7 @@ struct History {
     GQueue turns_waiting, turns_running; /* HistoryTurn */
     bool is_beginning_turns;
     unsigned turns_timer; /* 0: nobody is waited for to take what was answered */
-    int64_t past_oldest; /* behind a gap that a question met: asOf is answered from there on */
+    int64_t refused_oldest; /* while a question of the past is refused: from where it would be answered */
     int64_t replay_from; /* behind a break that a replay met, or that is on its way to the file */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,

@@ -335,14 +335,15 @@ targets_read(History *history, char *result, const GError *error, void *data)
 {
     Reverting *reverting = data;
     g_free(result);
-    history->past_oldest = MAX(history->past_oldest, reverting->oldest);
     if (reverting->caller->session == NULL) {
         refuse(reverting, -32013, "The session has ended.", NULL);
         return;
     }
     if (error != NULL) {
         if (g_error_matches(error, CONF_PLUGIN_RPC_ERROR, -32011)) {
+            history->refused_oldest = reverting->oldest;
             refuse_gone(reverting, error->message);
+            history->refused_oldest = 0;
             return;
         }
         history_fail_later(reverting->later, error);

@@ -328,7 +328,7 @@ read_state(History *history)
     history->durable_revision = (uint64_t)MAX(state->durable, 0);
     if (state->generation == generation)
         return false;
-    history->replay_from = history->past_oldest = 0;
+    history->replay_from = 0;
     return true;
 }
 

@@ -73,6 +73,13 @@ write_host(World *world, unsigned count, size_t size)
     return last;
 }
 
+/* All of it is in the file now. */
+static void
+write_down(World *world)
+{
+    test_call(world->admin, "history.list", "{'limit':1}");
+}
+
 static void
 expect_changes(TestClient *client, int64_t first, int64_t last)
 {
@@ -144,6 +151,7 @@ test_missing_rows(void)
     g_autofree char *token = leave_session(world.server, &revision);
     g_autofree char *second = leave_session(world.server, &revision);
     write_host(&world, MANY, FILLING);
+    write_down(&world);
     kill_server(&world);
     int64_t hole = revision + 20;
     test_history_sql(world.server, "DELETE FROM entry WHERE revision IN (%" INT ", %" INT ")", hole,
@@ -212,7 +220,7 @@ test_told_gap(void)
     int64_t within = write_host(&world, 5, 10);
     set_option(&world, "active", "true");
     write_host(&world, MANY, FILLING);
-    test_call(world.admin, "history.list", "{'limit':1}");
+    write_down(&world);
     int64_t first = test_history_sql(world.server, "SELECT first FROM gap"),
             last = test_history_sql(world.server, "SELECT last FROM gap");
     g_assert_cmpint(first, >, before);
@@ -351,6 +359,9 @@ test_fold(void)
     /* What was before the fold is known, as what is behind it. */
     test_call(reader, "object.read", "{'type':'host','name':'h','asOf':%" INT "}", before);
     expect_unknown(reader, before + 1, fold - 1, fold);
+    /* Whatever others have asked for meanwhile. */
+    test_call(reader, "object.read", "{'type':'host','name':'h','asOf':%" INT "}", before);
+    test_call(reader, "object.list", "{'type':'host','asOf':%" INT "}", before);
     world_close(&world);
 }
 
@@ -389,6 +400,7 @@ test_expiration(void)
     int64_t revision;
     g_autofree char *token = leave_session(world.server, &revision);
     write_host(&world, MANY, FILLING);
+    write_down(&world);
     kill_server(&world);
     test_history_sql(world.server, "UPDATE entry SET time = time - 31 * 86400000 WHERE revision <= %" INT,
                      revision + 30);
