@@ -52,13 +52,18 @@ begin_next(History *history)
     if (history->is_beginning_turns)
         return; /* One that could not begin is over at once: the loop below goes on. */
     history->is_beginning_turns = true;
+    /* Many of one session may wait: it is looked at once, which asks the kernel. */
+    const ConfSession *refused = NULL;
     for (GList *item = history->turns_waiting.head;
          item != NULL && history->turns_running.length < RUNNING_MAX;) {
         HistoryTurn *turn = item->data;
-        if (!may_begin(history, turn)) {
+        const ConfSession *session = turn->caller->session;
+        if (session != NULL && (session == refused || !may_begin(history, turn))) {
+            refused = session;
             item = item->next;
             continue;
         }
+        refused = NULL;
         g_queue_delete_link(&history->turns_waiting, item);
         g_queue_push_tail(&history->turns_running, turn);
         turn->begin(history, turn->data, turn->caller->session != NULL);
