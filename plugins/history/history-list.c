@@ -69,6 +69,7 @@ static void begin(History *history, void *data, bool is_wanted);
 static bool read_filter(Listing *listing, ConfRequest *request);
 static bool read_object(Listing *listing, ConfRequest *request, const ConfJson *params);
 static void gone(void *data);
+static void fail_ended(Listing *listing);
 static char *query_rows(HistoryReader *reader, void *data, GError **error);
 static bool find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error);
 static sqlite3_stmt *prepare_rows(sqlite3 *db, const Listing *listing, GError **error);
@@ -186,11 +187,17 @@ read_object(Listing *listing, ConfRequest *request, const ConfJson *params)
     return history_param_integer(request, params, "dbid", 1, G_MAXINT64, &listing->dbid);
 }
 
-/* The later is not finished by this: that follows when the job is done. */
+/* One that is being read is finished when the job is done.  So that none waits at unload(): by then no later may
+ * be touched any more. */
 static void
 gone(void *data)
 {
-    ((Listing *)data)->caller->session = NULL;
+    Listing *listing = data;
+    listing->caller->session = NULL;
+    if (!history_turn_withdraw(listing->history, &listing->turn))
+        return;
+    fail_ended(listing);
+    listing_free(listing);
 }
 
 static char *
@@ -383,8 +390,7 @@ rows_read(History *history, char *result, const GError *error, void *data)
     Listing *listing = data;
     g_free(result);
     if (listing->caller->session == NULL) {
-        conf_later_finish(listing->later, CONF_REFUSE,
-                          g_error_new_literal(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The session has ended"));
+        fail_ended(listing);
     } else if (error != NULL) {
         history_fail_later(listing->later, error);
     } else {
@@ -399,6 +405,13 @@ rows_read(History *history, char *result, const GError *error, void *data)
     }
     history_turn_over(history, &listing->turn);
     listing_free(listing);
+}
+
+static void
+fail_ended(Listing *listing)
+{
+    conf_later_finish(listing->later, CONF_REFUSE,
+                      g_error_new_literal(CONF_ERROR, CONF_ERROR_UNAVAILABLE, "The session has ended"));
 }
 
 /* True: the page is full, and behind its last row the next one begins. */

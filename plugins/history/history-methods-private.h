@@ -70,12 +70,15 @@ typedef struct {
     /* Reads, and ends with history_turn_over(); not is_wanted: the session has ended meanwhile, and so it does now. */
     void (*begin)(History *history, void *data, bool is_wanted);
     void *data;
+    GList link; /* in the queue of those that wait */
+    bool waits;
 } HistoryTurn;
 bool history_turns_are_many(const History *history); /* No more of them */
 /* Borrowed until it is over; it may begin at once. */
 void history_turn_ask(History *history, HistoryTurn *turn);
 void history_turn_over(History *history, HistoryTurn *turn);
-void history_turns_end(History *history); /* The plugin is unloaded */
+/* Nobody wants it any more.  True: it had not begun, and will not; false: it ends by itself. */
+bool history_turn_withdraw(History *history, HistoryTurn *turn);
 
 /* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
  * known), by what it was (`body`: any version). */

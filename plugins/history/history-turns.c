@@ -23,7 +23,9 @@ history_turns_are_many(const History *history)
 void
 history_turn_ask(History *history, HistoryTurn *turn)
 {
-    g_queue_push_tail(&history->turns_waiting, turn);
+    turn->link.data = turn;
+    turn->waits = true;
+    g_queue_push_tail_link(&history->turns_waiting, &turn->link);
     begin_next(history);
 }
 
@@ -34,15 +36,14 @@ history_turn_over(History *history, HistoryTurn *turn)
     begin_next(history);
 }
 
-void
-history_turns_end(History *history)
+bool
+history_turn_withdraw(History *history, HistoryTurn *turn)
 {
-    HistoryTurn *turn;
-    history->is_beginning_turns = true;
-    while ((turn = g_queue_pop_head(&history->turns_waiting)) != NULL) {
-        turn->caller->session = NULL;
-        turn->begin(history, turn->data, false);
-    }
+    if (!turn->waits)
+        return false;
+    turn->waits = false;
+    g_queue_unlink(&history->turns_waiting, &turn->link);
+    return true;
 }
 
 /* In the order that they came, but for those of a session that is served already. */
@@ -64,7 +65,7 @@ begin_next(History *history)
             continue;
         }
         refused = NULL;
-        g_queue_delete_link(&history->turns_waiting, item);
+        history_turn_withdraw(history, turn);
         g_queue_push_tail(&history->turns_running, turn);
         turn->begin(history, turn->data, turn->caller->session != NULL);
         item = history->turns_waiting.head;

@@ -113,7 +113,6 @@ static void
 unload(void *self)
 {
     History *history = self;
-    history_turns_end(history);
     history_store_end(history);
     history_callers_end(history);
     history_replay_end(history);

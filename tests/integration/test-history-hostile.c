@@ -253,6 +253,33 @@ test_slow_reader(void)
     g_assert_true(json_object_has_member(test_wait_response(slow, last), "result"));
 }
 
+/* Stopped at once, while many wait for clients to take what was answered before: nobody is told any more. */
+static void
+test_stopped_before_turns(void)
+{
+    enum { CLIENTS = 3, ASKED = 600, ENTRIES = 25 };
+    g_autoptr(TestServer) server = test_primary_new(HISTORY);
+    g_autoptr(TestClient) admin = test_client_new(server);
+    int64_t host = new_host(admin, "h");
+    for (unsigned i = 0; i < ENTRIES; i++)
+        fill_host(admin, host, i, 20000);
+    TestClient *clients[CLIENTS];
+    for (unsigned k = 0; k < CLIENTS; k++) {
+        clients[k] = test_client_new(server);
+        for (unsigned i = 0; i < ASKED; i++)
+            test_send(clients[k], "history.list", "{'type':'host','limit':1000}");
+    }
+    /* Each is a turn between theirs. */
+    for (unsigned i = 0; i < 20; i++)
+        test_call(admin, "history.list", "{'limit':1}");
+    test_call(admin, "server.stop", "{'graceful':false}");
+    g_assert_cmpint(test_server_wait_exit(server), ==, 0);
+    g_autofree char *log = test_server_read_log(server);
+    g_assert_null(strstr(log, "ConfLater"));
+    for (unsigned k = 0; k < CLIENTS; k++)
+        test_client_free(clients[k]);
+}
+
 static void
 revoke_and_grant(TestClient *admin, int64_t person)
 {
@@ -335,6 +362,7 @@ main(int argc, char **argv)
     g_test_add_func("/integration/history-hostile/many-keys", test_many_keys);
     g_test_add_func("/integration/history-hostile/turns", test_turns);
     g_test_add_func("/integration/history-hostile/slow-reader", test_slow_reader);
+    g_test_add_func("/integration/history-hostile/stopped-before-turns", test_stopped_before_turns);
     g_test_add_func("/integration/history-hostile/ended-unknown", test_ended_unknown);
     return g_test_run();
 }
