@@ -1,5 +1,4 @@
 /* methods-plugin.c - what confserv-plugin.h says of naming an object. */
-#include "base/error.h"
 #include "methods/methods-private.h"
 
 static ConfMethods *lent;
@@ -10,16 +9,6 @@ void
 conf_methods_lend(ConfMethods *methods)
 {
     lent = methods;
-}
-
-const ConfObject *
-conf_session_find(ConfSession *s, const char *params_json, GError **error)
-{
-    g_auto(ConfRpcError) why = CONF_RPC_ERROR_INIT;
-    const ConfObject *object = find(s, params_json, &why);
-    if (object == NULL)
-        g_set_error_literal(error, CONF_PLUGIN_RPC_ERROR, why.code, why.message);
-    return object;
 }
 
 const ConfObject *

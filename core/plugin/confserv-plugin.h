@@ -317,10 +317,9 @@ CONF_API bool conf_session_is_administrator(const ConfSession *s);
 /* An object as the session sees it; NULL: none, or not readable. */
 CONF_API const ConfObject *conf_session_read(ConfSession *s, const char *type, int64_t dbid);
 CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *type, const char *name);
-/* The object that a method's params name, as the methods of the core take it: {"type","dbid"}, {"type","name",
- * "tenant"?} or {"path"}, other members are passed over.  NULL: *error of CONF_PLUGIN_RPC_ERROR (-32602, -32004). */
-CONF_API const ConfObject *conf_session_find(ConfSession *s, const char *params_json, GError **error);
-/* The same of a request's own params and session.  NULL: it was answered, with data.path where a member is wrong. */
+/* The object that a request's params name for its session, as the methods of the core take it: {"type","dbid"},
+ * {"type","name","tenant"?} or {"path"}, other members are passed over.  NULL: it was answered (-32602 with
+ * data.path, -32004). */
 CONF_API const ConfObject *conf_request_find(ConfRequest *r);
 /* An object that is gone, as it was once: by the list of rights that was in force on it last, NULL: not known; that
  * one only an administrator may read. */
