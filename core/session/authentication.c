@@ -225,7 +225,7 @@ ask_libraries(ConfLogin *login, GError **error)
         login->library++;
         if (strcmp(name, INTERNAL) == 0) {
             if (login->unanswered && !may_be_internal(login))
-                break;
+                continue;
             login->stage = CONF_LOGIN_INTERNAL;
             return login->unanswered && was_right_lately(login) ? CONF_DONE : CONF_NEXT;
         }

@@ -199,6 +199,19 @@ test_internal_after(void)
     g_assert_cmpint(open_code(server, "ann", "one=yes"), ==, 0);
 }
 
+/* Nor does the internal password that somebody does not have stand before a directory behind it. */
+static void
+test_behind_internal(void)
+{
+    g_autoptr(TestServer) server = test_primary_with(
+        ONE ", t-library-two", "[authentication]\nlibrary = gauth_one, internal, gauth_two\n");
+    g_autoptr(TestClient) admin = test_client_new(server);
+    add_external(admin, "ann");
+    g_assert_cmpint(open_code(server, "ann", "one=away two=yes"), ==, 0);
+    g_assert_cmpint(open_code(server, "ann", "one=away two=unknown"), ==, -32013);
+    g_assert_cmpint(open_code(server, "ann", "one=away two=no"), ==, -32001);
+}
+
 /* A value that names nothing is none: it opens no way round the directory. */
 static void
 test_empty_values(void)
@@ -430,6 +443,7 @@ main(int argc, char **argv)
     ADD("guesses", test_guesses);
     ADD("text", test_text);
     ADD("internal-after", test_internal_after);
+    ADD("behind-internal", test_behind_internal);
     ADD("empty-values", test_empty_values);
     ADD("way-back", test_way_back);
     ADD("mapped-administrator", test_mapped_administrator);
