@@ -170,7 +170,7 @@ struct _ConfcClient {
     bool resume_bare;         /* take the session up without subscriptions: they are opened anew */
     guint bare_attempts;
     JsonObject *server, *account;
-    char *login_text; /* what a directory said at the log-in; NULL: nothing */
+    char *login_text;     /* what a directory said at the log-in; NULL: nothing */
     gint64 addp_quiet_ms; /* in force; 0: off */
     gint64 addp_asked_at; /* monotonic microseconds; 0: not asked */
 

@@ -132,7 +132,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfcSubscription, g_object_unref)
  * - tls: use it.  Setting one of the files or the server's name does so too.  A client that uses TLS never
  *   speaks plain, whatever happens.
  * - tls-ca: file of trusted certificates (PEM); unset: what the system trusts.
- * - tls-crl: file of lists of revoked ones.  Once a list is out of date, no server of its authority is trusted.
+ * - tls-crl: file of lists of revoked ones.  Once a list is out of date, no server of its authority is
+ * trusted.
  * - tls-certificate, tls-key: files of an own certificate with its key (unset: the key is in the same file).
  *   With neither user nor secret the application logs in by it.
  * - tls-server-name: what the server's certificate must be for; unset: the host of the address.
@@ -247,7 +248,8 @@ CONFC_API JsonObject *confc_client_get_account(ConfcClient *client);
  * confc_client_get_login_text:
  * @client: a client
  *
- * Returns: (transfer none) (nullable): `text` of the log-in's answer: what a directory says to the user it let in,
+ * Returns: (transfer none) (nullable): `text` of the log-in's answer: what a directory says to the user it
+ * let in,
  *   that the password expires soon perhaps.  A resumption has none
  */
 CONFC_API const char *confc_client_get_login_text(ConfcClient *client);

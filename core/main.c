@@ -92,7 +92,8 @@ run(const ConfCommandLine *line, const ConfSettings *settings)
     return done ? STATUS_STOPPED : fail(error);
 }
 
-/* Each client takes one: shells and service managers often give 1024, and let a process have more by itself. */
+/* Each client takes one: shells and service managers often give 1024, and let a process have more by
+ * itself. */
 static void
 raise_descriptor_limit(void)
 {
@@ -102,8 +103,8 @@ raise_descriptor_limit(void)
     rlim_t given = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     bool raised = given == limit.rlim_max || setrlimit(RLIMIT_NOFILE, &limit) == 0;
-    conf_log(CONF_LOG_DESCRIPTOR_LIMIT, "limit", conf_log_integer((int64_t)(raised ? limit.rlim_max : given)), "given",
-             conf_log_integer((int64_t)given), NULL);
+    conf_log(CONF_LOG_DESCRIPTOR_LIMIT, "limit", conf_log_integer((int64_t)(raised ? limit.rlim_max : given)),
+             "given", conf_log_integer((int64_t)given), NULL);
 }
 
 static int
@@ -174,8 +175,8 @@ name_others(const ConfCommandLine *line, GError **error)
         return;
     g_autofree char *message = g_strdup((*error)->message);
     g_clear_error(error);
-    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' is not known (see -help), or of a plugin: %s",
-                (char *)name, message);
+    g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                "Option '-%s' is not known (see -help), or of a plugin: %s", (char *)name, message);
 }
 
 static int

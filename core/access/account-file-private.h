@@ -1,6 +1,6 @@
 /* account-file-private.h - the file that account-state.c keeps: read at start, written whole by a thread
- * of its own a moment after a change, later where it is long, and at the end.  A kill loses that moment, never the
- * file. */
+ * of its own a moment after a change, later where it is long, and at the end.  A kill loses that moment,
+ * never the file. */
 #pragma once
 
 #include <glib.h>

@@ -1,10 +1,10 @@
 /* account-file.c - see account-file-private.h.
  *
- * The first line names the environment.  Then, "own NAME NUMBER" and "of NAME NUMBER": this server and those below
- * as reporters, and the last report that was taken.  Each further line is an account: type, dbid, last log-in,
- * wrong passwords, since, last, locked until, forced since, last right password, set anew, and what the server
- * above was not told of: 1 for the log-in, 2 for the right password, 4 for the lock, and the number of wrong ones.
- * Format 1 has neither reporters nor the last four. */
+ * The first line names the environment.  Then, "own NAME NUMBER" and "of NAME NUMBER": this server and
+ * those below as reporters, and the last report that was taken.  Each further line is an account: type,
+ * dbid, last log-in, wrong passwords, since, last, locked until, forced since, last right password, set
+ * anew, and what the server above was not told of: 1 for the log-in, 2 for the right password, 4 for the
+ * lock, and the number of wrong ones. Format 1 has neither reporters nor the last four. */
 #include "access/account-file-private.h"
 
 #include "base/log.h"

@@ -1,8 +1,8 @@
 /* account-reports.c - what servers tell each other of accounts.
  *
- * Up go events, each once: a report has a number, the server above remembers the last one of each origin, with
- * the very file that holds what it counted.  A report under way stands until it is known whether it was taken.
- * Down comes the state, which is the same however often it comes. */
+ * Up go events, each once: a report has a number, the server above remembers the last one of each origin,
+ * with the very file that holds what it counted.  A report under way stands until it is known whether it
+ * was taken. Down comes the state, which is the same however often it comes. */
 #include "access/account-state-private.h"
 
 #include "base/id.h"

@@ -1,11 +1,10 @@
 /* account-state.h - what a server remembers of its accounts beside their objects: the last log-in, wrong
- * passwords, the lock that these brought.  Logging in commits nothing; so each server keeps this in a
- * file of its data-folder, and servers that follow each other tell each other of it (protocol.md 13).
- * Main loop only.
+ * passwords, the lock that these brought.  Logging in commits nothing; so each server keeps this in a file of
+ * its data-folder, and servers that follow each other tell each other of it (protocol.md 13). Main loop only.
  *
  * Keys are those of persons and applications that exist, and of tenants whose rules force new passwords:
- * what is kept is bounded by their number.  Times are ms since 1970 UTC by this server's clock, which may have
- * been wrong before: what is remembered as later than now does not count for long. */
+ * what is kept is bounded by their number.  Times are ms since 1970 UTC by this server's clock, which may
+ * have been wrong before: what is remembered as later than now does not count for long. */
 #pragma once
 
 #include "access/policy.h"
@@ -28,11 +27,12 @@ int64_t conf_accounts_last_login(const ConfAccounts *accounts, ConfKey key); /* 
 void conf_accounts_note_login(ConfAccounts *accounts, ConfKey key, int64_t now_ms);
 /* A lock lasts no longer than the rule says now. */
 bool conf_accounts_is_locked(ConfAccounts *accounts, ConfKey key, const ConfPolicy *policy, int64_t now_ms);
-/* `count` wrong passwords, the last of them at `at_ms`, which is now or before. Those from before the last right
- * one count for nothing.  True: this has locked the account. */
+/* `count` wrong passwords, the last of them at `at_ms`, which is now or before. Those from before the last
+ * right one count for nothing.  True: this has locked the account. */
 bool conf_accounts_note_wrong(ConfAccounts *accounts, ConfKey key, const ConfPolicy *policy, int64_t count,
                               int64_t at_ms, int64_t now_ms);
-/* A server below has locked it, by wrong passwords of which the last was at `at_ms`.  True: it is locked by that. */
+/* A server below has locked it, by wrong passwords of which the last was at `at_ms`.  True: it is locked
+ * by that. */
 bool conf_accounts_lock(ConfAccounts *accounts, ConfKey key, const ConfPolicy *policy, int64_t at_ms,
                         int64_t now_ms);
 /* The right password was given then: wrong ones before it are forgotten.  A lock stays. */
@@ -60,18 +60,19 @@ typedef struct {
     unsigned turn;                       /* the reporter's own */
 } ConfAccountReport;
 
-/* The lower of two servers.  Its reports are numbered, and it names itself by a random text that lives as long
- * as its file: so the upper one takes each report once, whatever is cut off, killed or sent again. */
+/* The lower of two servers.  Its reports are numbered, and it names itself by a random text that lives as
+ * long as its file: so the upper one takes each report once, whatever is cut off, killed or sent again. */
 const char *conf_accounts_origin(const ConfAccounts *accounts);
-/* The next report: up to CONF_ACCOUNTS_A_TIME accounts that the server above has to hear of, oldest first.  It
- * stands until conf_accounts_agree(). Returns how many; *number is that of the report. */
+/* The next report: up to CONF_ACCOUNTS_A_TIME accounts that the server above has to hear of, oldest first.
+ * It stands until conf_accounts_agree(). Returns how many; *number is that of the report. */
 unsigned conf_accounts_report(ConfAccounts *accounts, const ConfAccountReport **reports, int64_t *number);
-/* The server above, which is of this origin, says that it took the reports of this one up to this number; -1: it
- * does not count them, and has taken what was sent.  What it took and has forgotten since, being killed, is to be told
- * again; another server than before may have heard of it by that one, so it is not told what may have been. */
+/* The server above, which is of this origin, says that it took the reports of this one up to this number;
+ * -1: it does not count them, and has taken what was sent.  What it took and has forgotten since, being
+ * killed, is to be told again; another server than before may have heard of it by that one, so it is not
+ * told what may have been. */
 void conf_accounts_agree(ConfAccounts *accounts, const char *above, int64_t taken);
-/* What the server above knows: the later log-in counts; of wrong passwords and locks its word, and what it has
- * not heard yet. */
+/* What the server above knows: the later log-in counts; of wrong passwords and locks its word, and what it
+ * has not heard yet. */
 void conf_accounts_take(ConfAccounts *accounts, const ConfAccountReport *report, int64_t now_ms);
 /* Its word on since when this tenant or person must have new passwords. */
 void conf_accounts_take_forced(ConfAccounts *accounts, ConfKey key, int64_t since_ms);

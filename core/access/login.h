@@ -44,8 +44,8 @@ void conf_access_forget(ConfAccess *access, ConfKey account);
 /* Of a directory: it said yes to this password of this person.  Kept as a keyed digest, in memory, until the
  * person changes in any way. */
 void conf_access_note_external(ConfAccess *access, const ConfObject *person, ConfSlice password);
-/* Did it say so within this time?  Guesses from one address pause like refusals, in an account of their own: they
- * are no failed attempts, and say no more than that the directory is away. */
+/* Did it say so within this time?  Guesses from one address pause like refusals, in an account of their
+ * own: they are no failed attempts, and say no more than that the directory is away. */
 bool conf_access_check_external(ConfAccess *access, const ConfObject *person, const char *address,
                                 ConfSlice password, int64_t within_s);
 /* It says no to this password now: its yes of before is forgotten, if that was to the same. */
@@ -56,8 +56,8 @@ void conf_access_forget_external(ConfAccess *access, const ConfObject *person, C
 typedef void (*ConfHashFunc)(const char *hash, const ConfRpcError *error, void *data);
 void conf_access_hash_password(ConfAccess *access, ConfSlice password, const char *address, ConfHashFunc func,
                                void *data);
-/* The same, unless one of these hashes (a line each; at most CONF_POLICY_REPEATS_MAX + 1 are looked at) is that of this
- * very password: then NULL and -32602 without a path. */
+/* The same, unless one of these hashes (a line each; at most CONF_POLICY_REPEATS_MAX + 1 are looked at) is
+ * that of this very password: then NULL and -32602 without a path. */
 void conf_access_hash_fresh_password(ConfAccess *access, ConfSlice password, const char *former,
                                      const char *address, ConfHashFunc func, void *data);
 /* Blocking: -init. g_free(). */

@@ -1,9 +1,10 @@
-/* policy.h - rules for internal passwords and accounts: section [security-authentication-rules] in the annex of
- * tenants and persons.
+/* policy.h - rules for internal passwords and accounts: section [security-authentication-rules] in the annex
+ * of tenants and persons.
  *
  * Each tenant inherits what it does not set from the tenant above, up to Environment; one with
- * `tenant-override-section = true` inherits nothing.  A person's own section stands over all.  What is set nowhere is
- * no limit.  Values that are none (not a number, out of range) count as unset and are told in `fault`.  Main loop only. */
+ * `tenant-override-section = true` inherits nothing.  A person's own section stands over all.  What is set
+ * nowhere is no limit.  Values that are none (not a number, out of range) count as unset and are told in
+ * `fault`.  Main loop only. */
 #pragma once
 
 #include "store/store.h"

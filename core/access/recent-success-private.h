@@ -1,6 +1,6 @@
-/* recent-success-private.h - what saves the cost of a hash at a reconnect storm, and a directory that is away: a
- * keyed digest of (account, stored hash, password) for a while after the password was found right.  The key is drawn at
- * start and never leaves the process. Times are monotonic microseconds. */
+/* recent-success-private.h - what saves the cost of a hash at a reconnect storm, and a directory that is
+ * away: a keyed digest of (account, stored hash, password) for a while after the password was found right.
+ * The key is drawn at start and never leaves the process. Times are monotonic microseconds. */
 #pragma once
 
 #include "base/bytes.h"

@@ -15,7 +15,7 @@ typedef struct {
     void *data;
 } UnknownSearch;
 
-static GArray *tables; /* ConfOptionTable */
+static GArray *tables;       /* ConfOptionTable */
 static GArray *command_line; /* ConfOption, ended by an empty one */
 
 static void report_if_unknown(const char *section, const char *key, const char *value, int line, void *data);

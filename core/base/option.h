@@ -30,8 +30,8 @@ ConfSettings *conf_settings_merge(const ConfSettings *base, const ConfSettings *
 
 /* Tables are borrowed for ever (static); one that is registered already is left as it stands.  `owner`:
  * "confserv" or a plugin's name, for listings.  A section "gauth_ldap*" means that one and those with a
- * number, gauth_ldap_1 or gauth_ldap-1; it is filled with own_section, one at a time.  A table that contradicts
- * itself (a default out of range) aborts. */
+ * number, gauth_ldap_1 or gauth_ldap-1; it is filled with own_section, one at a time.  A table that
+ * contradicts itself (a default out of range) aborts. */
 #define CONF_OPTION_OWNER_SERVER "confserv"
 void conf_option_register(const char *owner, const ConfOption *options);
 /* As above for a table whose NULL sections are `section`, where the file names the section itself (that of

@@ -1,7 +1,8 @@
 /* as-of.c - asOf of reads: the past, which a plugin that provides "history" holds.
  *
- * What changed since a revision is fetched once and kept for a while, since lists come in pages and who looks at
- * the past looks at it more than once.  All that is kept together is bounded; rights are asked anew each time. */
+ * What changed since a revision is fetched once and kept for a while, since lists come in pages and who
+ * looks at the past looks at it more than once.  All that is kept together is bounded; rights are asked
+ * anew each time. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"

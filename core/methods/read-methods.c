@@ -1,5 +1,6 @@
-/* read-methods.c - object.read, of now and of the past, and server.schema.  object.read by type and dbid or name alone is the hot path
- * of the whole server: no tree, no allocation, the body is appended as it stands. */
+/* read-methods.c - object.read, of now and of the past, and server.schema.  object.read by type and dbid
+ * or name alone is the hot path of the whole server: no tree, no allocation, the body is appended as it
+ * stands. */
 #include "base/error.h"
 #include "base/timer-wheel.h"
 #include "methods/methods-private.h"
@@ -142,7 +143,8 @@ read_whole(ConfRequest *request, void *data)
     }
     ConfProjection *projection = read_fields(methods, params, &error);
     const ConfObject *object =
-        error.code == 0 ? conf_methods_find(methods, conf_request_get_session(request), params, &error) : NULL;
+        error.code == 0 ? conf_methods_find(methods, conf_request_get_session(request), params, &error)
+                        : NULL;
     if (error.code != 0)
         conf_request_fail(request, &error);
     else
@@ -301,8 +303,7 @@ answer_past(PastRead *reading, const ConfObject *object, ConfRpcError *error)
     if (object == NULL && error->code == 0)
         conf_rpc_fail(error, CONF_RPC_NOT_FOUND, "There was no such object");
     if (error->code == 0)
-        projection =
-            read_fields(reading->methods, conf_request_parse_params(request, names, error), error);
+        projection = read_fields(reading->methods, conf_request_parse_params(request, names, error), error);
     conf_methods_note_past(reading->methods, request);
     if (error->code != 0) {
         conf_request_fail(request, error);

@@ -1,8 +1,8 @@
-/* write-order.c - the order of one connection's writes where one of them must be prepared first: a password is
- * hashed in the worker pool, and what was sent after it must not be committed before it (protocol.md 1).
+/* write-order.c - the order of one connection's writes where one of them must be prepared first: a password
+ * is hashed in the worker pool, and what was sent after it must not be committed before it (protocol.md 1).
  *
- * A connection has a lane only while one of its writes is being prepared.  Beyond LANE_MAX waiting writes its
- * further lines wait in the socket. */
+ * A connection has a lane only while one of its writes is being prepared.  Beyond LANE_MAX waiting writes
+ * its further lines wait in the socket. */
 #include "methods/methods-private.h"
 
 enum { LANE_MAX = 64 };

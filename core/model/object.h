@@ -46,8 +46,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfObject, conf_object_unref)
  * inherited).  NULL: *error says what is broken in which object. */
 ConfObject *conf_object_from_stored(const ConfSchema *schema, ConfSlice body, ConfSlice secrets,
                                     ConfSlice permissions, int64_t acl_revision, GError **error);
-/* As it was, from a change record, whose reader has seen that `body` is JSON: without secrets, and with a digest
- * of zeros.  It is for telling of the past, never for a store.  NULL: *error. */
+/* As it was, from a change record, whose reader has seen that `body` is JSON: without secrets, and with a
+ * digest of zeros.  It is for telling of the past, never for a store.  NULL: *error. */
 ConfObject *conf_object_recall(const ConfSchema *schema, ConfSlice body, ConfSlice permissions,
                                int64_t acl_revision, GError **error);
 /* Does the object fit the schema?  At start of a master on its stored data. */

@@ -280,7 +280,8 @@ parse_word(ConfSchemaParser *parser, const ConfJson *tree, const char *member)
     return copy;
 }
 
-/* "Printer" → "Printers", "Box" → "Boxes", "Category" → "Categories": what is otherwise, a file says itself. */
+/* "Printer" → "Printers", "Box" → "Boxes", "Category" → "Categories": what is otherwise, a file says
+ * itself. */
 static const char *
 plural_of(ConfSchemaParser *parser, const char *title)
 {

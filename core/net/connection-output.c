@@ -393,7 +393,8 @@ encode_some(ConfConnection *connection)
     return encoded;
 }
 
-/* What makes the next record: of one segment where that is much, else of several.  Good until the next call. */
+/* What makes the next record: of one segment where that is much, else of several.  Good until the next
+ * call. */
 static ConfSlice
 gather(const ConfConnection *connection)
 {

@@ -202,8 +202,8 @@ free_data(ConfAttachment *attachment)
 }
 
 /* The timer is not moved by each byte that comes: when it is due, it looks how long the silence is, and
- * arms anew for what is left.  Up to a hundredth is added so that many fall due in one turn: to wake up for each
- * would cost more than what is done then. */
+ * arms anew for what is left.  Up to a hundredth is added so that many fall due in one turn: to wake up
+ * for each would cost more than what is done then. */
 static void
 watch_silence(ConfAttachment *attachment)
 {

@@ -117,7 +117,7 @@ struct ConfConnection {
     char *peer, *peer_address, *port_id;
     int64_t last_receive, stalled_since;
     size_t input_seen; /* bytes that waited in the socket when they were last looked at */
-    ConfTimer timer; /* of the state */
+    ConfTimer timer;   /* of the state */
     char *reason;
 
     void (*before_lines)(void *data); /* NULL: nothing comes first */

@@ -26,7 +26,8 @@ typedef struct {
  * why. */
 int conf_proxy_header_parse(const void *data, size_t size, ConfProxyHeader *header, const char **why);
 
-/* For streams that must not begin with a header, of version 1 neither: `seen` is 0 or what the call for the bytes
- * before returned.  Returns CONF_PROXY_SIGNATURE_SIZE: it is a header; CONF_PROXY_NO_SIGNATURE: it is none. */
+/* For streams that must not begin with a header, of version 1 neither: `seen` is 0 or what the call for
+ * the bytes before returned.  Returns CONF_PROXY_SIGNATURE_SIZE: it is a header; CONF_PROXY_NO_SIGNATURE:
+ * it is none. */
 enum { CONF_PROXY_NO_SIGNATURE = 255 };
 uint8_t conf_proxy_signature_go_on(uint8_t seen, const void *data, size_t size);

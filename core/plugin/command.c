@@ -24,7 +24,8 @@ void
 conf_plugin_register_commands(const ConfPlugin *p)
 {
     g_autoptr(GArray) switches = g_array_new(TRUE, TRUE, sizeof(ConfOption));
-    for (const ConfPluginCommand *command = commands_of(p); command != NULL && command->name != NULL; command++) {
+    for (const ConfPluginCommand *command = commands_of(p); command != NULL && command->name != NULL;
+         command++) {
         g_autofree char *help = g_strdup_printf("Of plugin %s: %s.", p->name,
                                                 command->help != NULL ? command->help : "does not serve");
         g_autofree char *only_with = g_strdup_printf("With -%s.", command->name);
@@ -44,13 +45,14 @@ conf_plugin_run_command(ConfPlugin *p, const ConfPluginCommand *command, GHashTa
     while (g_hash_table_iter_next(&iter, &name, &value)) {
         bool takes_none = strcmp(name, command->name) == 0 && command->argument == NULL;
         if (!belongs(command, name)) {
-            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' does not go with -%s", (char *)name,
-                        command->name);
+            g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "Option '-%s' does not go with -%s",
+                        (char *)name, command->name);
             return false;
         }
         if (takes_none != (*(char *)value == '\0')) {
             g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
-                        takes_none ? "Option '-%s' takes no value" : "Option '-%s' needs a value", (char *)name);
+                        takes_none ? "Option '-%s' takes no value" : "Option '-%s' needs a value",
+                        (char *)name);
             return false;
         }
     }
@@ -85,5 +87,6 @@ add_switch(GArray *switches, const char *name, const char *argument, const char 
 static bool
 belongs(const ConfPluginCommand *command, const char *name)
 {
-    return strcmp(name, command->name) == 0 || (command->with != NULL && g_strv_contains(command->with, name));
+    return strcmp(name, command->name) == 0 ||
+           (command->with != NULL && g_strv_contains(command->with, name));
 }

@@ -74,11 +74,11 @@ CONF_API void conf_plugin_hook(ConfPlugin *p, int priority, const ConfHooks *hoo
 /* A service of which the core needs one: "storage" (ConfStorageProvider), "history" (ConfHistoryProvider).
  * False: taken. */
 CONF_API bool conf_plugin_provide(ConfPlugin *p, const char *service, const void *table, GError **error);
-/* From load() only: this plugin is what option `library` of [authentication] means by that name ("gauth_ldap").  Its
- * hook `login` is asked only for the accounts whose list names it, in the order of the list and after the hooks
- * of other plugins; never with an empty password.  There CONF_NEXT says that the account is unknown to it; a
- * refusal with CONF_ERROR_UNAVAILABLE that it could not find out: the next of the list is asked; any other refusal
- * is final.  False: the name is taken. */
+/* From load() only: this plugin is what option `library` of [authentication] means by that name
+ * ("gauth_ldap").  Its hook `login` is asked only for the accounts whose list names it, in the order of
+ * the list and after the hooks of other plugins; never with an empty password.  There CONF_NEXT says that
+ * the account is unknown to it; a refusal with CONF_ERROR_UNAVAILABLE that it could not find out: the next
+ * of the list is asked; any other refusal is final.  False: the name is taken. */
 CONF_API bool conf_plugin_authenticates(ConfPlugin *p, const char *library, GError **error);
 CONF_API const char *conf_plugin_get_name(const ConfPlugin *p);
 /* Section of the server's own options in force now, as text; NULL: unset. */
@@ -113,9 +113,9 @@ CONF_API void conf_later_answer_error(ConfLater *later, int code, const char *me
 CONF_API void conf_later_challenge(ConfLater *later, const char *prompt, GBytes *state);
 
 /* ---- work, watches, timers ---- */
-/* Blocking library: work() runs in a thread, of which a plugin keeps two to four, and sees only job; done() always
- * follows on the main loop, before unload().  False: the queue is full, or the plugin is being unloaded;
- * refuse with CONF_ERROR_UNAVAILABLE. */
+/* Blocking library: work() runs in a thread, of which a plugin keeps two to four, and sees only job;
+ * done() always follows on the main loop, before unload().  False: the queue is full, or the plugin is
+ * being unloaded; refuse with CONF_ERROR_UNAVAILABLE. */
 CONF_API bool conf_work(ConfPlugin *p, void (*work)(void *job), void (*done)(void *self, void *job),
                         void *job);
 /* Any thread: func(self, data) on the main loop; not called any more once unload() was. */
@@ -139,7 +139,8 @@ CONF_API const char *conf_connection_get_peer_address(const ConfConnection *c); 
 CONF_API const char *conf_connection_get_port_id(const ConfConnection *c);
 /* outgoing: the name dialled; else "" */
 CONF_API const char *conf_connection_get_host(const ConfConnection *c);
-/* monotonic usec; what waits in the socket counts (behind answers that the peer does not take: while more comes) */
+/* monotonic usec; what waits in the socket counts (behind answers that the peer does not take: while more
+ * comes) */
 CONF_API int64_t conf_connection_get_last_receive(const ConfConnection *c);
 /* Bytes written that the peer's machine has not acknowledged, sent or not; and how many it has so far. */
 CONF_API size_t conf_connection_get_waiting(const ConfConnection *c);
@@ -287,12 +288,13 @@ CONF_API unsigned conf_commit_get_length(const ConfCommit *c);
  * lent. */
 CONF_API const char *conf_commit_get_change(const ConfCommit *c, unsigned index, const ConfObject **before,
                                             const ConfObject **after);
-/* The list of rights in force on the object of that change, its own or inherited: after it, of a delete before
- * it.  JSON as of permission.read's `entries`, for conf_session_may_by(); g_free().  NULL: not known. */
+/* The list of rights in force on the object of that change, its own or inherited: after it, of a delete
+ * before it.  JSON as of permission.read's `entries`, for conf_session_may_by(); g_free().  NULL: not
+ * known. */
 CONF_API char *conf_commit_get_rights(const ConfCommit *c, unsigned index);
-/* The change record of architecture.md 5 as JSON: the very text that the chain is made of, on a primary and on a
- * proxy whose account may read everything.  Any other proxy knows a part of it, without the client's address.
- * g_free(). */
+/* The change record of architecture.md 5 as JSON: the very text that the chain is made of, on a primary
+ * and on a proxy whose account may read everything.  Any other proxy knows a part of it, without the
+ * client's address. g_free(). */
 CONF_API char *conf_commit_to_json(const ConfCommit *c);
 /* The store as it is, with no rights asked; NULL: none such.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_plugin_lookup(ConfPlugin *p, const char *type, int64_t dbid);
@@ -321,8 +323,8 @@ CONF_API const ConfObject *conf_session_read_name(ConfSession *s, const char *ty
  * {"type","name","tenant"?} or {"path"}, other members are passed over.  NULL: it was answered (-32602 with
  * data.path, -32004). */
 CONF_API const ConfObject *conf_request_find(ConfRequest *r);
-/* An object that is gone, as it was once: by the list of rights that was in force on it last, NULL: not known; that
- * one only an administrator may read. */
+/* An object that is gone, as it was once: by the list of rights that was in force on it last, NULL: not
+ * known; that one only an administrator may read. */
 CONF_API bool conf_session_may_read_past(ConfSession *s, const char *object_json, const char *last_rights);
 /* A transaction as the session: `operations_json` is the array of method `transaction`.  done():
  * error_json NULL: committed as `revision`.  done always follows, also after the session is gone, but not
@@ -353,12 +355,13 @@ CONF_API const char *conf_login_get_token(const ConfLogin *l); /* of other mecha
 /* NULL: unknown here, or an application as itself */
 CONF_API const ConfObject *conf_login_get_person(const ConfLogin *l);
 CONF_API ConfConnection *conf_login_get_connection(const ConfLogin *l); /* NULL: gone */
-/* What the directory says to the user: data.text of the error, or text of the answer that tells of the session. */
+/* What the directory says to the user: data.text of the error, or text of the answer that tells of the
+ * session. */
 CONF_API void conf_login_set_text(ConfLogin *l, const char *text);
 /* Further access groups for this session (names); unknown ones are logged and left out. */
 CONF_API void conf_login_add_group(ConfLogin *l, const char *group);
-/* Which group that would be: of several tenants' groups of the name the one nearest above the person, where there is
- * none above it, the only one.  NULL: none.  Lent until the hook returns. */
+/* Which group that would be: of several tenants' groups of the name the one nearest above the person,
+ * where there is none above it, the only one.  NULL: none.  Lent until the hook returns. */
 CONF_API const ConfObject *conf_login_find_group(const ConfLogin *l, const char *group);
 /* session.continue: the state that this plugin gave to conf_later_challenge, and the answer; NULL: the first
  * round, or another plugin's challenge. */
@@ -444,10 +447,10 @@ typedef struct {
     void (*tidy)(void *db, bool idle);
 } ConfStorageProvider;
 
-/* Change records with revision > after that the database of this server still has, ascending and without gaps among
- * them, a page at a time: what a history misses.  done always follows, at once or later, but not after unload():
- * `changes` are lent, their records NUL-ended; none: there are no more.  CONF_ERROR_UNAVAILABLE: the database is away;
- * CONF_ERROR_NOT_FOUND: a proxy has none. */
+/* Change records with revision > after that the database of this server still has, ascending and without
+ * gaps among them, a page at a time: what a history misses.  done always follows, at once or later, but
+ * not after unload(): `changes` are lent, their records NUL-ended; none: there are no more.
+ * CONF_ERROR_UNAVAILABLE: the database is away; CONF_ERROR_NOT_FOUND: a proxy has none. */
 typedef void (*ConfPluginChangesFunc)(void *self, const ConfStorageChange *changes, size_t count,
                                       const GError *error, void *data);
 CONF_API void conf_plugin_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data);
@@ -482,7 +485,8 @@ typedef struct {
      * time too.  Some may be known already, where they wait to be confirmed; a jump of the revision is a gap that
      * nobody can fill.  They come before a fold that stands for them.  No more than 8 MiB are given before
      * get_confirmed() follows.  False is logged, and no more of them come from this link. */
-    bool (*catch_up)(void *self, int64_t revision, const char *chain, const char *record_json, GError **error);
+    bool (*catch_up)(void *self, int64_t revision, const char *chain, const char *record_json,
+                     GError **error);
     /* The lowest revision that read_as_of and list_as_of know of; 0: none.  asOf below it is answered -32011.  Without
      * this one and list_as_of there is no asOf.  May be NULL. */
     int64_t (*get_oldest)(void *self);
@@ -508,17 +512,19 @@ typedef struct {
 } ConfHistoryProvider;
 
 /* ---- the descriptor ---- */
-/* An option of confserv's command line that does something instead of serving: `-NAME ARGUMENT`.  Configuration is read
- * and checked as for a start; then run() is called, without load().  conf_plugin_get_option(), _get_data_folder(),
- * _get_name() and the JSON writer may be used; it may block.  False: *error is the line for stderr
- * (CONF_ERROR_INVALID: exit status 2, else 1). */
+/* An option of confserv's command line that does something instead of serving: `-NAME ARGUMENT`.
+ * Configuration is read and checked as for a start; then run() is called, without load().
+ * conf_plugin_get_option(), _get_data_folder(), _get_name() and the JSON writer may be used; it may block.
+ * False: *error is the line for stderr (CONF_ERROR_INVALID: exit status 2, else 1). */
 typedef struct {
     const char *name;     /* "dumpauditxml"; NULL: the end of the table */
     const char *argument; /* "FILE": what it takes, for messages; NULL: nothing */
-    const char *const *with; /* further options that may be given with it, an argument each; NULL-ended, or NULL */
+    const char *const
+        *with; /* further options that may be given with it, an argument each; NULL-ended, or NULL */
     const char *help;
     /* values: of `with`, in its order; NULL: not given. */
-    bool (*run)(ConfPlugin *p, const void *settings, const char *argument, const char *const *values, GError **error);
+    bool (*run)(ConfPlugin *p, const void *settings, const char *argument, const char *const *values,
+                GError **error);
 } ConfPluginCommand;
 
 typedef struct {

@@ -21,8 +21,8 @@ void conf_hooks_idle(ConfConnection *c, ConfPlugin *p, unsigned quiet_ms);
  * after the hook that took it).  On CONF_LATER *position is that. */
 ConfVerdict conf_hooks_received(ConfRequest *r, unsigned *position, GError **error);
 ConfVerdict conf_hooks_login(ConfLogin *l, unsigned *position, GError **error);
-/* The login hook of the plugin that is this library; CONF_NEXT: there is none.  What it keeps for later goes on
- * with another library's. */
+/* The login hook of the plugin that is this library; CONF_NEXT: there is none.  What it keeps for later
+ * goes on with another library's. */
 ConfVerdict conf_hooks_login_by(ConfLogin *l, const char *library, GError **error);
 /* NULL: any. */
 bool conf_hooks_have_library(const char *library);

@@ -32,9 +32,9 @@ bool conf_plugin_host_load(ConfPluginHost *host, const char *list, const char *o
 /* Reads descriptor and options only (-list-options, -check-config). */
 bool conf_plugin_host_inspect(ConfPluginHost *host, const char *list, const char *own_section,
                               const ConfSettings *settings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* An option of the command line that no part of the core knows: the plugin of `list` that has such a command runs it, with
- * `options` (name → argument, "" for none), all of which must belong to it.  CONF_ERROR_INVALID: nobody has it, or it was
- * given wrongly. */
+/* An option of the command line that no part of the core knows: the plugin of `list` that has such a
+ * command runs it, with `options` (name → argument, "" for none), all of which must belong to it.
+ * CONF_ERROR_INVALID: nobody has it, or it was given wrongly. */
 bool conf_plugin_host_run_command(ConfPluginHost *host, const char *list, const char *own_section,
                                   const ConfSettings *settings, GHashTable *options, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -35,8 +35,8 @@ struct ConfPlugin {
     ConfPluginState state;
     bool is_optional;
     void *self;
-    char *library;         /* of option [authentication] library; NULL: none */
-    void *settings;        /* a struct of descriptor->settings_size; NULL: no options */
+    char *library;               /* of option [authentication] library; NULL: none */
+    void *settings;              /* a struct of descriptor->settings_size; NULL: no options */
     const ConfSettings *checked; /* by check_sections(), NULL outside; with the server's own section */
     const char *checked_section;
     GError *fault;         /* misuse of the API within load(): load fails with it */
@@ -88,8 +88,8 @@ bool conf_plugin_frame_is_active(uint64_t frame);
 void conf_plugin_register_commands(const ConfPlugin *p);
 /* The command of the plugin that one of the options names; NULL: none. */
 const ConfPluginCommand *conf_plugin_find_command(const ConfPlugin *p, GHashTable *options);
-bool conf_plugin_run_command(ConfPlugin *p, const ConfPluginCommand *command, GHashTable *options, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+bool conf_plugin_run_command(ConfPlugin *p, const ConfPluginCommand *command, GHashTable *options,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Data that lives until the outermost entry into plugin code is left. */
 ConfArena *conf_plugin_scratch(void);
 

@@ -1,8 +1,8 @@
 /* work.c - threads for work that waits, and the way back from them.
  *
- * The core (password hashing) has a bounded pool of its own.  Each plugin may keep as many threads as that pool has;
- * its further jobs wait in a queue of its own.  So a library that hangs, as a resolver does whose name servers are
- * away, holds up its own plugin, and neither log-ins nor another plugin.
+ * The core (password hashing) has a bounded pool of its own.  Each plugin may keep as many threads as that
+ * pool has; its further jobs wait in a queue of its own.  So a library that hangs, as a resolver does whose
+ * name servers are away, holds up its own plugin, and neither log-ins nor another plugin.
  *
  * A job belongs to one thread at a time: the main loop until it is pushed, a worker during work(), the
  * main loop again for done().  Finished jobs wait in a queue of their own, so that a plugin that is
@@ -115,8 +115,8 @@ conf_work_drain(ConfPlugin *p, unsigned wait_ms)
     return true;
 }
 
-/* What is running or finished counts too, but no more than there are threads: a main loop that is late cannot make
- * the queue of ends grow without bound either. */
+/* What is running or finished counts too, but no more than there are threads: a main loop that is late
+ * cannot make the queue of ends grow without bound either. */
 static unsigned
 jobs_max(void)
 {

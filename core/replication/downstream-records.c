@@ -1,8 +1,8 @@
 /* downstream-records.c - older change records for a replica's own history (changesFrom of replica.open).
  *
- * From the ring where it reaches back far enough, else from the source (database, plugin history), which is asked
- * page by page as the socket takes them: nothing is held for a slow replica.  What nobody holds any more is left
- * out; the replica sees the gap by the revisions. */
+ * From the ring where it reaches back far enough, else from the source (database, plugin history), which
+ * is asked page by page as the socket takes them: nothing is held for a slow replica.  What nobody holds
+ * any more is left out; the replica sees the gap by the revisions. */
 #include "replication/downstream-private.h"
 
 enum { LINE_TARGET = 256 * 1024, RECORD_LIMIT = 60 * 1024 * 1024 };
@@ -72,15 +72,13 @@ conf_replica_record_stop(ConfReplica *replica)
 static int64_t
 last_wanted(const ConfReplica *replica)
 {
-    return replica->silent ? replica->pump_cursor
-                           : conf_store_position(replica->downstream->store)->revision;
+    return replica->silent ? replica->pump_cursor : conf_store_position(replica->downstream->store)->revision;
 }
 
 static bool
 from_ring(ConfReplica *replica)
 {
-    const ConfCommit *commit =
-        conf_store_recent_after(replica->downstream->store, replica->record_cursor);
+    const ConfCommit *commit = conf_store_recent_after(replica->downstream->store, replica->record_cursor);
     if (commit == NULL || commit->from != 0)
         return false;
     g_auto(ConfBuffer) record = CONF_BUFFER_INIT;

@@ -168,8 +168,8 @@ write_place(const ConfObject *object, ConfBuffer *buffer)
         conf_buffer_printf(buffer, ",\"folder\":%" G_GINT64_FORMAT, object->folder);
 }
 
-/* A commit out of a change record knows no secrets: the replica then gets those of now, with each version, and so
- * has them whichever of its commits altered them. */
+/* A commit out of a change record knows no secrets: the replica then gets those of now, with each version,
+ * and so has them whichever of its commits altered them. */
 static void
 write_secrets_of(const ConfReplica *replica, const ConfCommit *commit, const ConfChange *change,
                  ConfBuffer *buffer)

@@ -279,8 +279,8 @@ send_schema(ConfReplica *replica, const ConfJson *params)
     conf_replica_send(replica, &buffer);
 }
 
-/* To an account that may not read everything no record goes: what it may know of each is not what the chain is
- * made of, and who might read what then is often not known any more. */
+/* To an account that may not read everything no record goes: what it may know of each is not what the
+ * chain is made of, and who might read what then is often not known any more. */
 static void
 begin_records(ConfReplica *replica, const ConfJson *params)
 {

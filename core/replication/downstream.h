@@ -18,7 +18,8 @@ typedef struct {
     void *self;
 } ConfRecordSource;
 
-/* Adds replica.open, replica.object, replica.position, replica.accounts to `table` and a listener to `publisher`. */
+/* Adds replica.open, replica.object, replica.position, replica.accounts to `table` and a listener to
+ * `publisher`. */
 ConfDownstream *conf_downstream_new(ConfSessions *sessions, ConfPublisher *publisher, ConfMethodTable *table,
                                     const ConfDownstreamSettings *settings);
 /* Copied; without one the ring is all there is. */

@@ -1,10 +1,10 @@
 /* upstream-accounts.c - what servers know of accounts beside their objects (access/account-state.h),
- * exchanged with the master once a second: what happened here goes up, what the master knows meanwhile
- * comes down.
+ * exchanged with the master once a second: what happened here goes up, what the master knows meanwhile comes
+ * down.
  *
- * What a master that is away does not hear of stays to be told, once an account; so it is bounded.  The first
- * question on a link, and after one that was not answered, carries no report: the answer says which report was
- * taken last, so that none is lost and none counts twice. */
+ * What a master that is away does not hear of stays to be told, once an account; so it is bounded.  The
+ * first question on a link, and after one that was not answered, carries no report: the answer says which
+ * report was taken last, so that none is lost and none counts twice. */
 #include "base/clock.h"
 #include "replication/upstream-private.h"
 

@@ -180,7 +180,8 @@ make_after(ConfUpstream *upstream, ConfStore *store, const ConfJson *entry, Conf
     if (change->after == NULL)
         return false;
     if (!conf_key_equal(conf_object_key(change->after), key)) {
-        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID, "A change of the master's stream is of two objects");
+        g_set_error(error, CONF_ERROR, CONF_ERROR_INVALID,
+                    "A change of the master's stream is of two objects");
         return false;
     }
     change->kind = before == NULL                  ? CONF_CHANGE_CREATE
@@ -221,8 +222,8 @@ body_after(ConfStore *store, const ConfJson *entry, const ConfObject *before, bo
     if (revision <= before->revision)
         return conf_bytes_ref(before->body); /* The walk sent it so already. */
     g_autoptr(ConfArena) arena = conf_arena_new();
-    ConfBytes *body = conf_object_apply_difference(conf_store_schema(store), arena, before, entry,
-                                                   revision, error);
+    ConfBytes *body =
+        conf_object_apply_difference(conf_store_schema(store), arena, before, entry, revision, error);
     if (body == NULL)
         return NULL;
     uint8_t digest[32];

@@ -105,8 +105,8 @@ bool conf_upstream_is_from_master(const ConfUpstream *upstream, ConfRequest *req
 /* upstream-accounts.c: while the link is live */
 void conf_upstream_start_accounts(ConfUpstream *upstream);
 void conf_upstream_stop_accounts(ConfUpstream *upstream);
-/* The master's answer to replica.accounts.  False: it is none, and nothing is known of the report that it should
- * answer. */
+/* The master's answer to replica.accounts.  False: it is none, and nothing is known of the report that it
+ * should answer. */
 bool conf_upstream_take_accounts(ConfUpstream *upstream, const ConfJson *answer);
 /* upstream-knowledge.c */
 /* The link is live: from now on the master is asked for its position. */

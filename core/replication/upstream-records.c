@@ -1,8 +1,9 @@
-/* upstream-records.c - older change records from the master (changesFrom): for this server's own history, and, at
- * the first load, for the ring out of which its clients resume.
+/* upstream-records.c - older change records from the master (changesFrom): for this server's own history,
+ * and, at the first load, for the ring out of which its clients resume.
  *
- * They come before the walk and before a resumed stream, and beside the commits that the walk lets through in
- * part.  A record is taken as it stands; where the one before it is known, its chain must follow from both. */
+ * They come before the walk and before a resumed stream, and beside the commits that the walk lets through
+ * in part.  A record is taken as it stands; where the one before it is known, its chain must follow from
+ * both. */
 #include "base/error.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -148,11 +149,10 @@ read_revision(ConfSlice record, int64_t *revision)
     g_auto(ConfJsonReader) reader;
     conf_json_reader_init(&reader);
     conf_json_reader_start(&reader, record);
-    bool found = record.size > 0 && conf_json_reader_next(&reader) == CONF_JSON_EVENT_OBJECT &&
-                 conf_json_reader_next(&reader) == CONF_JSON_EVENT_KEY &&
-                 conf_slice_is(reader.text, "revision") &&
-                 conf_json_reader_next(&reader) == CONF_JSON_EVENT_NUMBER && reader.is_integer &&
-                 reader.integer > 0;
+    bool found =
+        record.size > 0 && conf_json_reader_next(&reader) == CONF_JSON_EVENT_OBJECT &&
+        conf_json_reader_next(&reader) == CONF_JSON_EVENT_KEY && conf_slice_is(reader.text, "revision") &&
+        conf_json_reader_next(&reader) == CONF_JSON_EVENT_NUMBER && reader.is_integer && reader.integer > 0;
     if (found)
         *revision = reader.integer;
     return found;
@@ -190,7 +190,8 @@ take_record(ConfUpstream *upstream, ConfSlice record, const char *chain, int64_t
 static void
 refuse(ConfUpstream *upstream, const char *why)
 {
-    conf_log(CONF_LOG_RECORDS_REFUSED, "after", conf_log_integer(upstream->records.last), "reason", why, NULL);
+    conf_log(CONF_LOG_RECORDS_REFUSED, "after", conf_log_integer(upstream->records.last), "reason", why,
+             NULL);
     conf_upstream_stop_records(upstream);
 }
 
@@ -219,8 +220,8 @@ recent_free(void *data)
     g_free(recent);
 }
 
-/* The master is listened to again once the history has written most of what it was given.  A history that does
- * not get on with it is not waited for: it says itself what it could not write. */
+/* The master is listened to again once the history has written most of what it was given.  A history that
+ * does not get on with it is not waited for: it says itself what it could not write. */
 static void
 pause_or_go_on(void *data)
 {

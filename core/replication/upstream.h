@@ -15,9 +15,9 @@ typedef struct {
     uint16_t port;           /* for hosts without one */
     const char *application; /* the proxy's own application name */
     const char *user;        /* NULL: log in as the application itself (secret) */
-    const char *password; /* NULL: by the certificate that the link proves, as the application itself */
-    const char *role;      /* "proxy" */
-    const char *transport; /* for hook transport */
+    const char *password;    /* NULL: by the certificate that the link proves, as the application itself */
+    const char *role;        /* "proxy" */
+    const char *transport;   /* for hook transport */
     const char *release;
     unsigned reload_delay_s; /* delay-reload */
 } ConfUpstreamSettings;

@@ -162,7 +162,8 @@ needs_value(const ConfOption *found)
     return found->range != NULL && found->range[0] != '[';
 }
 
-/* Whether it takes a value only the plugin knows, which is not there yet: what follows is one unless it is an option. */
+/* Whether it takes a value only the plugin knows, which is not there yet: what follows is one unless it is
+ * an option. */
 static void
 take_other(ConfCommandLine *line, char *name, const char *value, char **argv, int *index)
 {

@@ -1,5 +1,5 @@
-/* offline-command.c - options of the command line that a plugin of the configuration knows: without ports, a database or
- * a loop. */
+/* offline-command.c - options of the command line that a plugin of the configuration knows: without ports,
+ * a database or a loop. */
 #include "base/error.h"
 #include "server/server-private.h"
 
@@ -13,7 +13,8 @@ static const char *
 get_option(const char *section, const char *key, void *data)
 {
     const Offline *offline = data;
-    return conf_settings_get(offline->settings, section != NULL && *section != '\0' ? section : offline->section, key);
+    return conf_settings_get(offline->settings,
+                             section != NULL && *section != '\0' ? section : offline->section, key);
 }
 
 static const char *
@@ -35,11 +36,14 @@ conf_offline_command(const ConfCommandLine *line, const ConfSettings *settings, 
     offline.section = line->section != NULL ? line->section : line->hosts != NULL ? "csproxy" : "confserv";
     if (!conf_option_fill(conf_server_options, offline.section, settings, &offline.options, error))
         return false;
-    ConfPluginHostFuncs funcs = {
-        .option = get_option, .data_folder = get_data_folder, .application = get_application, .data = &offline};
+    ConfPluginHostFuncs funcs = {.option = get_option,
+                                 .data_folder = get_data_folder,
+                                 .application = get_application,
+                                 .data = &offline};
     g_autofree char *path = conf_paths_plugins(&offline.options);
     ConfPluginHost *host = conf_plugin_host_new(path, &funcs);
-    bool done = conf_plugin_host_run_command(host, offline.options.plugins, offline.section, settings, line->others, error);
+    bool done = conf_plugin_host_run_command(host, offline.options.plugins, offline.section, settings,
+                                             line->others, error);
     conf_plugin_host_free(host);
     conf_option_clear(conf_server_options, &offline.options);
     return done;

@@ -1,5 +1,5 @@
-/* records.c - older change records: where this server finds them for replicas that ask (changesFrom), and what it
- * does with those that its master sends: they are its own history's. */
+/* records.c - older change records: where this server finds them for replicas that ask (changesFrom), and
+ * what it does with those that its master sends: they are its own history's. */
 #include "base/error.h"
 #include "server/server-private.h"
 

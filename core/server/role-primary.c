@@ -51,8 +51,9 @@ conf_primary_start(ConfServer *server, GError **error)
     ConfCommitSettings commit = conf_primary_commit_settings(server);
     server->queue = conf_commit_queue_new(store, server->access, server->storage, &commit);
     conf_commit_queue_set_publisher(server->queue, server->publisher);
-    server->sink = server->read_only_diverged ? (ConfWriteSink){.submit = refuse_diverged, .admits = admit_diverged, .self = server}
-                                              : conf_commit_queue_sink(server->queue);
+    server->sink = server->read_only_diverged
+                       ? (ConfWriteSink){.submit = refuse_diverged, .admits = admit_diverged, .self = server}
+                       : conf_commit_queue_sink(server->queue);
     conf_server_apply_options(server);
     static const ConfStorageFuncs funcs = {.deposed = deposed, .lost = lost, .found = found};
     conf_storage_start(server->storage, &funcs, server);

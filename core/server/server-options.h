@@ -6,7 +6,7 @@
 typedef struct {
     int64_t port, management_port;
     char *management_address;
-    char *database; /* server: the section of the database */
+    char *database;   /* server: the section of the database */
     int64_t encoding; /* there is only one */
     char *plugins, *plugin_path, *schema_path, *data_folder;
     int64_t listening_mode;

@@ -22,7 +22,7 @@ typedef struct {
     char *listening;         /* "unsecured", "secured", "auto-detect" */
     ConfSettings *transport; /* its transport string, as section "" */
     ConfPortClients clients;
-    bool management; /* the management port, the rescue port */
+    bool management;       /* the management port, the rescue port */
     bool mutual, optional; /* optional: a failure to open is a warning, and tried again */
     bool proxy_protocol;
     ConfAddressList *balancers; /* trusted; NULL: none */
@@ -146,11 +146,14 @@ void conf_records_stop(ConfServer *server);
 bool conf_records_take(int64_t revision, const char *chain, const char *record, GError **error, void *server);
 /* history-feed.c: for a plugin that keeps the history; nothing where there is none */
 /* Where the data of this server stand: at start, and when they are of another environment now. */
-void conf_history_tell_position(ConfServer *server, const char *environment, int64_t revision, const char *chain);
-/* At the start of a primary, before ports open: the change records of the database that the history has not. */
+void conf_history_tell_position(ConfServer *server, const char *environment, int64_t revision,
+                                const char *chain);
+/* At the start of a primary, before ports open: the change records of the database that the history has
+ * not. */
 bool conf_history_feed(ConfServer *server, const ConfStorageState *state, GError **error);
 /* conf_plugin_read_changes() */
-void conf_history_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data, void *server);
+void conf_history_read_changes(ConfPlugin *p, int64_t after, ConfPluginChangesFunc done, void *data,
+                               void *server);
 /* The storage is closed: what waits for an answer gets none. */
 void conf_history_feed_stop(ConfServer *server);
 /* role-proxy.c */

@@ -492,7 +492,8 @@ add_application_settings(ConfServer *server, ConfSettings *settings, const ConfJ
     }
 }
 
-/* One bad value of a plugin's leaves the others, and the files that SIGHUP reads anew, alone: the old value stands for it. */
+/* One bad value of a plugin's leaves the others, and the files that SIGHUP reads anew, alone: the old
+ * value stands for it. */
 static void
 add_application_setting(ConfServer *server, ConfSettings *settings, const char *section, const char *key,
                         const char *value, GPtrArray *refused)

@@ -1,4 +1,5 @@
-/* address.h - how requests name an object: {"type","dbid"}, {"type","name","tenant"?} or {"path"}.  Main loop only. */
+/* address.h - how requests name an object: {"type","dbid"}, {"type","name","tenant"?} or {"path"}.  Main
+ * loop only. */
 #pragma once
 
 #include "base/json-tree.h"
@@ -13,8 +14,8 @@ typedef struct {
     bool (*readable)(const ConfObject *object, void *data);
     void *data;
 } ConfFinding;
-/* `at` is where params stand ("" the request's own).  NULL: *error (-32602, or -32004 for what is missing or not
- * readable alike). */
+/* `at` is where params stand ("" the request's own).  NULL: *error (-32602, or -32004 for what is missing
+ * or not readable alike). */
 const ConfObject *conf_address_find(const ConfFinding *finding, const ConfJson *params, const char *at,
                                     ConfRpcError *error);
 /* `name` NFC-normalised into the turn's arena; invalid names simply name nothing. */

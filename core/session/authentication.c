@@ -1,8 +1,9 @@
-/* authentication.c - who decides on a password: option `library` of [authentication] names, in order, the plugins
- * that ask a directory, for the whole server, for a tenant's or for a person's annex (the nearest counts).
+/* authentication.c - who decides on a password: option `library` of [authentication] names, in order, the
+ * plugins that ask a directory, for the whole server, for a tenant's or for a person's annex (the nearest
+ * counts).
  *
- * The directory takes the place of the password check only.  Of whom is unknown or disabled here it is not asked:
- * it would count there as an attempt. */
+ * The directory takes the place of the password check only.  Of whom is unknown or disabled here it is not
+ * asked: it would count there as an attempt. */
 #include "base/clock.h"
 #include "base/json-tree.h"
 #include "base/option.h"
@@ -77,7 +78,8 @@ conf_authentication_succeeded(ConfLogin *login)
         conf_access_note_external(login->sessions->access, person, conf_slice_from_string(login->password));
 }
 
-/* It may have been right until it was changed there; or it is not enough any more, where a challenge follows. */
+/* It may have been right until it was changed there; or it is not enough any more, where a challenge
+ * follows. */
 void
 conf_authentication_refused(ConfLogin *login)
 {

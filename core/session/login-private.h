@@ -60,7 +60,8 @@ bool conf_authentication_is_of(const ConfLogin *login);
 /* Does the internal password of this person count, and nothing before it? */
 bool conf_authentication_is_internal(const ConfSessions *sessions, const ConfObject *person);
 /* login-session.c */
-/* The session that this log-in would get, in no table yet; NULL: its account may not log in by this application. */
+/* The session that this log-in would get, in no table yet; NULL: its account may not log in by this
+ * application. */
 ConfSession *conf_login_find_candidate(ConfLogin *login);
 /* Would a right password let it in? */
 bool conf_login_may_succeed(ConfLogin *login);

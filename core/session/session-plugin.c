@@ -97,7 +97,8 @@ parse_rights(const ConfSchema *schema, const char *rights_json)
     if (tree == NULL || tree->kind != CONF_JSON_ARRAY)
         return NULL;
     g_autoptr(GArray) entries = conf_acl_entries_parse(tree, schema, "", NULL);
-    return entries != NULL ? conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len) : NULL;
+    return entries != NULL ? conf_acl_intern((const ConfAclEntry *)(void *)entries->data, entries->len)
+                           : NULL;
 }
 
 static bool
@@ -173,8 +174,8 @@ conf_session_may_read_past(ConfSession *s, const char *object_json, const char *
     const ConfAcl *acl = last_rights != NULL ? parse_rights(schema, last_rights) : NULL;
     if (acl == NULL)
         return conf_session_is_administrator(s);
-    g_autoptr(ConfObject) object = conf_object_from_stored(schema, conf_slice_from_string(object_json),
-                                                           (ConfSlice){NULL, 0}, (ConfSlice){NULL, 0}, 0, NULL);
+    g_autoptr(ConfObject) object = conf_object_from_stored(
+        schema, conf_slice_from_string(object_json), (ConfSlice){NULL, 0}, (ConfSlice){NULL, 0}, 0, NULL);
     bool may = object != NULL && conf_session_may_read_gone(s, acl, object);
     conf_acl_unref(acl);
     return may;

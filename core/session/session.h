@@ -127,8 +127,8 @@ void conf_session_author_transaction(const ConfSession *session, ConfTransaction
 void conf_session_finish(ConfSessions *sessions, ConfSession *session, const char *reason);
 /* All: role, environment. */
 void conf_sessions_finish_all(ConfSessions *sessions, const char *reason);
-/* The server ends: all are told `stopping` and closed.  Where somebody keeps sessions on disk they can be resumed
- * at the server that is started next. */
+/* The server ends: all are told `stopping` and closed.  Where somebody keeps sessions on disk they can be
+ * resumed at the server that is started next. */
 void conf_sessions_stop(ConfSessions *sessions);
 typedef void (*ConfSessionFunc2)(ConfSession *session, void *data);
 void conf_sessions_foreach(ConfSessions *sessions, ConfSessionFunc2 func, void *data);

@@ -90,10 +90,10 @@ int64_t conf_storage_get_epoch(const ConfStorage *storage);
  * ones leave no room for in `max_bytes`, and whose revision is below `keep_from`; in slices between
  * commits.  A request made while one is under way takes its place. */
 void conf_storage_prune(ConfStorage *storage, int64_t older_than_ms, int64_t max_bytes, int64_t keep_from);
-/* A page of change records with revision > after, ascending and without gaps among them: about `bytes`, and at
- * least one where there are any.  `next`: only if after + 1 is held, else none.  `changes` are lent during the
- * call, NULL with an error where the database cannot be read now.  On the main loop, once; not at all after
- * conf_storage_close().  Read between commits, in the order asked. */
+/* A page of change records with revision > after, ascending and without gaps among them: about `bytes`,
+ * and at least one where there are any.  `next`: only if after + 1 is held, else none.  `changes` are lent
+ * during the call, NULL with an error where the database cannot be read now.  On the main loop, once; not
+ * at all after conf_storage_close().  Read between commits, in the order asked. */
 typedef void (*ConfStorageReadFunc)(const ConfStorageChange *changes, unsigned count, const GError *error,
                                     void *data);
 void conf_storage_read_changes(ConfStorage *storage, int64_t after, bool next, size_t bytes,

@@ -14,8 +14,8 @@ ConfPast *conf_past_new(ConfStore *store, int64_t revision);
 void conf_past_free(ConfPast *past);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfPast, conf_past_free)
 int64_t conf_past_revision(const ConfPast *past);
-/* An object that changed since, as it was then; `body` empty: it was not there.  `last_rights`: stored text of
- * the list that was in force on one that is gone now; empty: it is not known.  False: *error. */
+/* An object that changed since, as it was then; `body` empty: it was not there.  `last_rights`: stored
+ * text of the list that was in force on one that is gone now; empty: it is not known.  False: *error. */
 bool conf_past_add(ConfPast *past, ConfKey key, ConfSlice body, ConfSlice last_rights, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
 /* All that changed up to this revision was added. */

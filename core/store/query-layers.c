@@ -1,8 +1,8 @@
 /* query-layers.c - where the candidates come from when a working set over the store is looked at: the past.
  *
- * What is few is gathered by the walks that see both layers; else both are walked in the order asked for, side by
- * side.  What the store has and the working set has otherwise is a candidate too, which then does not match: so a
- * step costs the same whatever was changed, and slices stay short. */
+ * What is few is gathered by the walks that see both layers; else both are walked in the order asked for,
+ * side by side.  What the store has and the working set has otherwise is a candidate too, which then does
+ * not match: so a step costs the same whatever was changed, and slices stay short. */
 #include "store/query-private.h"
 
 typedef struct {

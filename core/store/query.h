@@ -15,8 +15,8 @@ typedef bool (*ConfQueryFunc)(const ConfObject *object, void *data);
 ConfQuery *conf_query_new(ConfStore *store, const ConfTypeInfo *type, ConfFilter *filter,
                           ConfQueryOrder order, ConfQueryFunc readable, void *data);
 void conf_query_free(ConfQuery *query);
-/* What is looked at is `state`, a working set over the store whose index is a full one (past.h), borrowed, in place
- * of the store as it is. `readable` is then asked of objects as they are in it. */
+/* What is looked at is `state`, a working set over the store whose index is a full one (past.h), borrowed,
+ * in place of the store as it is. `readable` is then asked of objects as they are in it. */
 void conf_query_set_state(ConfQuery *query, ConfState *state);
 /* Opaque to clients: text that holds the position; -32602 if it is not one of this order. */
 bool conf_query_set_cursor(ConfQuery *query, ConfSlice cursor, const char *at, ConfRpcError *error)

@@ -236,8 +236,8 @@ told(void *data, const char *result, const char *error, void *link_data)
     apply(link);
 }
 
-/* Something came after the poll.  It went out when a timeout was over already, so where nothing came the silence is
- * longer by that; half of it keeps rounding and another timeout in force meanwhile out of this. */
+/* Something came after the poll.  It went out when a timeout was over already, so where nothing came the
+ * silence is longer by that; half of it keeps rounding and another timeout in force meanwhile out of this. */
 static bool
 is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms)
 {
@@ -245,8 +245,8 @@ is_answered(const AddpLink *link, int64_t now, unsigned quiet_ms)
     return link->polled_at == 0 || quiet_ms < waiting_ms + link->quiet_ms / 2;
 }
 
-/* A peer on a slow line cannot have answered the poll while it takes what was sent before that.  One that is dead
- * takes nothing, or no more than what the buffers in between hold. */
+/* A peer on a slow line cannot have answered the poll while it takes what was sent before that.  One that
+ * is dead takes nothing, or no more than what the buffers in between hold. */
 static bool
 is_taking(AddpLink *link)
 {

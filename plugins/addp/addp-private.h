@@ -81,7 +81,8 @@ typedef struct {
 /* `first` where it says something, else `second`. */
 AddpTimes addp_times_merge(AddpTimes first, AddpTimes second);
 bool addp_times_equal(AddpTimes a, AddpTimes b);
-/* Member `addp` as its sender means it: own is "timeout".  False: *path points at the faulty member, g_free(). */
+/* Member `addp` as its sender means it: own is "timeout".  False: *path points at the faulty member,
+ * g_free(). */
 bool addp_times_read(const ConfJson *json, AddpTimes *times, char **path);
 /* JSON pointer to a member; g_free(). */
 char *addp_times_path(const char *base, const char *member);

@@ -74,7 +74,8 @@ idle(void *data, ConfConnection *c, unsigned quiet_ms)
         addp_link_quiet(link, quiet_ms);
 }
 
-/* A log-in that asks for the keep-alive is told in its answer what is in force; that begins with the session. */
+/* A log-in that asks for the keep-alive is told in its answer what is in force; that begins with the
+ * session. */
 static ConfVerdict
 received(void *data, ConfRequest *r, GError **error)
 {

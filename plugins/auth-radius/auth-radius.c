@@ -1,9 +1,9 @@
-/* auth-radius.c - people log in with the passwords that RADIUS servers know: options, the course of a log-in.  Read
- * this first.
+/* auth-radius.c - people log in with the passwords that RADIUS servers know: options, the course of a log-in.
+ * Read this first.
  *
- * Whose log-ins these are the server decides by [authentication] (gauth_radius in option library).  No is no
- * here, and silence is "unavailable", which is no failed attempt.  Rights stay internal; Class and Filter-Id may
- * add access groups to the session. */
+ * Whose log-ins these are the server decides by [authentication] (gauth_radius in option library).  No is
+ * no here, and silence is "unavailable", which is no failed attempt.  Rights stay internal; Class and
+ * Filter-Id may add access groups to the session. */
 #include <string.h>
 
 #include "radius-client.h"

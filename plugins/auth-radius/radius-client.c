@@ -269,8 +269,8 @@ try_server(RadiusExchange *exchange, unsigned index)
     arm(exchange, pool->config->timeout_ms * (pool->config->retries + 1));
 }
 
-/* To the address of the server that is in use, or the first after it that can be reached from here.  False: nothing
- * was sent, there is none, or no number is free. */
+/* To the address of the server that is in use, or the first after it that can be reached from here.
+ * False: nothing was sent, there is none, or no number is free. */
 static bool
 send_first(RadiusExchange *exchange)
 {
@@ -352,8 +352,8 @@ fail_server(RadiusExchange *exchange)
                                                     : "No RADIUS server answers");
 }
 
-/* Nothing was sent.  That says nothing against a server: the others go on asking it first.  One that cannot be
- * reached from here at all has no socket. */
+/* Nothing was sent.  That says nothing against a server: the others go on asking it first.  One that
+ * cannot be reached from here at all has no socket. */
 static void
 full(RadiusExchange *exchange)
 {
@@ -390,8 +390,8 @@ try_next_address(RadiusExchange *exchange)
     return send_first(exchange);
 }
 
-/* Others need not wait for it as well: they begin with the next one.  A server that has answered anybody since is
- * not dead, whatever happened to this question. */
+/* Others need not wait for it as well: they begin with the next one.  A server that has answered anybody
+ * since is not dead, whatever happened to this question. */
 static void
 give_up_active(const RadiusExchange *exchange)
 {

@@ -1,8 +1,9 @@
 /* radius-client.h - questions to RADIUS servers and their answers, on the server's main loop: nothing waits.
  *
- * The servers are asked in order, and the one that answered stays the first to be asked.  Each has a few connected
- * UDP sockets of 256 questions each.  A question is sent again after its timeout; bytes that prove nothing are
- * passed over.  Names are looked up by the worker pool, anew every minute and whenever a server was silent. */
+ * The servers are asked in order, and the one that answered stays the first to be asked.  Each has a few
+ * connected UDP sockets of 256 questions each.  A question is sent again after its timeout; bytes that
+ * prove nothing are passed over.  Names are looked up by the worker pool, anew every minute and whenever a
+ * server was silent. */
 #pragma once
 
 #include "plugin/confserv-plugin.h"
@@ -21,8 +22,8 @@ typedef struct {
     uint64_t waiting, sockets; /* now */
 } RadiusStatistics;
 
-/* answer NULL: no server answered, `why` says what was tried.  `server`: which one answered; lent, like the rest.  The
- * exchange is over. */
+/* answer NULL: no server answered, `why` says what was tried.  `server`: which one answered; lent, like
+ * the rest.  The exchange is over. */
 typedef void (*RadiusDone)(const RadiusAnswer *answer, const RadiusServerConfig *server, const char *why,
                            void *data);
 
@@ -38,8 +39,8 @@ const RadiusConfig *radius_client_get_config(const RadiusClient *client);
 RadiusStatistics *radius_client_get_statistics(RadiusClient *client);
 /* How long a question may take at most. */
 unsigned radius_client_get_limit_ms(const RadiusClient *client);
-/* `only`: the number of the server that must answer (it knows the challenge), or -1.  Copies what it needs.  done()
- * comes later, never from within.  NULL: the question does not fit into a packet. */
+/* `only`: the number of the server that must answer (it knows the challenge), or -1.  Copies what it
+ * needs.  done() comes later, never from within.  NULL: the question does not fit into a packet. */
 RadiusExchange *radius_client_ask(RadiusClient *client, const RadiusQuestion *question, int only,
                                   RadiusDone done, void *data);
 /* Its answer is not wanted any more: done() does not come. */

@@ -1,8 +1,8 @@
 /* radius-config.c - see radius-config.h.
  *
  * The files are those of the radiusclient library: "radiusclient.conf" has lines of a key and a value
- * (authserver, radius_timeout, radius_retries, default_realm, servers), "servers" has a host and its secret on a
- * line.  What the options say goes before what the files say. */
+ * (authserver, radius_timeout, radius_retries, default_realm, servers), "servers" has a host and its
+ * secret on a line.  What the options say goes before what the files say. */
 #include "radius-config.h"
 
 #include <errno.h>
@@ -166,8 +166,8 @@ read_file(const char *path, char **text, GError **error)
     return fail(error, "file %s is no text", path);
 }
 
-/* A key and the rest; NULL: nothing is said.  Of the line.  A comment begins a line, or stands behind white space: a
- * secret may hold the character. */
+/* A key and the rest; NULL: nothing is said.  Of the line.  A comment begins a line, or stands behind
+ * white space: a secret may hold the character. */
 static char **
 split_line(char *line)
 {
@@ -254,7 +254,8 @@ read_secrets(const char *path, GHashTable *secrets, GError **error)
     return good;
 }
 
-/* The original knows pairs as well, "client/server": the secret between the two, whichever of them this is. */
+/* The original knows pairs as well, "client/server": the secret between the two, whichever of them this
+ * is. */
 static bool
 take_secret(GHashTable *secrets, const char *host, const char *secret)
 {

@@ -1,5 +1,5 @@
-/* radius-config.h - which servers are asked, and how: the options of section gauth_radius, and the files of the
- * original that they name. */
+/* radius-config.h - which servers are asked, and how: the options of section gauth_radius, and the files
+ * of the original that they name. */
 #pragma once
 
 #include <stdbool.h>

@@ -277,8 +277,8 @@ read_attributes(RadiusAnswer *answer, const uint8_t *data, size_t size)
         answer->message = g_utf8_make_valid(message->str, (gssize)message->len);
 }
 
-/* Several are shown in their order (RFC 2865, 5.18), each on its line; one that fills its attribute goes on in the
- * next.  Some servers end them by a NUL, which is no text. */
+/* Several are shown in their order (RFC 2865, 5.18), each on its line; one that fills its attribute goes
+ * on in the next.  Some servers end them by a NUL, which is no text. */
 static void
 add_message(GString *message, const char *text, size_t size, bool *goes_on)
 {

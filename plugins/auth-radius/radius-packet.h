@@ -1,8 +1,9 @@
-/* radius-packet.h - packets of RADIUS (RFC 2865, 2869, 3579): a request is built, an answer is proved and read.
+/* radius-packet.h - packets of RADIUS (RFC 2865, 2869, 3579): a request is built, an answer is proved and
+ * read.
  *
- * Pure: no sockets, no clock.  An answer is bytes from outside; nothing of it is trusted before both of its proofs
- * hold: the Response Authenticator (RFC 2865, 3), which is broken by now (CVE-2024-3596), and the
- * Message-Authenticator (RFC 3579, 3.2), which is not. */
+ * Pure: no sockets, no clock.  An answer is bytes from outside; nothing of it is trusted before both of
+ * its proofs hold: the Response Authenticator (RFC 2865, 3), which is broken by now (CVE-2024-3596), and
+ * the Message-Authenticator (RFC 3579, 3.2), which is not. */
 #pragma once
 
 #include <stdbool.h>

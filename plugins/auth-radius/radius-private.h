@@ -1,5 +1,5 @@
-/* radius-private.h - servers, their sockets, and questions under way: shared by radius-client.c (the course of a
- * question) and radius-socket.c (datagrams). */
+/* radius-private.h - servers, their sockets, and questions under way: shared by radius-client.c (the
+ * course of a question) and radius-socket.c (datagrams). */
 #pragma once
 
 #include "auth-lookup.h"

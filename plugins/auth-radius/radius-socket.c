@@ -1,5 +1,5 @@
-/* radius-socket.c - datagrams: connected sockets, so that the kernel lets through the server's own only and tells
- * of one that is not there. */
+/* radius-socket.c - datagrams: connected sockets, so that the kernel lets through the server's own only
+ * and tells of one that is not there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -142,8 +142,8 @@ ready(void *self, int fd, GIOCondition condition)
     radius_client_ready(radius_client_of(self), fd);
 }
 
-/* Whatever proves nothing is passed over, and the question stays open: else anybody who can send a datagram could
- * refuse people. */
+/* Whatever proves nothing is passed over, and the question stays open: else anybody who can send a
+ * datagram could refuse people. */
 static void
 take_datagram(RadiusSocket *socket, const uint8_t *data, size_t size)
 {

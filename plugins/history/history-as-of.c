@@ -1,7 +1,7 @@
 /* history-as-of.c - asOf: objects as they were, one of them or all that changed since.
  *
- * The newest change of an object up to that revision says how it was, else the oldest after it, else it is now what it
- * was then. */
+ * The newest change of an object up to that revision says how it was, else the oldest after it, else it is
+ * now what it was then. */
 #include "history-methods-private.h"
 
 #include <string.h>

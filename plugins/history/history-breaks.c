@@ -1,5 +1,5 @@
-/* history-breaks.c - where the entries of the file do not follow one another: folds, told gaps, and rows that are not
- * there. */
+/* history-breaks.c - where the entries of the file do not follow one another: folds, told gaps, and rows
+ * that are not there. */
 #include "history-private.h"
 
 bool

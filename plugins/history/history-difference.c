@@ -1,5 +1,5 @@
-/* history-difference.c - what an update changed: the members of before and of after that differ, options and annex key
- * by key.  Any thread. */
+/* history-difference.c - what an update changed: the members of before and of after that differ, options
+ * and annex key by key.  Any thread. */
 #include "history-methods-private.h"
 
 static void write_side(HistorySlice own, HistorySlice other, GString *text);

@@ -1,7 +1,8 @@
-/* history-dump.c - confserv -dumpauditxml FILE [-last DAYS]: what the file holds, as XML (1.0, UTF-8), oldest first.  Also
- * while the server runs.
+/* history-dump.c - confserv -dumpauditxml FILE [-last DAYS]: what the file holds, as XML (1.0, UTF-8), oldest
+ * first.  Also while the server runs.
  *
- * Values stand as the JSON texts that they are.  What XML cannot hold, in the name of a refused log-in, is replaced. */
+ * Values stand as the JSON texts that they are.  What XML cannot hold, in the name of a refused log-in, is
+ * replaced. */
 #include "history-methods-private.h"
 
 #include <errno.h>

@@ -322,8 +322,8 @@ migrate(HistoryFile *file, GError **error)
     return false;
 }
 
-/* A file of before there was incremental vacuum keeps the room of what went.  A small one is made anew, which takes its
- * size once more of the disk; a larger one stays as it is. */
+/* A file of before there was incremental vacuum keeps the room of what went.  A small one is made anew,
+ * which takes its size once more of the disk; a larger one stays as it is. */
 static bool
 make_shrinkable(HistoryFile *file, GError **error)
 {

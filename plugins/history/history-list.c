@@ -1,7 +1,7 @@
 /* history-list.c - history.list: what changed, newest first, a page at a time.
  *
- * A job reads a chunk of rows that fit the filter; the main loop leaves out what the session may not read, and asks
- * for more until the page is full.  Rights of now decide; of what is gone, the last ones. */
+ * A job reads a chunk of rows that fit the filter; the main loop leaves out what the session may not read,
+ * and asks for more until the page is full.  Rights of now decide; of what is gone, the last ones. */
 #include "history-methods-private.h"
 
 #include <string.h>
@@ -187,8 +187,8 @@ read_object(Listing *listing, ConfRequest *request, const ConfJson *params)
     return history_param_integer(request, params, "dbid", 1, G_MAXINT64, &listing->dbid);
 }
 
-/* One that is being read is finished when the job is done.  So that none waits at unload(): by then no later may
- * be touched any more. */
+/* One that is being read is finished when the job is done.  So that none waits at unload(): by then no
+ * later may be touched any more. */
 static void
 gone(void *data)
 {
@@ -233,7 +233,8 @@ query_rows(HistoryReader *reader, void *data, GError **error)
     return fine ? g_strdup("") : NULL;
 }
 
-/* Between the row before this chunk and its last one: whatever was done then may have been to what is asked for. */
+/* Between the row before this chunk and its last one: whatever was done then may have been to what is
+ * asked for. */
 static bool
 find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error)
 {
@@ -262,7 +263,8 @@ find_gaps(sqlite3 *db, Listing *listing, int64_t above, GError **error)
     return step == 0;
 }
 
-/* By the revision, newest first; where one object is asked for, by its index.  Records are not sorted along. */
+/* By the revision, newest first; where one object is asked for, by its index.  Records are not sorted
+ * along. */
 static sqlite3_stmt *
 prepare_rows(sqlite3 *db, const Listing *listing, GError **error)
 {

@@ -1,5 +1,5 @@
-/* history-methods-private.h - what the files of the methods share: pieces of JSON text, sessions that wait for an answer,
- * and who may see what. */
+/* history-methods-private.h - what the files of the methods share: pieces of JSON text, sessions that wait
+ * for an answer, and who may see what. */
 #pragma once
 
 #include "history-private.h"
@@ -30,8 +30,8 @@ bool history_scan_next(HistoryScan *scan, HistorySlice *key, HistorySlice *value
 /* Of an object; size 0: it has none. */
 HistorySlice history_slice_member(HistorySlice object, const char *name);
 HistorySlice history_slice_member_raw(HistorySlice object, HistorySlice key);
-/* The members of one object, to be asked for many: as a table where there are many, so that the time follows the
- * length of the text and not its square.  Borrows the text. */
+/* The members of one object, to be asked for many: as a table where there are many, so that the time
+ * follows the length of the text and not its square.  Borrows the text. */
 typedef struct {
     HistorySlice object;
     GHashTable *members; /* NULL: few, or nobody asked so far */
@@ -80,23 +80,24 @@ void history_turn_over(History *history, HistoryTurn *turn);
 /* Nobody wants it any more.  True: it had not begun, and will not; false: it ends by itself. */
 bool history_turn_withdraw(History *history, HistoryTurn *turn);
 
-/* May the session read it?  The object as it is now decides; of one that is gone its last list of rights (NULL: not
- * known), by what it was (`body`: any version). */
+/* May the session read it?  The object as it is now decides; of one that is gone its last list of rights
+ * (NULL: not known), by what it was (`body`: any version). */
 bool history_may_read(History *history, ConfSession *session, const char *type, int64_t dbid,
                       const char *body, const char *last_rights);
 bool history_may_read_rights(History *history, ConfSession *session, const char *type, int64_t dbid,
                              const char *last_rights);
 
 /* ---- history-past.c: what the file says of the past; in a job ---- */
-/* False: *error of code -32011 where it does not reach back to the revision, or a gap lies behind it; *oldest is then
- * the lowest one that can be told of.  *upto: the newest entry. */
+/* False: *error of code -32011 where it does not reach back to the revision, or a gap lies behind it;
+ * *oldest is then the lowest one that can be told of.  *upto: the newest entry. */
 bool history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
-/* Are all entries between the revision and `upto` there?  False: *error of code -32011 and *oldest, or another one. */
+/* Are all entries between the revision and `upto` there?  False: *error of code -32011 and *oldest, or
+ * another one. */
 bool history_past_is_whole(sqlite3 *db, int64_t revision, int64_t upto, int64_t *oldest, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
-/* Is the last change of the object a deletion?  And the list of rights that was in force on it then, g_free(); NULL: not
- * known, or it is not gone, or *error. */
+/* Is the last change of the object a deletion?  And the list of rights that was in force on it then,
+ * g_free(); NULL: not known, or it is not gone, or *error. */
 char *history_past_gone(sqlite3 *db, const char *type, int64_t dbid, bool *is_gone, GError **error);
 /* The same without the question. */
 char *history_past_last_rights(sqlite3 *db, const char *type, int64_t dbid, GError **error);
@@ -167,13 +168,14 @@ typedef struct {
 } HistoryUndo;
 void history_undo_init(HistoryUndo *undo, const History *history, bool force);
 void history_undo_clear(HistoryUndo *undo);
-/* Targets in the order of the record; then step by step, a short piece of a turn each, until it answers true. */
+/* Targets in the order of the record; then step by step, a short piece of a turn each, until it answers
+ * true. */
 void history_undo_begin(HistoryUndo *undo, History *history, GPtrArray *targets);
 bool history_undo_step(HistoryUndo *undo, History *history, ConfSession *session, GPtrArray *targets);
 /* Was nothing changed but secrets, and what the server shows of them? */
 bool history_undo_is_only_secrets(const HistoryUndo *undo, const GPtrArray *targets);
-/* history-merge.c: what a member becomes where `after` is taken back to `before` and it is `present` now (texts of
- * values; size 0: unset). `key`: of a list of structs the member that names an item, else NULL. */
+/* history-merge.c: what a member becomes where `after` is taken back to `before` and it is `present` now
+ * (texts of values; size 0: unset). `key`: of a list of structs the member that names an item, else NULL. */
 typedef enum { HISTORY_SAME, HISTORY_SET, HISTORY_CONFLICT } HistoryMerge;
 /* *value: of SET, new text, NULL: unset. With `force` there is no conflict. */
 HistoryMerge history_merge(HistorySlice before, HistorySlice after, HistorySlice present, const char *key,

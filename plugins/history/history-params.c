@@ -52,9 +52,9 @@ history_param_integer(ConfRequest *request, const ConfJson *params, const char *
         return true;
     }
     g_autofree char *path = g_strconcat("/", name, NULL);
-    g_autofree char *message = g_strdup_printf(
-        "%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name, minimum,
-        MIN(maximum, INTEGER_MAX));
+    g_autofree char *message =
+        g_strdup_printf("%s must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".", name,
+                        minimum, MIN(maximum, INTEGER_MAX));
     history_refuse(request, path, message);
     return false;
 }

@@ -13,7 +13,8 @@ history_past_begin(sqlite3 *db, GError **error)
     return history_sql_exec(db, "BEGIN", error);
 }
 
-/* Nothing was written: whether it is ended well does not matter, and a reader whose transaction stands is closed. */
+/* Nothing was written: whether it is ended well does not matter, and a reader whose transaction stands is
+ * closed. */
 void
 history_past_end(sqlite3 *db)
 {
@@ -37,8 +38,9 @@ history_past_check(sqlite3 *db, int64_t revision, int64_t *upto, int64_t *oldest
     return false;
 }
 
-/* Of gaps that end above the revision the last one counts; *last: the first revision behind it, or 0.  What was missing
- * before a fold is made up for by the fold, for those that stand before the gap.  Within a fold nothing is known. */
+/* Of gaps that end above the revision the last one counts; *last: the first revision behind it, or 0.
+ * What was missing before a fold is made up for by the fold, for those that stand before the gap.  Within
+ * a fold nothing is known. */
 static bool
 find_gap(sqlite3 *db, int64_t revision, int64_t *last, GError **error)
 {

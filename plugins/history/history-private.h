@@ -30,7 +30,8 @@ typedef struct {
 
 /* What a commit did to one object. */
 typedef struct {
-    char *type; /* GRefString, none that is interned: GLib frees those while another thread finds them again */
+    char
+        *type; /* GRefString, none that is interned: GLib frees those while another thread finds them again */
     char *name;
     const char *op;
     int64_t dbid;
@@ -203,8 +204,8 @@ bool history_file_write_environment(HistoryFile *file, const char *environment, 
 int history_file_check(HistoryFile *file, int64_t revision, const char *chain, GError **error);
 
 /* ---- history-retention.c ---- */
-/* One small slice, in a transaction of its own: removes what is older than the settings say, and where nothing is,
- * gives back room that is not used.  *more: there is more to do. */
+/* One small slice, in a transaction of its own: removes what is older than the settings say, and where
+ * nothing is, gives back room that is not used.  *more: there is more to do. */
 bool history_file_clean(HistoryFile *file, const HistorySettings *settings, int64_t now_ms, bool *more,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -374,15 +375,15 @@ struct History {
     GQueue readers;           /* HistoryReader, idle; under reader_lock */
     ConfConnection *upstream; /* of a proxy; NULL: none now */
     unsigned head_timer;
-    GQueue replaying;    /* HistoryReplay */
-    GQueue verifies;     /* ConfLater: they wait for the next verification */
-    void *verification;  /* NULL: none runs */
-    GQueue callers;      /* HistoryCaller: sessions that wait for an answer */
+    GQueue replaying;                    /* HistoryReplay */
+    GQueue verifies;                     /* ConfLater: they wait for the next verification */
+    void *verification;                  /* NULL: none runs */
+    GQueue callers;                      /* HistoryCaller: sessions that wait for an answer */
     GQueue turns_waiting, turns_running; /* HistoryTurn */
     bool is_beginning_turns;
-    unsigned turns_timer; /* 0: nobody is waited for to take what was answered */
+    unsigned turns_timer;   /* 0: nobody is waited for to take what was answered */
     int64_t refused_oldest; /* while a question of the past is refused: from where it would be answered */
-    int64_t replay_from; /* behind a break that a replay met, or that is on its way to the file */
+    int64_t replay_from;    /* behind a break that a replay met, or that is on its way to the file */
     /* server.statistics */
     uint64_t entries, audits, batches, failures, removed, set_aside, gaps, queue_bytes, failing, lost_entries,
         lost_audits, first_revision, last_revision, durable_revision, replays, replayed, verifications,

@@ -1,8 +1,8 @@
 /* history-revert.c - history.revert: one transaction is undone, or one object brought back to what it was.
  *
- * A job reads what is to be undone; the main loop makes operations of it, a piece a turn, and submits them as the session
- * that asked.  Each operation demands the revision that it was made for: where another write came between, all is done
- * again. */
+ * A job reads what is to be undone; the main loop makes operations of it, a piece a turn, and submits them
+ * as the session that asked.  Each operation demands the revision that it was made for: where another
+ * write came between, all is done again. */
 #include "history-methods-private.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* history-scan.c - canonical JSON text by pieces.  No recursion: brackets are counted; no memory but for an index. */
+/* history-scan.c - canonical JSON text by pieces.  No recursion: brackets are counted; no memory but for
+ * an index. */
 #include "history-methods-private.h"
 
 #include <string.h>

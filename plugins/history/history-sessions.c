@@ -1,5 +1,5 @@
-/* history-sessions.c - history.sessions: who was connected when, from where, as what, and who was refused; newest first,
- * for administrators. */
+/* history-sessions.c - history.sessions: who was connected when, from where, as what, and who was refused;
+ * newest first, for administrators. */
 #include "history-methods-private.h"
 
 #include <string.h>
@@ -74,8 +74,8 @@ read_search(Search *search, ConfRequest *request, const History *history)
     return false;
 }
 
-/* From the newest row on, so that the end of a session is known where its beginning comes.  Numbers of sessions begin
- * anew with each process: an end belongs to the next beginning below it. */
+/* From the newest row on, so that the end of a session is known where its beginning comes.  Numbers of
+ * sessions begin anew with each process: an end belongs to the next beginning below it. */
 static char *
 query_sessions(HistoryReader *reader, void *data, GError **error)
 {

@@ -1,6 +1,7 @@
-/* history-turns.c - long reads of clients take turns.  All at once they would share the worker pool until each
- * of them has waited too long; and who asks for much would let all others wait.  Nothing is read for a client
- * that does not take what was answered before: its answers would only fill the memory.  Main loop. */
+/* history-turns.c - long reads of clients take turns.  All at once they would share the worker pool until
+ * each of them has waited too long; and who asks for much would let all others wait.  Nothing is read for
+ * a client that does not take what was answered before: its answers would only fill the memory.  Main
+ * loop. */
 #include "history-methods-private.h"
 
 enum {

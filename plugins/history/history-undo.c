@@ -1,8 +1,8 @@
 /* history-undo.c - the operations of a transaction that takes changes back, and what stands against it.
  *
- * The record is gone through from its end: what was deleted comes back first, then what was changed is changed back,
- * then what was created goes.  Members that are as they were need nothing; members that were changed again since are
- * conflicts, but with `force`. */
+ * The record is gone through from its end: what was deleted comes back first, then what was changed is
+ * changed back, then what was created goes.  Members that are as they were need nothing; members that were
+ * changed again since are conflicts, but with `force`. */
 #include "history-methods-private.h"
 
 #include <string.h>
@@ -450,8 +450,8 @@ add_conflict(HistoryUndo *undo, const HistoryTarget *target, const char *member)
     g_string_append_c(undo->conflicts, '}');
 }
 
-/* What an undo needs of the fields: "type/member" → the key of a list of structs, or "" where only the server gives
- * it. */
+/* What an undo needs of the fields: "type/member" → the key of a list of structs, or "" where only the
+ * server gives it. */
 static GHashTable *
 read_fields(HistorySlice schema)
 {

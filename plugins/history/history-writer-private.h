@@ -39,7 +39,7 @@ struct HistoryWriter {
     HistorySettings settings;
     HistoryState state;
     unsigned known_generation; /* of the file that the main loop knows of: what it queues goes to that one */
-    unsigned asked; /* HistoryAsked: what the thread has not begun with */
+    unsigned asked;            /* HistoryAsked: what the thread has not begun with */
     bool stop, ended, told;
 
     /* the thread's own */

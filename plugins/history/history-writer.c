@@ -259,7 +259,8 @@ next_due(const HistoryWriter *writer)
         /* One attempt in a while, whatever waits. */
         due = writer->retry_usec;
     } else if (waits || writer->batch->len > 0) {
-        bool hurry = (writer->asked & HISTORY_ASK_WRITE) != 0 || writer->bytes >= HURRY_BYTES || writer->batch->len > 0;
+        bool hurry = (writer->asked & HISTORY_ASK_WRITE) != 0 || writer->bytes >= HURRY_BYTES ||
+                     writer->batch->len > 0;
         int64_t linger = g_hash_table_size(writer->sessions) > 0 ? SESSION_LINGER_USEC : LINGER_USEC;
         due = hurry ? 0 : writer->oldest_usec + linger;
     }

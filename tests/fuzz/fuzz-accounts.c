@@ -1,6 +1,7 @@
-/* fuzz-accounts.c - what is told of log-ins; the first byte says where: 0 a replica's replica.accounts comes to the master, a
- * line each; 1 the master's answers come to the replica, a line each; 2 the text is the file confserv.accounts.  Whatever
- * comes: a numbered report counts once, only persons that exist are remembered, and nothing is out of its bounds. */
+/* fuzz-accounts.c - what is told of log-ins; the first byte says where: 0 a replica's replica.accounts
+ * comes to the master, a line each; 1 the master's answers come to the replica, a line each; 2 the text is
+ * the file confserv.accounts.  Whatever comes: a numbered report counts once, only persons that exist are
+ * remembered, and nothing is out of its bounds. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/socket.h>

@@ -1,8 +1,8 @@
-/* fuzz-history-file.c - the file of plugin history with changed bytes: opened, verified, written, cleaned, opened again.
- * No crash, no endless walk, and what was verified is not more than was written.
+/* fuzz-history-file.c - the file of plugin history with changed bytes: opened, verified, written, cleaned,
+ * opened again. No crash, no endless walk, and what was verified is not more than was written.
  *
- * Input: four bytes a change, of which three are the place and one is the new byte; a place with its highest bit set
- * cuts the file there.  So a text of a few bytes reaches every page of a whole file. */
+ * Input: four bytes a change, of which three are the place and one is the new byte; a place with its
+ * highest bit set cuts the file there.  So a text of a few bytes reaches every page of a whole file. */
 #include "history-private.h"
 
 #include <stdlib.h>

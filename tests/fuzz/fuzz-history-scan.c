@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HistoryScan scan;
     HistoryPiece piece;
     for (bool more = history_pieces_begin(&scan, record); more && history_pieces_next(&scan, &piece);) {
-        const HistorySlice parts[] = {piece.op,    piece.type,         piece.name,        piece.before,
+        const HistorySlice parts[] = {piece.op,    piece.type,          piece.name,        piece.before,
                                       piece.after, piece.rights_before, piece.rights_after};
         for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++)
             check_within(record, parts[i]);

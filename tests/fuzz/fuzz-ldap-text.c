@@ -1,5 +1,5 @@
-/* fuzz-ldap-text.c - what plugin auth-ldap reads by itself: the first byte says what the rest is.  Whatever an externalId
- * is, it stays one value: the filter has no more parentheses and stars than it had. */
+/* fuzz-ldap-text.c - what plugin auth-ldap reads by itself: the first byte says what the rest is.
+ * Whatever an externalId is, it stays one value: the filter has no more parentheses and stars than it had. */
 #include <stdint.h>
 #include <string.h>
 
@@ -29,8 +29,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (data[0] % 4 == 1) {
         g_autofree char *made = auth_ldap_filter_make("(&(a=X)(b=*X@c\\2aX))", text);
         g_assert_cmpuint(count(made), ==, 7);
-        static const char *const GOOD[] = {"(&(objectClass=user)(|(uid=X)(!(mail=*X@c))))", "(cn:dn:2.4.6.8:=X)", "(a>=X)"};
-        static const char *const BAD[] = {"uid=X", "(uid=X", "(uid=X))", "(&)", "(!(a=X)(b=c))", "(=X)", "(uid=x)", "(uid=\\zX)"};
+        static const char *const GOOD[] = {"(&(objectClass=user)(|(uid=X)(!(mail=*X@c))))",
+                                           "(cn:dn:2.4.6.8:=X)", "(a>=X)"};
+        static const char *const BAD[] = {"uid=X",         "(uid=X", "(uid=X))", "(&)",
+                                          "(!(a=X)(b=c))", "(=X)",   "(uid=x)",  "(uid=\\zX)"};
         for (unsigned i = 0; i < G_N_ELEMENTS(GOOD); i++)
             g_assert_true(auth_ldap_filter_check(GOOD[i], NULL));
         for (unsigned i = 0; i < G_N_ELEMENTS(BAD); i++)

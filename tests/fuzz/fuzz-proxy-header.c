@@ -1,5 +1,5 @@
-/* fuzz-proxy-header.c - any bytes as the beginning of a balancer's connection: a header is read to its end and no
- * further, whatever pieces it comes in; the rest is told to be none. */
+/* fuzz-proxy-header.c - any bytes as the beginning of a balancer's connection: a header is read to its end
+ * and no further, whatever pieces it comes in; the rest is told to be none. */
 #include <stdint.h>
 #include <string.h>
 

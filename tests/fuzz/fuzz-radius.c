@@ -1,6 +1,6 @@
-/* fuzz-radius.c - answers of RADIUS servers.  The first byte says how they are proved: as they come, or with the
- * right Response Authenticator, and with the right Message-Authenticator where one stands.  What is taken for true
- * was proved here, and what is read of it stays within its bounds. */
+/* fuzz-radius.c - answers of RADIUS servers.  The first byte says how they are proved: as they come, or
+ * with the right Response Authenticator, and with the right Message-Authenticator where one stands.  What
+ * is taken for true was proved here, and what is read of it stays within its bounds. */
 #include <stdint.h>
 #include <string.h>
 

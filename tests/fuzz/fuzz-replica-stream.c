@@ -1,6 +1,6 @@
-/* fuzz-replica-stream.c - what a master sends, line by line; the first byte says to whom: 0 a proxy at its first load, 1
- * one that follows, 2 one that loads anew, 3 one that asked for older change records.  Whatever comes: the digest of the
- * store is that of its objects, and its revision does not go back. */
+/* fuzz-replica-stream.c - what a master sends, line by line; the first byte says to whom: 0 a proxy at its
+ * first load, 1 one that follows, 2 one that loads anew, 3 one that asked for older change records.
+ * Whatever comes: the digest of the store is that of its objects, and its revision does not go back. */
 #include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,8 +1,10 @@
-/* fuzz-tls.c - any bytes as what comes over the wire to the filter of plugin tls, on a port that looks at the first byte.
+/* fuzz-tls.c - any bytes as what comes over the wire to the filter of plugin tls, on a port that looks at the
+ * first byte.
  *
- * The first byte of the input says how: its lowest bit, whether a handshake has been done before (the bytes then are records of
- * an open stream); the next one, whether they come by a server's or a client's side; the rest, in which pieces.  The plugin API is
- * played by this file: what leaves the filter is counted, and nothing may come after it has failed. */
+ * The first byte of the input says how: its lowest bit, whether a handshake has been done before (the
+ * bytes then are records of an open stream); the next one, whether they come by a server's or a client's
+ * side; the rest, in which pieces.  The plugin API is played by this file: what leaves the filter is
+ * counted, and nothing may come after it has failed. */
 #include <errno.h>
 #include <string.h>
 

@@ -6,7 +6,8 @@
 #define INT G_GINT64_FORMAT
 #define OPEN "{'user':'%s','password':'%s','application':'confctl'}"
 
-/* Members of section security-authentication-rules: "'password-min-length':'8'".  Nothing else stands there then. */
+/* Members of section security-authentication-rules: "'password-min-length':'8'".  Nothing else stands
+ * there then. */
 void set_rules(TestClient *admin, const char *type, int64_t dbid, const char *rules);
 int64_t add_tenant(TestClient *admin, const char *name);
 /* Who may log in by application confctl; dbid. */

@@ -221,8 +221,8 @@ add_members(JsonObject *target, JsonObject *lists)
     }
 }
 
-/* The same member of a set, or the same key of a list of structs ("id" of ports, "server" of connections), or a key given
- * alone. */
+/* The same member of a set, or the same key of a list of structs ("id" of ports, "server" of connections),
+ * or a key given alone. */
 static bool
 same_item(JsonNode *a, JsonNode *b)
 {

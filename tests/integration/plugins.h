@@ -1,5 +1,5 @@
-/* plugins.h - what the tests of the plugin API share: servers with the plugins of tests/plugins, and the events that these
- * have noted. */
+/* plugins.h - what the tests of the plugin API share: servers with the plugins of tests/plugins, and the
+ * events that these have noted. */
 #pragma once
 
 #include "fixture.h"
@@ -47,7 +47,8 @@ test_assert_events(TestClient *client, const char *method, const char *wanted)
     g_assert_cmpstr(events, ==, wanted);
 }
 
-/* Polls with a deadline until the plugin has noted something that holds the text; all of it since the call, "a; b". */
+/* Polls with a deadline until the plugin has noted something that holds the text; all of it since the
+ * call, "a; b". */
 static inline char *
 test_wait_event(TestClient *client, const char *method, const char *text)
 {

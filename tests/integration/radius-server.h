@@ -1,7 +1,8 @@
 /* radius-server.h - a real FreeRADIUS for tests, as a child in a folder of its own on a port of the kernel.
  *
- * It knows: alice/alicepw (Class "admins", Filter-Id "web", Reply-Message "hello"); alice@corp/realmpw; locked (refused with
- * "Your account is locked"); otp/otppw, who is then asked "Enter code" and says 123456. */
+ * It knows: alice/alicepw (Class "admins", Filter-Id "web", Reply-Message "hello"); alice@corp/realmpw;
+ * locked (refused with "Your account is locked"); otp/otppw, who is then asked "Enter code" and says
+ * 123456. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +16,8 @@ typedef struct RadiusServer RadiusServer;
 
 /* NULL: FreeRADIUS is not installed; the test is skipped then, and fails where CI is set. */
 RadiusServer *radius_server_new(void);
-/* Changes what it does from its next start on: signed_: its answers have a Message-Authenticator (it is so at first). */
+/* Changes what it does from its next start on: signed_: its answers have a Message-Authenticator (it is so
+ * at first). */
 void radius_server_set(RadiusServer *server, bool signed_, const char *secret);
 /* Started and ready when it returns. */
 void radius_server_start(RadiusServer *server);

@@ -1,5 +1,6 @@
-/* scrambler.h - the other end of plugin t-filter: a relay between a plain client and a server whose connections are
- * scrambled, one layer or more.  A thread of its own carries the bytes, in pieces of any size. */
+/* scrambler.h - the other end of plugin t-filter: a relay between a plain client and a server whose
+ * connections are scrambled, one layer or more.  A thread of its own carries the bytes, in pieces of any
+ * size. */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* test-access.c - sessions end with the right they stand on; a stream to a replica takes the right to run that server, and
- * holds no more than its account may read. */
+/* test-access.c - sessions end with the right they stand on; a stream to a replica takes the right to run
+ * that server, and holds no more than its account may read. */
 #include "fixture.h"
 
 #include <string.h>
@@ -28,8 +28,8 @@ answered_revision(TestClient *client, int64_t id)
     return json_object_get_int_member(json_object_get_object_member(response, "result"), "revision");
 }
 
-/* Hashing takes its time in the pool; what was sent after it is committed after it all the same, also where more
- * is sent than may wait, and where one of them fails. */
+/* Hashing takes its time in the pool; what was sent after it is committed after it all the same, also
+ * where more is sent than may wait, and where one of them fails. */
 static void
 test_writes_in_order(void)
 {

@@ -1,5 +1,5 @@
-/* test-account-rules.c - section [security-authentication-rules] of tenants and persons: what passwords must be, when
- * they end, who is locked out; and what a server remembers of log-ins. */
+/* test-account-rules.c - section [security-authentication-rules] of tenants and persons: what passwords
+ * must be, when they end, who is locked out; and what a server remembers of log-ins. */
 #include <string.h>
 
 #include "accounts.h"
@@ -17,7 +17,8 @@ start(void)
 static void
 assert_path(JsonObject *error, const char *path)
 {
-    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(error, "data"), "path"), ==, path);
+    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(error, "data"), "path"), ==,
+                    path);
 }
 
 static void
@@ -28,10 +29,15 @@ test_composition(void)
     int64_t tenant = add_tenant(admin, "acme"), ann = add_person(admin, tenant, "ann", "old");
     set_rules(admin, "tenant", 1, "'password-min-length':'6','password-req-number':'true'");
     set_rules(admin, "tenant", tenant, "'password-req-mixed-case':'true'");
-    assert_path(test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'Ann1'}", ann), "/password");
-    assert_path(test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'annann1'}", ann), "/password");
+    assert_path(
+        test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'Ann1'}", ann),
+        "/password");
+    assert_path(
+        test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'annann1'}", ann),
+        "/password");
     g_autoptr(TestClient) client = opens(server, "ann", "old"); /* what stands goes on */
-    assert_path(test_call_error(client, -32602, "session.changePassword", "{'old':'old','new':'Annann'}"), "/new");
+    assert_path(test_call_error(client, -32602, "session.changePassword", "{'old':'old','new':'Annann'}"),
+                "/new");
     test_call(client, "session.changePassword", "{'old':'old','new':'Annann1'}");
     lets_in(server, "ann", "Annann1");
     /* The rules of another tenant are none of ann's; a secret of an application has none at all. */
@@ -50,10 +56,13 @@ test_repeats(void)
     int64_t ann = add_person(admin, tenant, "ann", "one");
     g_autoptr(TestClient) client = opens(server, "ann", "one");
     test_call(client, "session.changePassword", "{'old':'one','new':'two'}");
-    assert_path(test_call_error(client, -32602, "session.changePassword", "{'old':'two','new':'one'}"), "/new");
+    assert_path(test_call_error(client, -32602, "session.changePassword", "{'old':'two','new':'one'}"),
+                "/new");
     test_call(client, "session.changePassword", "{'old':'two','new':'three'}");
     test_call_error(client, -32602, "session.changePassword", "{'old':'three','new':'one'}");
-    assert_path(test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'three'}", ann), "/password");
+    assert_path(
+        test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'three'}", ann),
+        "/password");
     test_call(client, "session.changePassword", "{'old':'three','new':'four'}");
     test_call(client, "session.changePassword", "{'old':'four','new':'one'}"); /* one is three back now */
     /* Nobody sees them. */
@@ -80,7 +89,8 @@ test_expiry(void)
     g_assert_cmpint(left, >, 29 * DAY_MS);
     g_assert_cmpint(left, <=, 30 * DAY_MS);
     test_call(admin, "object.update",
-              "{'type':'person','dbid':%" INT ",'patch':{'passwordChanged':'2020-01-01T00:00:00.000Z'}}", ann);
+              "{'type':'person','dbid':%" INT ",'patch':{'passwordChanged':'2020-01-01T00:00:00.000Z'}}",
+              ann);
     g_autoptr(TestClient) client = opens(server, "ann", "one");
     test_call_error(client, -32015, "object.list", "{'type':'host'}");
     test_call(client, "session.changePassword", "{'old':'one','new':'two'}");
@@ -88,7 +98,8 @@ test_expiry(void)
     lets_in(server, "ann", "two");
     test_call(admin, "object.update",
               "{'type':'person','dbid':%" INT ",'patch':{'passwordChanged':'2020-01-01T00:00:00.000Z',"
-              "'annex':{'security-authentication-rules':{'override-password-expiration':'true'}}}}", ann);
+              "'annex':{'security-authentication-rules':{'override-password-expiration':'true'}}}}",
+              ann);
     g_autoptr(TestClient) exempt = opens(server, "ann", "two");
     test_call(exempt, "object.list", "{'type':'host'}");
 }
@@ -165,7 +176,8 @@ test_lock(void)
     lets_in(server, "ann", "fresh");
 }
 
-/* Replaces in the server's file of accounts, while it is stopped, field `field` of the line of this person. */
+/* Replaces in the server's file of accounts, while it is stopped, field `field` of the line of this
+ * person. */
 static void
 edit_account(TestServer *server, int64_t dbid, unsigned field, int64_t value)
 {
@@ -203,7 +215,8 @@ test_times(void)
     is_refused(server, "ann", "wrong");
     is_refused(server, "ann", "right");
     test_call(admin, "object.update",
-              "{'type':'person','dbid':%" INT ",'patch':{'passwordChanged':'2020-01-01T00:00:00.000Z'}}", ann);
+              "{'type':'person','dbid':%" INT ",'patch':{'passwordChanged':'2020-01-01T00:00:00.000Z'}}",
+              ann);
     lets_in(server, "ann", "right"); /* any new date of it counts as a new one */
     is_refused(server, "ann", "wrong");
     /* The lock ends by itself. */
@@ -241,7 +254,8 @@ test_sessions(void)
     add_person(admin, tenant, "ann", "right");
     set_rules(admin, "tenant", tenant, "'max-account-sessions':'2'");
     TestClient *one = test_client_new_as(server, "ann", "right", "confctl");
-    JsonObject *session = test_client_get_session(one), *of = json_object_get_object_member(session, "server");
+    JsonObject *session = test_client_get_session(one),
+               *of = json_object_get_object_member(session, "server");
     g_autofree char *resume = g_strdup_printf("{'session':'%s','environment':'%s','revision':%" INT "}",
                                               json_object_get_string_member(session, "session"),
                                               json_object_get_string_member(of, "environment"),
@@ -319,7 +333,9 @@ test_classes(void)
         {"'password-req-mixed-case':'true'", {"aaaa", "AAAA", "1234"}, {"aA", "\xc3\xa4Z"}},
         {"'password-req-number':'true'", {"aaaa", "AAaa", "a-a"}, {"1", "a1"}},
         {"'password-req-punctuation':'true'", {"aaaa", "1234", "a A"}, {"-", "a!"}},
-        {"'password-min-length':'4'", {"aaa", "1", "\xc3\xa4\xc3\xa4"}, {"aaaa", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"}},
+        {"'password-min-length':'4'",
+         {"aaa", "1", "\xc3\xa4\xc3\xa4"},
+         {"aaaa", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"}},
         {"'password-req-alpha':'false','password-req-number':'perhaps'", {NULL}, {"1", "-"}},
     };
     g_autoptr(TestServer) server = start();
@@ -329,11 +345,12 @@ test_classes(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         set_rules(admin, "tenant", tenant, cases[i].rule);
         for (unsigned n = 0; n < 3 && cases[i].refused[n] != NULL; n++)
-            assert_path(test_call_error(admin, -32602, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", ann,
-                                        cases[i].refused[n]),
+            assert_path(test_call_error(admin, -32602, "account.setPassword",
+                                        "{'dbid':%" INT ",'password':'%s'}", ann, cases[i].refused[n]),
                         "/password");
         for (unsigned n = 0; n < 2; n++)
-            test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", ann, cases[i].taken[n]);
+            test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'%s'}", ann,
+                      cases[i].taken[n]);
     }
     /* The annex of a person stands over those of all tenants, both ways. */
     set_rules(admin, "tenant", 1, "'password-min-length':'8'");
@@ -397,7 +414,9 @@ make_people(TestClient *admin)
 {
     int64_t above = add_tenant(admin, "above");
     int64_t tenant = json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'tenant','name':'below','tenant':%" INT "}}", above), "dbid");
+        test_call(admin, "object.create", "{'object':{'type':'tenant','name':'below','tenant':%" INT "}}",
+                  above),
+        "dbid");
     set_rules(admin, "tenant", 1, "'password-expiration':'30','account-expiration':'365'");
     set_rules(admin, "tenant", above, "'account-expiration':'10'");
     set_rules(admin, "tenant", tenant, "'max-account-sessions':'2'");

@@ -1,5 +1,5 @@
-/* test-account-servers.c - what several servers know of accounts together: attempts that are spread over them, links that
- * are cut, servers that are killed, clocks that go wrong. */
+/* test-account-servers.c - what several servers know of accounts together: attempts that are spread over
+ * them, links that are cut, servers that are killed, clocks that go wrong. */
 #include <string.h>
 
 #include "accounts.h"
@@ -428,7 +428,8 @@ wait_free(TestServer *server, const char *user, const char *password)
     }
 }
 
-/* Whoever has changed the password since the rule was set need not again, at whatever server, when it began. */
+/* Whoever has changed the password since the rule was set need not again, at whatever server, when it
+ * began. */
 static void
 test_forced(void)
 {
@@ -459,8 +460,8 @@ test_forced(void)
     }
 }
 
-/* Locks and windows end by the clock, at the master and at a proxy whose master is away; a clock that is set back
- * makes none longer. */
+/* Locks and windows end by the clock, at the master and at a proxy whose master is away; a clock that is
+ * set back makes none longer. */
 static void
 test_clock(void)
 {

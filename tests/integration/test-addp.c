@@ -1,5 +1,5 @@
-/* test-addp.c - plugin addp: what is agreed on, polls, the verdict, changes at run time, both ends of a proxy link, a frozen
- * master and a link that was cut. Times are real, so they are short here: 1 s. */
+/* test-addp.c - plugin addp: what is agreed on, polls, the verdict, changes at run time, both ends of a
+ * proxy link, a frozen master and a link that was cut. Times are real, so they are short here: 1 s. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -49,7 +49,8 @@ read_poll(TestClient *client, int64_t *timeout, int64_t *remote)
     JsonObject *message = json_node_get_object(node);
     g_assert_cmpstr(json_object_get_string_member(message, "method"), ==, "addp.poll");
     JsonObject *params = json_object_get_object_member(message, "params");
-    JsonObject *addp = json_object_has_member(params, "addp") ? json_object_get_object_member(params, "addp") : NULL;
+    JsonObject *addp =
+        json_object_has_member(params, "addp") ? json_object_get_object_member(params, "addp") : NULL;
     if (timeout != NULL)
         *timeout = addp != NULL ? json_object_get_int_member(addp, "timeout") : -1;
     if (remote != NULL)
@@ -79,7 +80,8 @@ expect_poll(TestClient *client, int64_t since_ms, int64_t timeout_ms)
 static JsonObject *
 log_in(TestClient *client, const char *more)
 {
-    return test_call(client, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'%s}", more);
+    return test_call(client, "session.open",
+                     "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'%s}", more);
 }
 
 static void
@@ -125,7 +127,8 @@ test_agree(void)
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++)
         g_assert_cmpstr(fault_path(test_call_error(client, -32602, "session.open",
-                                                   "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','addp':%s}",
+                                                   "{'user':'default','password':'" TEST_PASSWORD
+                                                   "','application':'confctl','addp':%s}",
                                                    faults[i].addp)),
                         ==, faults[i].path);
     /* Polls are answered before log-in; what is agreed on belongs to a session. */
@@ -134,14 +137,16 @@ test_agree(void)
     g_assert_false(json_object_has_member(polled, "addp"));
     test_call_error(client, -32000, "addp.poll", "{'addp':{'remoteTimeout':1}}");
     g_assert_cmpstr(fault_path(test_call_error(client, -32602, "addp.poll", "{'a/b':1}")), ==, "/a~1b");
-    test_call_error(client, -32001, "session.open",
-                    "{'user':'default','password':'no','application':'confctl','addp':{'timeout':1,'remoteTimeout':1}}");
+    test_call_error(
+        client, -32001, "session.open",
+        "{'user':'default','password':'no','application':'confctl','addp':{'timeout':1,'remoteTimeout':1}}");
     assert_addp(log_in(client, ",'addp':{'timeout':500,'remoteTimeout':700}"), 500, 700);
     g_assert_cmpint(test_statistic(client, "addp.active"), ==, 1);
     /* Changed on the live connection. */
     assert_addp(test_call(client, "addp.poll", "{'addp':{'timeout':9,'remoteTimeout':0}}"), 9, 0);
     g_assert_cmpint(test_statistic(client, "addp.active"), ==, 0);
-    g_assert_cmpstr(fault_path(test_call_error(client, -32602, "addp.poll", "{'addp':{'timeout':'1'}}")), ==, "/addp/timeout");
+    g_assert_cmpstr(fault_path(test_call_error(client, -32602, "addp.poll", "{'addp':{'timeout':'1'}}")), ==,
+                    "/addp/timeout");
 
     /* Nothing configured, nothing asked for: both off.  Not asked at all: nothing is said of it. */
     g_autoptr(TestClient) silent = test_client_connect(test_server_get_port(server));
@@ -199,7 +204,8 @@ test_verdict(void)
     g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
     since = now_ms();
     JsonObject *resumed = test_call(again, "session.resume",
-                                    "{'session':'%s','environment':'%s','revision':%" INT ",'addp':{'timeout':3,'remoteTimeout':1}}",
+                                    "{'session':'%s','environment':'%s','revision':%" INT
+                                    ",'addp':{'timeout':3,'remoteTimeout':1}}",
                                     token, environment, revision);
     assert_addp(resumed, 3, 1);
     answer_poll(again, expect_poll(again, since, 1000));
@@ -207,7 +213,8 @@ test_verdict(void)
     test_server_wait_log(server, "Keep-alive poll received");
 }
 
-/* A server that was stopped blames nobody: answers that wait in the socket count, and who had no chance to answer gets one. */
+/* A server that was stopped blames nobody: answers that wait in the socket count, and who had no chance to
+ * answer gets one. */
 static void
 test_held_up(void)
 {
@@ -250,8 +257,9 @@ test_slow_line(void)
     g_autofree char *filler = g_strnfill(4000, 'x');
     g_autoptr(GString) operations = g_string_new(NULL);
     for (unsigned i = 0; i < HOSTS; i++)
-        g_string_append_printf(operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}", i > 0 ? "," : "",
-                               i, filler);
+        g_string_append_printf(
+            operations, "%s{'op':'create','object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}",
+            i > 0 ? "," : "", i, filler);
     test_call(writer, "transaction", "{'operations':[%s]}", operations->str);
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     int small = 8192;
@@ -287,8 +295,9 @@ test_options(void)
 
     /* Options of the application object, at run time; what a client asked for stays. */
     int64_t timeout = 0, remote = 0;
-    test_call(writer, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'1','addp-remote-timeout':'5'}}}}");
+    test_call(
+        writer, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'1','addp-remote-timeout':'5'}}}}");
     int64_t since = now_ms();
     int64_t id = read_poll(plain, &timeout, &remote);
     g_assert_cmpint(now_ms() - since, <, 900); /* told at once, not when it was quiet */
@@ -303,11 +312,13 @@ test_options(void)
     g_assert_false(wait_readable(half, 10));
 
     /* Off again: no poll comes, no client is lost. A bad value changes nothing. */
-    test_call(writer, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'many'}}}}");
+    test_call(
+        writer, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'many'}}}}");
     test_server_wait_log(server, "addp-timeout");
-    test_call(writer, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'1','protocol':'default'}}}}");
+    test_call(
+        writer, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-timeout':'1','protocol':'default'}}}}");
     do
         answer_poll(plain, read_poll(plain, &timeout, &remote));
     while (timeout == -1);
@@ -322,7 +333,8 @@ test_connection_object(void)
     g_autoptr(TestServer) server = test_primary_new("plugins = addp\nprotocol = addp\naddp-timeout = 600\n");
     g_autoptr(TestClient) writer = test_client_new(server);
     static const char CONNECTION[] =
-        "{'type':'application','name':'confctl','patch':{'connections':[{'server':%" INT ",'protocol':'%s'%s}]}}";
+        "{'type':'application','name':'confctl','patch':{'connections':[{'server':%" INT
+        ",'protocol':'%s'%s}]}}";
     JsonObject *own = json_object_get_object_member(
         test_call(writer, "object.read", "{'type':'application','name':'confserv'}"), "object");
     int64_t dbid = json_object_get_int_member(own, "dbid");
@@ -334,7 +346,8 @@ test_connection_object(void)
     assert_addp(log_in(plain, ",'addp':{}"), 70, 80);
     assert_addp(log_in(asking, ",'addp':{'timeout':7,'remoteTimeout':8}"), 7, 8);
     /* The last word counts: what changes now is in force for both. */
-    test_call(writer, "object.update", CONNECTION, dbid, "addp", ",'localTimeout':3,'remoteTimeout':1,'trace':'remote'");
+    test_call(writer, "object.update", CONNECTION, dbid, "addp",
+              ",'localTimeout':3,'remoteTimeout':1,'trace':'remote'");
     TestClient *both[] = {plain, asking};
     for (unsigned i = 0; i < 2; i++) {
         answer_poll(both[i], read_poll(both[i], &timeout, &remote));
@@ -356,7 +369,8 @@ test_connection_object(void)
     JsonObject *shown = json_object_get_object_member(session, "server");
     g_autoptr(TestClient) resumed = test_client_connect(test_server_get_port(server));
     test_send(resumed, "session.resume", "{'session':'%s','environment':'%s','revision':%" INT ",'addp':{}}",
-              json_object_get_string_member(session, "session"), json_object_get_string_member(shown, "environment"),
+              json_object_get_string_member(session, "session"),
+              json_object_get_string_member(shown, "environment"),
               json_object_get_int_member(shown, "revision"));
     g_autoptr(JsonNode) answer = read_message(resumed);
     assert_addp(json_object_get_object_member(json_node_get_object(answer), "result"), 0, 600);
@@ -369,7 +383,8 @@ test_connection_object(void)
 
 /* ---- a proxy and its master ---- */
 
-static const char PROXY_FILE[] = "[csproxy]\nplugins = addp\nprotocol = addp\naddp-timeout = %d\naddp-remote-timeout = %d\n";
+static const char PROXY_FILE[] =
+    "[csproxy]\nplugins = addp\nprotocol = addp\naddp-timeout = %d\naddp-remote-timeout = %d\n";
 
 static TestServer *
 proxy_new(TestServer *master, int timeout, int remote)
@@ -426,7 +441,8 @@ test_frozen_master(void)
     wait_master(reader, "connected");
 }
 
-/* The proxy has nothing in its file: its connection to the master says it, when it loads and when that changes. */
+/* The proxy has nothing in its file: its connection to the master says it, when it loads and when that
+ * changes. */
 static void
 test_proxy_object(void)
 {
@@ -439,8 +455,9 @@ test_proxy_object(void)
     JsonObject *own = json_object_get_object_member(
         test_call(writer, "object.read", "{'type':'application','name':'confserv'}"), "object");
     int64_t dbid = json_object_get_int_member(own, "dbid");
-    static const char CONNECTION[] = "{'type':'application','name':'px','patch':{'connections':[{'server':%" INT
-                                     ",'protocol':'addp','localTimeout':%d,'remoteTimeout':%d}]}}";
+    static const char CONNECTION[] =
+        "{'type':'application','name':'px','patch':{'connections':[{'server':%" INT
+        ",'protocol':'addp','localTimeout':%d,'remoteTimeout':%d}]}}";
     test_call(writer, "object.update", CONNECTION, dbid, 1, 1);
     test_wait_statistic(reader, "addp.active", 1);
     test_wait_statistic(manager, "addp.active", 1);
@@ -507,7 +524,8 @@ enter_namespace(void)
     }
     if (!run("ip link set lo up") || !run("nft add table inet cut"))
         return give_in("ip or nft (packages iproute2, nftables) is missing, or may not be used");
-    return run("nft add chain inet cut input { type filter hook input priority 0; }") || give_in("nft refused a chain");
+    return run("nft add chain inet cut input { type filter hook input priority 0; }") ||
+           give_in("nft refused a chain");
 }
 
 static void
@@ -521,8 +539,10 @@ test_cut_link(void)
     g_autoptr(TestClient) manager = manager_of(master);
     test_wait_statistic(reader, "addp.active", 1);
     int64_t lost = test_statistic(manager, "addp.lost");
-    g_autofree char *cut = g_strdup_printf("nft add rule inet cut input tcp dport %u drop", test_server_get_port(master));
-    g_autofree char *back = g_strdup_printf("nft add rule inet cut input tcp sport %u drop", test_server_get_port(master));
+    g_autofree char *cut =
+        g_strdup_printf("nft add rule inet cut input tcp dport %u drop", test_server_get_port(master));
+    g_autofree char *back =
+        g_strdup_printf("nft add rule inet cut input tcp sport %u drop", test_server_get_port(master));
     int64_t since = now_ms();
     g_assert_true(run(cut) && run(back));
     assert_lost_in_time(reader, since);

@@ -210,10 +210,9 @@ test_groups(void)
     if (slapd == NULL)
         return;
     static const char *const NAMES[] = {"ops", "unique", "posix", "outer", "site", NULL};
-    static const char MAP[] = GROUP_DN("ops") ":ops; " GROUP_DN("unique") ":unique;"
-                              GROUP_DN("posix") " : posix;" GROUP_DN("outer") ":outer; "
-                              GROUP_DN("none") ":outer; " GROUP_DN("ops") ":site; "
-                              GROUP_DN("ops") ":no such group";
+    static const char MAP[] =
+        GROUP_DN("ops") ":ops; " GROUP_DN("unique") ":unique;" GROUP_DN("posix") " : posix;" GROUP_DN(
+            "outer") ":outer; " GROUP_DN("none") ":outer; " GROUP_DN("ops") ":site; " GROUP_DN("ops") ":no such group";
     g_autofree char *more = g_strdup_printf("group-map = %s\n", MAP);
     g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "", more);
     g_autoptr(TestClient) admin = test_client_new(server);

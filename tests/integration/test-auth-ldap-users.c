@@ -86,8 +86,8 @@ test_refused_options(void)
     g_assert_nonnull(strstr(output, "section gauth_ldap: the URL does not begin with ldap://"));
 }
 
-/* A server that checks no password over such a connection says nothing of the password: no failed attempt, and the next
- * one is asked. */
+/* A server that checks no password over such a connection says nothing of the password: no failed attempt,
+ * and the next one is asked. */
 static void
 test_confidential(void)
 {

@@ -1,5 +1,5 @@
-/* test-auth-ldap.c - log-ins with the passwords of a real slapd: every answer, every silence, on a primary and on a proxy whose
- * primary is dead. */
+/* test-auth-ldap.c - log-ins with the passwords of a real slapd: every answer, every silence, on a primary
+ * and on a proxy whose primary is dead. */
 #include "ldap-fixture.h"
 
 #include <string.h>
@@ -13,7 +13,8 @@ test_answers(void)
     if (slapd == NULL)
         return;
     g_autoptr(TestServer) server =
-        ldap_primary_new(test_slapd_get_port(slapd), "", "app-user = " TEST_LDAP_ADMIN "\npassword = " TEST_LDAP_ADMIN_PASSWORD "\n");
+        ldap_primary_new(test_slapd_get_port(slapd), "",
+                         "app-user = " TEST_LDAP_ADMIN "\npassword = " TEST_LDAP_ADMIN_PASSWORD "\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     ldap_add_person(admin, "anna", "alice");
     ldap_add_person(admin, "old", "old");
@@ -35,7 +36,8 @@ test_answers(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(NOBODY); i++)
         g_assert_cmpint(ldap_login(server, NOBODY[i], "alicepw"), ==, -32001);
     g_assert_cmpint(test_statistic(admin, "auth-ldap.unknown"), ==, 4);
-    int64_t binds = test_statistic(admin, "auth-ldap.binds"), searches = test_statistic(admin, "auth-ldap.searches");
+    int64_t binds = test_statistic(admin, "auth-ldap.binds"),
+            searches = test_statistic(admin, "auth-ldap.searches");
     g_assert_cmpint(binds, ==, 4);
     g_assert_cmpint(ldap_login(server, "anna", ""), ==, -32001);
     g_assert_cmpint(ldap_login(server, "nobody", "alicepw"), ==, -32001);
@@ -51,7 +53,8 @@ test_two_entries(void)
     g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
     if (slapd == NULL)
         return;
-    g_autofree char *section = ldap_section("ldap", test_slapd_get_port(slapd), TEST_LDAP_BASE, "(&(objectClass=inetOrgPerson)(mail=X@example.test))", "");
+    g_autofree char *section = ldap_section("ldap", test_slapd_get_port(slapd), TEST_LDAP_BASE,
+                                            "(&(objectClass=inetOrgPerson)(mail=X@example.test))", "");
     g_autofree char *options = ldap_options("", section, NULL);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) admin = test_client_new(server);
@@ -70,8 +73,10 @@ test_killed_and_failover(void)
     if (first == NULL)
         return;
     g_autoptr(TestSlapd) second = test_slapd_new(NULL, 0);
-    g_autofree char *one = ldap_section("ldap", test_slapd_get_port(first), PEOPLE, "(uid=X)", "retry-interval = 0\n");
-    g_autofree char *other = ldap_section("ldap", test_slapd_get_port(second), PEOPLE, "(uid=X)", "retry-interval = 0\n");
+    g_autofree char *one =
+        ldap_section("ldap", test_slapd_get_port(first), PEOPLE, "(uid=X)", "retry-interval = 0\n");
+    g_autofree char *other =
+        ldap_section("ldap", test_slapd_get_port(second), PEOPLE, "(uid=X)", "retry-interval = 0\n");
     g_autofree char *options = ldap_options("", one, other);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) admin = test_client_new(server);
@@ -104,8 +109,10 @@ check_frozen(const char *scheme)
     if (slapd == NULL)
         return;
     bool tls = strcmp(scheme, "ldaps") == 0;
-    g_autofree char *more = g_strdup_printf("response-timeout = 2\nconnect-timeout = 2\ncacert-path = %s\n", test_pki_path(pki, "ca.pem"));
-    g_autofree char *section = ldap_section(scheme, tls ? test_slapd_get_tls_port(slapd) : test_slapd_get_port(slapd), PEOPLE, "(uid=X)", more);
+    g_autofree char *more = g_strdup_printf("response-timeout = 2\nconnect-timeout = 2\ncacert-path = %s\n",
+                                            test_pki_path(pki, "ca.pem"));
+    g_autofree char *section = ldap_section(
+        scheme, tls ? test_slapd_get_tls_port(slapd) : test_slapd_get_port(slapd), PEOPLE, "(uid=X)", more);
     g_autofree char *options = ldap_options("", section, NULL);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) admin = test_client_new(server);
@@ -160,8 +167,10 @@ test_tls(void)
                  {"ldap", "other-ca.pem", "start-tls = true\n", -32013},
                  {"ldaps", "other-ca.pem", "", -32013}};
     for (unsigned i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        g_autofree char *more = g_strdup_printf("cacert-path = %s\n%s", test_pki_path(pki, CASES[i].ca), CASES[i].more);
-        uint16_t port = strcmp(CASES[i].scheme, "ldaps") == 0 ? test_slapd_get_tls_port(slapd) : test_slapd_get_port(slapd);
+        g_autofree char *more =
+            g_strdup_printf("cacert-path = %s\n%s", test_pki_path(pki, CASES[i].ca), CASES[i].more);
+        uint16_t port = strcmp(CASES[i].scheme, "ldaps") == 0 ? test_slapd_get_tls_port(slapd)
+                                                              : test_slapd_get_port(slapd);
         g_autofree char *section = ldap_section(CASES[i].scheme, port, PEOPLE, "(uid=X)", more);
         g_autofree char *options = ldap_options("", section, NULL);
         g_autoptr(TestServer) server = test_primary_new(options);
@@ -187,9 +196,11 @@ test_referral(void)
                  {"ou=elsewhere," TEST_LDAP_BASE, "1", 0},
                  {"ou=elsewhere," TEST_LDAP_BASE, "2", -32001}};
     for (unsigned i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        g_autofree char *more = g_strdup_printf("chase-referrals = %s\napp-user = " TEST_LDAP_ADMIN "\npassword = " TEST_LDAP_ADMIN_PASSWORD "\n",
+        g_autofree char *more = g_strdup_printf("chase-referrals = %s\napp-user = " TEST_LDAP_ADMIN
+                                                "\npassword = " TEST_LDAP_ADMIN_PASSWORD "\n",
                                                 CASES[i].chase);
-        g_autofree char *section = ldap_section("ldap", test_slapd_get_port(slapd), CASES[i].base, "(uid=X)", more);
+        g_autofree char *section =
+            ldap_section("ldap", test_slapd_get_port(slapd), CASES[i].base, "(uid=X)", more);
         g_autofree char *options = ldap_options("", section, NULL);
         g_autoptr(TestServer) server = test_primary_new(options);
         g_autoptr(TestClient) admin = test_client_new(server);
@@ -206,7 +217,8 @@ test_many(void)
     g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
     if (slapd == NULL)
         return;
-    g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "login-timeout = 60", "response-timeout = 30\n");
+    g_autoptr(TestServer) server =
+        ldap_primary_new(test_slapd_get_port(slapd), "login-timeout = 60", "response-timeout = 30\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     ldap_add_person(admin, "anna", "alice");
     for (unsigned round = 0; round < MANY / AT_ONCE; round++) {
@@ -231,14 +243,18 @@ test_groups(void)
     g_autoptr(TestSlapd) slapd = test_slapd_new(NULL, 0);
     if (slapd == NULL)
         return;
-    g_autoptr(TestServer) server =
-        ldap_primary_new(test_slapd_get_port(slapd), "", "group-map = cn=ops,ou=groups," TEST_LDAP_BASE ":ops; cn=none,ou=groups," TEST_LDAP_BASE ":none\n");
+    g_autoptr(TestServer) server = ldap_primary_new(test_slapd_get_port(slapd), "",
+                                                    "group-map = cn=ops,ou=groups," TEST_LDAP_BASE
+                                                    ":ops; cn=none,ou=groups," TEST_LDAP_BASE ":none\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t group = json_object_get_int_member(
-        test_call(admin, "object.create", "{'object':{'type':'accessGroup','name':'ops','kind':'custom'}}"), "dbid");
+        test_call(admin, "object.create", "{'object':{'type':'accessGroup','name':'ops','kind':'custom'}}"),
+        "dbid");
     test_call(admin, "object.create", "{'object':{'type':'host','name':'host-ops'}}");
     test_call(admin, "permission.update",
-              "{'type':'host','name':'host-ops','entries':[{'account':{'type':'accessGroup','dbid':%" INT "},'rights':['read']}]}", group);
+              "{'type':'host','name':'host-ops','entries':[{'account':{'type':'accessGroup','dbid':%" INT
+              "},'rights':['read']}]}",
+              group);
     ldap_add_person(admin, "anna", "alice");
     ldap_add_person(admin, "bert", "bob");
     g_autoptr(TestClient) anna = test_client_new_as(server, "anna", "alicepw", "confctl");
@@ -260,13 +276,18 @@ test_annexes(void)
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t anna = ldap_add_person(admin, "anna", "alice");
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32013);
-    static const char SET[] = "{'type':'%s','dbid':%" INT ",'patch':{'annex':{'gauth_ldap':{'ldap-url':'ldap://127.0.0.1:%u/%s??sub?(uid=X)',"
-                              "'retry-attempts':'1'}}}}";
+    static const char SET[] =
+        "{'type':'%s','dbid':%" INT
+        ",'patch':{'annex':{'gauth_ldap':{'ldap-url':'ldap://127.0.0.1:%u/%s??sub?(uid=X)',"
+        "'retry-attempts':'1'}}}}";
     test_call(admin, "object.update", SET, "tenant", (int64_t)1, test_slapd_get_port(slapd), PEOPLE);
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, 0);
-    test_call(admin, "object.update", SET, "person", anna, test_slapd_get_port(slapd), "ou=groups," TEST_LDAP_BASE);
+    test_call(admin, "object.update", SET, "person", anna, test_slapd_get_port(slapd),
+              "ou=groups," TEST_LDAP_BASE);
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32001);
-    test_call(admin, "object.update", "{'type':'person','dbid':%" INT ",'patch':{'annex':{'gauth_ldap':{'ldap-url':'http://x'}}}}", anna);
+    test_call(admin, "object.update",
+              "{'type':'person','dbid':%" INT ",'patch':{'annex':{'gauth_ldap':{'ldap-url':'http://x'}}}}",
+              anna);
     g_assert_cmpint(ldap_login(server, "anna", "alicepw"), ==, -32013);
 }
 

@@ -1,5 +1,5 @@
-/* test-auth-radius.c - log-ins with the passwords of a real FreeRADIUS: every answer, every silence, on a primary and on a proxy
- * whose primary is dead. */
+/* test-auth-radius.c - log-ins with the passwords of a real FreeRADIUS: every answer, every silence, on a
+ * primary and on a proxy whose primary is dead. */
 #include "fixture.h"
 
 #include <arpa/inet.h>
@@ -15,15 +15,16 @@
 
 #define INT G_GINT64_FORMAT
 
-/* Lines of the own section, then the sections of the plugin. `servers`: "127.0.0.1:1,127.0.0.1:2".  What `more` does not say: one
- * question a server, for 1 s. */
+/* Lines of the own section, then the sections of the plugin. `servers`: "127.0.0.1:1,127.0.0.1:2".  What
+ * `more` does not say: one question a server, for 1 s. */
 static char *
 options_of(const char *own, const char *servers, const char *more)
 {
-    return g_strdup_printf("plugins = auth-radius\n%s\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\nservers = %s\n"
-                           "secret = " RADIUS_TEST_SECRET "\n%s%s%s\n",
-                           own, servers, strstr(more, "timeout") != NULL ? "" : "timeout = 1\n",
-                           strstr(more, "retries") != NULL ? "" : "retries = 0\n", more);
+    return g_strdup_printf(
+        "plugins = auth-radius\n%s\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\nservers = %s\n"
+        "secret = " RADIUS_TEST_SECRET "\n%s%s%s\n",
+        own, servers, strstr(more, "timeout") != NULL ? "" : "timeout = 1\n",
+        strstr(more, "retries") != NULL ? "" : "retries = 0\n", more);
 }
 
 static char *
@@ -54,7 +55,8 @@ add_person(TestClient *admin, const char *name, const char *external)
     int64_t dbid = json_object_get_int_member(
         test_call(admin, "object.create", "{'object':{'type':'person','name':'%s'%s}}", name, id), "dbid");
     test_call(admin, "permission.update",
-              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT "},'rights':['read','execute']}]}",
+              "{'type':'application','name':'confctl','grant':[{'account':{'type':'person','dbid':%" INT
+              "},'rights':['read','execute']}]}",
               dbid);
     return dbid;
 }
@@ -62,7 +64,8 @@ add_person(TestClient *admin, const char *name, const char *external)
 static int64_t
 send_login(TestClient *client, const char *user, const char *password)
 {
-    return test_send(client, "session.open", "{'user':'%s','password':'%s','application':'confctl'}", user, password);
+    return test_send(client, "session.open", "{'user':'%s','password':'%s','application':'confctl'}", user,
+                     password);
 }
 
 /* The code of the answer, 0 for a session. *text (may be NULL): data.text, borrowed. */
@@ -75,7 +78,8 @@ wait_login(TestClient *client, int64_t id, const char **text)
     if (!json_object_has_member(response, "error"))
         return 0;
     JsonObject *error = json_object_get_object_member(response, "error");
-    JsonObject *data = json_object_has_member(error, "data") ? json_object_get_object_member(error, "data") : NULL;
+    JsonObject *data =
+        json_object_has_member(error, "data") ? json_object_get_object_member(error, "data") : NULL;
     if (text != NULL && data != NULL && json_object_has_member(data, "text"))
         *text = json_object_get_string_member(data, "text");
     return json_object_get_int_member(error, "code");
@@ -126,7 +130,8 @@ test_answers(void)
     g_assert_cmpint(test_statistic(admin, "auth-radius.waiting"), ==, 0);
 
     /* The person's word goes before the tenant's, and that before the server's. */
-    static const char LIBRARY[] = "{'type':'%s','dbid':%" INT ",'patch':{'annex':{'authentication':{'%s':'%s'}}}}";
+    static const char LIBRARY[] =
+        "{'type':'%s','dbid':%" INT ",'patch':{'annex':{'authentication':{'%s':'%s'}}}}";
     test_call(admin, "object.update", LIBRARY, "tenant", (int64_t)1, "library", "internal");
     g_assert_cmpint(login_code(server, "alice", "internal"), ==, 0);
     test_call(admin, "object.update", LIBRARY, "person", alice, "library", "gauth_ldap, gauth_radius");
@@ -158,7 +163,8 @@ test_challenge(void)
     } rounds[] = {{"123456", 0}, {"654321", -32001}, {"", -32001}};
     for (unsigned i = 0; i < G_N_ELEMENTS(rounds); i++) {
         g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-        JsonObject *error = test_call_error(client, -32002, "session.open", "{'user':'otp','password':'otppw','application':'confctl'}");
+        JsonObject *error = test_call_error(client, -32002, "session.open",
+                                            "{'user':'otp','password':'otppw','application':'confctl'}");
         JsonObject *data = json_object_get_object_member(error, "data");
         g_assert_cmpstr(json_object_get_string_member(data, "prompt"), ==, "Enter code");
         int64_t id = test_send(client, "session.continue", "{'challenge':'%s','response':'%s'}",
@@ -169,7 +175,9 @@ test_challenge(void)
     /* The server of the challenge is silent, or not among them any more: nobody else could know it. */
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     JsonObject *data = json_object_get_object_member(
-        test_call_error(client, -32002, "session.open", "{'user':'otp','password':'otppw','application':'confctl'}"), "data");
+        test_call_error(client, -32002, "session.open",
+                        "{'user':'otp','password':'otppw','application':'confctl'}"),
+        "data");
     radius_server_signal(radius, SIGSTOP);
     int64_t id = test_send(client, "session.continue", "{'challenge':'%s','response':'123456'}",
                            json_object_get_string_member(data, "challenge"));
@@ -178,11 +186,14 @@ test_challenge(void)
     g_assert_cmpstr(text, ==, NULL);
     radius_server_signal(radius, SIGCONT);
     data = json_object_get_object_member(
-        test_call_error(client, -32002, "session.open", "{'user':'otp','password':'otppw','application':'confctl'}"), "data");
+        test_call_error(client, -32002, "session.open",
+                        "{'user':'otp','password':'otppw','application':'confctl'}"),
+        "data");
     g_autofree char *challenge = g_strdup(json_object_get_string_member(data, "challenge"));
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'servers':'127.0.0.9:%u'}}}}",
-              radius_server_get_port(radius));
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'servers':'127.0.0.9:%u'}}}}",
+        radius_server_get_port(radius));
     id = test_send(client, "session.continue", "{'challenge':'%s','response':'123456'}", challenge);
     g_assert_cmpint(wait_login(client, id, NULL), ==, -32013);
 }
@@ -245,8 +256,9 @@ test_proof(void)
     g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, -32013);
     g_assert_cmpint(test_statistic(admin, "auth-radius.unsigned"), >=, 1);
     test_server_wait_log(server, "A RADIUS answer without Message-Authenticator does not count");
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'require-message-authenticator':'false'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'require-message-authenticator':'false'}}}}");
     g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, 0);
     g_assert_cmpint(login_code(server, "alice", "wrong"), ==, -32001);
     /* A secret that is not the server's. */
@@ -263,9 +275,11 @@ test_garbage(void)
     g_autoptr(RadiusServer) radius = radius_server_new();
     if (radius == NULL)
         return;
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, peer, real = own;
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, peer,
+                       real = own;
     socklen_t size = sizeof own, peer_size = sizeof peer;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), forward = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+        forward = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&own, sizeof own), ==, 0);
     g_assert_cmpint(getsockname(fd, (struct sockaddr *)&own, &size), ==, 0);
     real.sin_port = htons(radius_server_get_port(radius));
@@ -281,7 +295,9 @@ test_garbage(void)
     g_assert_cmpint(question_size, >, RADIUS_SIZE_MIN);
     g_assert_cmpuint(question[RADIUS_SIZE_MIN], ==, 80); /* the signature first */
     g_assert_null(memmem(question, (size_t)question_size, "alicepw", 7));
-    g_assert_cmpint(sendto(forward, question, (size_t)question_size, 0, (struct sockaddr *)&real, sizeof real), ==, question_size);
+    g_assert_cmpint(
+        sendto(forward, question, (size_t)question_size, 0, (struct sockaddr *)&real, sizeof real), ==,
+        question_size);
     ssize_t answer_size = recv(forward, answer, sizeof answer, 0);
     g_assert_cmpint(answer_size, >, RADIUS_SIZE_MIN);
     /* Cut anywhere, any byte another, longer than said, and plain noise. */
@@ -297,7 +313,8 @@ test_garbage(void)
     }
     memset(forged, 0xff, sizeof forged);
     sendto(fd, forged, sizeof forged, 0, (struct sockaddr *)&peer, peer_size);
-    sendto(fd, question, (size_t)question_size, 0, (struct sockaddr *)&peer, peer_size); /* its own, reflected */
+    sendto(fd, question, (size_t)question_size, 0, (struct sockaddr *)&peer,
+           peer_size); /* its own, reflected */
     test_wait_statistic(admin, "auth-radius.ignored", sent + 2);
     g_assert_cmpint(test_statistic(admin, "auth-radius.waiting"), ==, 1);
     sendto(fd, answer, (size_t)answer_size, 0, (struct sockaddr *)&peer, peer_size);
@@ -316,8 +333,8 @@ test_failover(void)
     if (first == NULL)
         return;
     g_autoptr(RadiusServer) second = radius_server_new();
-    g_autofree char *servers =
-        g_strdup_printf("localhost:%u, 127.0.0.1:%u", radius_server_get_port(first), radius_server_get_port(second));
+    g_autofree char *servers = g_strdup_printf("localhost:%u, 127.0.0.1:%u", radius_server_get_port(first),
+                                               radius_server_get_port(second));
     g_autoptr(TestServer) server = primary_new("login-attempts = 100", servers, "");
     g_autoptr(TestClient) admin = test_client_new(server);
     add_person(admin, "alice", "alice");
@@ -329,8 +346,9 @@ test_failover(void)
     g_assert_cmpint(login_code(server, "alice", "wrong"), ==, -32001);
     g_assert_cmpint(test_statistic(admin, "auth-radius.failovers"), ==, 1);
     /* Also over a change of other options. */
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'slow-turn-warning':'200'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'slow-turn-warning':'200'}}}}");
     int64_t since = g_get_monotonic_time();
     for (unsigned i = 0; i < 5; i++)
         g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, 0);
@@ -388,7 +406,8 @@ test_many(void)
     g_assert_cmpint(test_statistic(admin, "auth-radius.unanswered"), ==, 0);
 }
 
-/* A server that has as many questions as there are numbers is not dead: one log-in goes elsewhere, no more. */
+/* A server that has as many questions as there are numbers is not dead: one log-in goes elsewhere, no
+ * more. */
 static void
 test_full(void)
 {
@@ -418,7 +437,8 @@ test_full(void)
     close(silent);
 }
 
-/* A question that goes on to the next server after the options changed takes its socket along when it ends. */
+/* A question that goes on to the next server after the options changed takes its socket along when it
+ * ends. */
 static void
 test_changed_meanwhile(void)
 {
@@ -438,8 +458,9 @@ test_changed_meanwhile(void)
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     int64_t id = send_login(client, "alice", "alicepw");
     test_wait_statistic(admin, "auth-radius.waiting", 1);
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'max-sockets':'2'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'max-sockets':'2'}}}}");
     g_assert_cmpint(wait_login(client, id, NULL), ==, 0);
     g_assert_cmpint(test_statistic(admin, "auth-radius.sockets"), ==, 0);
     close(silent);
@@ -451,17 +472,21 @@ test_groups_and_names(void)
     g_autoptr(RadiusServer) radius = radius_server_new();
     if (radius == NULL)
         return;
-    g_autoptr(TestServer) server = primary_of(radius, "", "group-map = 0x61646d696e73:ops, web: webmasters, other:ops\n");
+    g_autoptr(TestServer) server =
+        primary_of(radius, "", "group-map = 0x61646d696e73:ops, web: webmasters, other:ops\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t groups[2];
     static const char *const names[] = {"ops", "webmasters"};
     for (unsigned i = 0; i < 2; i++) {
         groups[i] = json_object_get_int_member(
-            test_call(admin, "object.create", "{'object':{'type':'accessGroup','name':'%s','kind':'custom'}}", names[i]), "dbid");
+            test_call(admin, "object.create", "{'object':{'type':'accessGroup','name':'%s','kind':'custom'}}",
+                      names[i]),
+            "dbid");
         test_call(admin, "object.create", "{'object':{'type':'host','name':'host-%s'}}", names[i]);
         test_call(admin, "permission.update",
-                  "{'type':'host','name':'host-%s','entries':[{'account':{'type':'accessGroup','dbid':%" INT "},'rights':['read']}]}", names[i],
-                  groups[i]);
+                  "{'type':'host','name':'host-%s','entries':[{'account':{'type':'accessGroup','dbid':%" INT
+                  "},'rights':['read']}]}",
+                  names[i], groups[i]);
     }
     int64_t alice = add_person(admin, "alice", "alice@corp");
     g_autoptr(TestClient) client = test_client_new_as(server, "alice", "alicepw", "confctl");
@@ -469,7 +494,8 @@ test_groups_and_names(void)
     test_call(client, "object.read", "{'type':'host','name':'host-webmasters'}");
     test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'internal'}", alice);
     /* By the externalId, by a realm; at once. */
-    static const char SET[] = "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'%s':'%s'}}}}";
+    static const char SET[] =
+        "{'type':'application','name':'confserv','patch':{'options':{'gauth_radius':{'%s':'%s'}}}}";
     test_call(admin, "object.update", SET, "match", "external-id");
     g_assert_cmpint(login_code(server, "alice", "realmpw"), ==, 0);
     g_assert_cmpint(login_code(server, "alice", "alicepw"), ==, -32001);
@@ -503,8 +529,8 @@ test_stop(void)
     g_assert_cmpint(g_get_monotonic_time() - since, <, 8 * G_USEC_PER_SEC);
 }
 
-/* A secret as somebody may have chosen it, in each place where one may stand: what is left off makes all answers
- * forgeries. */
+/* A secret as somebody may have chosen it, in each place where one may stand: what is left off makes all
+ * answers forgeries. */
 static void
 test_odd_secrets(void)
 {
@@ -513,7 +539,8 @@ test_odd_secrets(void)
     } places[] = {
         {"s#1;:x", "servers", "# all\n127.0.0.1\ts#1;:x\t# the only one\r\n", "servers-file = servers"},
         {"pair", "servers", "here.example/127.0.0.1 pair\n", "servers-file = servers"},
-        {"s#1:x", "radiusclient.conf", "authserver 127.0.0.1:%u:s#1:x\n", "radiusclient-file = radiusclient.conf"},
+        {"s#1:x", "radiusclient.conf", "authserver 127.0.0.1:%u:s#1:x\n",
+         "radiusclient-file = radiusclient.conf"},
         {"blanks  ", "secret", "blanks  \r\n", "secret-file = secret"},
     };
     g_autoptr(RadiusServer) radius = radius_server_new();
@@ -527,14 +554,16 @@ test_odd_secrets(void)
         g_autofree char *path = g_build_filename(folder, places[i].name, NULL);
         g_auto(GStrv) around = g_strsplit(places[i].text, "%u", 2);
         g_autofree char *port = g_strdup_printf("%u", radius_server_get_port(radius));
-        g_autofree char *text = around[1] != NULL ? g_strconcat(around[0], port, around[1], NULL) : g_strdup(around[0]);
+        g_autofree char *text =
+            around[1] != NULL ? g_strconcat(around[0], port, around[1], NULL) : g_strdup(around[0]);
         g_assert_true(g_file_set_contents(path, text, -1, NULL));
         g_auto(GStrv) option = g_strsplit(places[i].options, " = ", 2);
-        g_autofree char *servers = around[1] == NULL ? g_strdup_printf("servers = 127.0.0.1:%s\n", port) : g_strdup("");
-        g_autofree char *options =
-            g_strdup_printf("plugins = auth-radius\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\n"
-                            "%stimeout = 1\nretries = 0\nrealm = @corp\n%s = %s\n",
-                            servers, option[0], path);
+        g_autofree char *servers =
+            around[1] == NULL ? g_strdup_printf("servers = 127.0.0.1:%s\n", port) : g_strdup("");
+        g_autofree char *options = g_strdup_printf(
+            "plugins = auth-radius\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\n"
+            "%stimeout = 1\nretries = 0\nrealm = @corp\n%s = %s\n",
+            servers, option[0], path);
         g_autoptr(TestServer) server = test_primary_new(options);
         g_autoptr(TestClient) admin = test_client_new(server);
         add_person(admin, "alice", "alice");
@@ -553,14 +582,16 @@ test_files(void)
     g_autofree char *folder = test_make_folder();
     g_autofree char *client_file = g_build_filename(folder, "radiusclient.conf", NULL);
     g_autofree char *servers_file = g_build_filename(folder, "servers", NULL);
-    g_autofree char *client_text =
-        g_strdup_printf("# of the original\nauth_order radius\nauthserver 127.0.0.9:9:x\t 127.0.0.1:%u , \nservers %s\nradius_timeout 1\n"
-                        "radius_retries 0\ndefault_realm corp\nlogin_tries 4\n",
-                        radius_server_get_port(radius), servers_file);
+    g_autofree char *client_text = g_strdup_printf(
+        "# of the original\nauth_order radius\nauthserver 127.0.0.9:9:x\t 127.0.0.1:%u , \nservers %s\nradius_timeout 1\n"
+        "radius_retries 0\ndefault_realm corp\nlogin_tries 4\n",
+        radius_server_get_port(radius), servers_file);
     g_assert_true(g_file_set_contents(client_file, client_text, -1, NULL));
-    g_assert_true(g_file_set_contents(servers_file, "# secrets\nelsewhere nothing\n127.0.0.1\t " RADIUS_TEST_SECRET "\n", -1, NULL));
+    g_assert_true(g_file_set_contents(
+        servers_file, "# secrets\nelsewhere nothing\n127.0.0.1\t " RADIUS_TEST_SECRET "\n", -1, NULL));
     g_autofree char *options = g_strdup_printf(
-        "plugins = auth-radius\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\nradiusclient-file = %s\n", client_file);
+        "plugins = auth-radius\n[authentication]\nlibrary = gauth_radius\n[gauth_radius]\nradiusclient-file = %s\n",
+        client_file);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) admin = test_client_new(server);
     add_person(admin, "alice", "alice");
@@ -612,10 +643,10 @@ test_bad_options(void)
     g_assert_true(g_file_set_contents(words, "a s#1 # a comment\nb two words\n", -1, NULL));
     g_assert_true(g_file_set_contents(two, "first\nsecond\n", -1, NULL));
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
-        g_autofree char *text =
-            g_strdup_printf("[confserv]\nport = 1234\nserver = dbserver\nplugins = auth-radius\n[dbserver]\ndbengine = sqlite\n"
-                            "dbname = x.db\n[gauth_radius]\n%s\n",
-                            faults[i].lines);
+        g_autofree char *text = g_strdup_printf(
+            "[confserv]\nport = 1234\nserver = dbserver\nplugins = auth-radius\n[dbserver]\ndbengine = sqlite\n"
+            "dbname = x.db\n[gauth_radius]\n%s\n",
+            faults[i].lines);
         g_assert_true(g_file_set_contents(file, text, -1, NULL));
         g_autofree char *output = NULL;
         g_assert_cmpint(test_run_confserv(folder, "-check-config", &output), ==, 2);
@@ -639,7 +670,8 @@ test_proxy(void)
     add_person(admin, "bob", "bob");
     test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'internal'}", alice);
     g_autofree char *servers = server_text(radius);
-    g_autofree char *options = options_of("login-attempts = 100", servers, "[authentication]\noffline-login = 600\n");
+    g_autofree char *options =
+        options_of("login-attempts = 100", servers, "[authentication]\noffline-login = 600\n");
     g_autofree char *file = g_strdup_printf("[csproxy]\n%s", options);
     g_autoptr(TestServer) proxy = test_proxy_new(master, "px", file);
     g_assert_cmpint(login_code(master, "alice", "internal"), ==, 0);

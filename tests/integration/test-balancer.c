@@ -1,4 +1,5 @@
-/* test-balancer.c - a primary behind a real HAProxy, which tells by PROXY headers whose connections it passes on.
+/* test-balancer.c - a primary behind a real HAProxy, which tells by PROXY headers whose connections it passes
+ * on.
  *
  * The balancer comes from 127.0.0.77, clients of the tests from other addresses of loopback. */
 #include "child.h"
@@ -161,8 +162,8 @@ test_addresses(void)
     close(fd);
 }
 
-/* 50 wrong log-ins of one account from one address: whoever comes from elsewhere, by the same balancer, notices
- * nothing; who guesses must wait, and is told the same whatever he sends. */
+/* 50 wrong log-ins of one account from one address: whoever comes from elsewhere, by the same balancer,
+ * notices nothing; who guesses must wait, and is told the same whatever he sends. */
 static void
 test_guessing(void)
 {

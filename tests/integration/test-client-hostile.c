@@ -1,4 +1,5 @@
-/* test-client-hostile.c - servers that lie: confctl ends with a word and a status, soon and without taking all memory. */
+/* test-client-hostile.c - servers that lie: confctl ends with a word and a status, soon and without taking
+ * all memory. */
 #include "confctl-run.h"
 #include "liar.h"
 
@@ -44,8 +45,8 @@ test_liars(void)
     g_assert_cmpint(usage.ru_maxrss, <, MEMORY_MAX_KB);
 }
 
-/* A real server's answers with something in them changed: any end will do that is one.  A crash, a complaint of a sanitizer
- * or of GLib is none. */
+/* A real server's answers with something in them changed: any end will do that is one.  A crash, a
+ * complaint of a sanitizer or of GLib is none. */
 static void
 test_mutated(void)
 {

@@ -1,5 +1,5 @@
-/* test-client-mirror.c - mirrors of libconfclient through breaks of the connection alone: the session goes on, or history is
- * gone, or the present objects had only half come, or all of it has to be read anew. */
+/* test-client-mirror.c - mirrors of libconfclient through breaks of the connection alone: the session goes
+ * on, or history is gone, or the present objects had only half come, or all of it has to be read anew. */
 #include "confclient.h"
 #include "fixture.h"
 #include "pki.h"
@@ -264,7 +264,8 @@ test_cut_while_loading(Fixture *fixture, const void *options)
     check_mirror(fixture);
 }
 
-/* Rights to more than one commit may show are taken and given: the server sends a reset, and the objects once more. */
+/* Rights to more than one commit may show are taken and given: the server sends a reset, and the objects
+ * once more. */
 static void
 test_reset(Fixture *fixture, const void *options)
 {

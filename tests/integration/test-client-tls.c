@@ -1,5 +1,5 @@
-/* test-client-tls.c - the client's end of TLS: whom it trusts, what it says when it does not, and that nothing of it is
- * ever sent in plain. */
+/* test-client-tls.c - the client's end of TLS: whom it trusts, what it says when it does not, and that
+ * nothing of it is ever sent in plain. */
 #include "confclient.h"
 #include "confctl-run.h"
 #include "pki.h"
@@ -240,7 +240,8 @@ has_few_connections(void *capture)
     return capture_get_connections(capture) < 2;
 }
 
-/* A session that was made over TLS is not taken up in plain, where somebody has put himself in the server's place. */
+/* A session that was made over TLS is not taken up in plain, where somebody has put himself in the
+ * server's place. */
 static void
 test_never_plain_again(void)
 {

@@ -1,5 +1,5 @@
-/* test-command-line.c - what cannot work says what is wrong with what, in one line, with the right exit status; schema files
- * of a site; offline export and import. */
+/* test-command-line.c - what cannot work says what is wrong with what, in one line, with the right exit
+ * status; schema files of a site; offline export and import. */
 #include "fixture.h"
 
 #include <string.h>

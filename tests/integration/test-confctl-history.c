@@ -1,5 +1,5 @@
-/* test-confctl-history.c - the commands of the past: reads as of a revision, differences, verify; and what a server without
- * the plugin makes of them. */
+/* test-confctl-history.c - the commands of the past: reads as of a revision, differences, verify; and what
+ * a server without the plugin makes of them. */
 #include "confctl-run.h"
 
 #include <pty.h>

@@ -104,8 +104,8 @@ see(Person *person, const char *text)
     }
 }
 
-/* libedit takes the terminal only after it has shown the prompt; what is typed before that the terminal itself
- * shows, and a Ctrl-C throws away. */
+/* libedit takes the terminal only after it has shown the prompt; what is typed before that the terminal
+ * itself shows, and a Ctrl-C throws away. */
 static void
 wait_editing(Person *person, bool is_editing)
 {

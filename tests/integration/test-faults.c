@@ -1,5 +1,6 @@
-/* test-faults.c - promises P1 and P4 under real faults: kill -9 in a stream of writes, a second start beside a live and
- * beside a frozen primary, a full disk, a database that somebody else has locked, a restored database. */
+/* test-faults.c - promises P1 and P4 under real faults: kill -9 in a stream of writes, a second start
+ * beside a live and beside a frozen primary, a full disk, a database that somebody else has locked, a
+ * restored database. */
 #include "fixture.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test-history-gaps.c - what the history does not have: clients are told so, and from where on it has all; no answer is made
- * of what is missing.  And sessions whose file is gone, another one or broken. */
+/* test-history-gaps.c - what the history does not have: clients are told so, and from where on it has all;
+ * no answer is made of what is missing.  And sessions whose file is gone, another one or broken. */
 #include "history-sql.h"
 
 #include <stdio.h>
@@ -325,8 +325,8 @@ expect_unknown(TestClient *reader, int64_t first, int64_t last, int64_t oldest)
     test_call(reader, "object.list", "{'type':'host','asOf':%" INT "}", oldest);
 }
 
-/* A proxy that had to load anew while nobody held what it missed: one fold, which its clients get while the memory holds
- * it, and across which nothing is told of later. */
+/* A proxy that had to load anew while nobody held what it missed: one fold, which its clients get while
+ * the memory holds it, and across which nothing is told of later. */
 static void
 test_fold(void)
 {
@@ -466,7 +466,8 @@ wait_said(TestServer *server, size_t offset, const char *text)
         g_error("the log does not say \"%s\", but:\n%s", text, log + offset);
 }
 
-/* Sessions in a file that is gone, another one or broken while nobody looks: they are not known, and nothing else happens. */
+/* Sessions in a file that is gone, another one or broken while nobody looks: they are not known, and
+ * nothing else happens. */
 static void
 test_sessions_while_down(void)
 {

@@ -78,8 +78,8 @@ test_wrong_names(void)
     new_host(client, "h");
     for (unsigned i = 0; i < 2 * G_N_ELEMENTS(WRONG); i++) {
         bool reverts = i % 2 == 1;
-        JsonObject *error = test_call_error(client, -32602, reverts ? "history.revert" : "history.list", "{%s%s}",
-                                            WRONG[i / 2].name, reverts ? ",'toRevision':1" : "");
+        JsonObject *error = test_call_error(client, -32602, reverts ? "history.revert" : "history.list",
+                                            "{%s%s}", WRONG[i / 2].name, reverts ? ",'toRevision':1" : "");
         JsonObject *data = json_object_get_object_member(error, "data");
         g_assert_cmpstr(json_object_get_string_member(data, "path"), ==, WRONG[i / 2].path);
         g_assert_null(strstr(json_object_get_string_member(error, "message"), "9223372036854775807"));

@@ -1,4 +1,5 @@
-/* test-history-methods.c - the past as clients see it: asOf, history.list, history.revert, history.sessions. */
+/* test-history-methods.c - the past as clients see it: asOf, history.list, history.revert,
+ * history.sessions. */
 #include "history-model.h"
 
 #include <stdio.h>
@@ -32,7 +33,8 @@ test_as_of(void)
 static int64_t
 create(TestClient *client, const char *type, const char *name, const char *more)
 {
-    JsonObject *created = test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
+    JsonObject *created =
+        test_call(client, "object.create", "{'object':{'type':'%s','name':'%s'%s}}", type, name, more);
     return json_object_get_int_member(created, "dbid");
 }
 
@@ -40,7 +42,8 @@ static void
 grant(TestClient *admin, const char *place, int64_t person, const char *rights)
 {
     test_call(admin, "permission.update",
-              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place, person, rights);
+              "{%s,'grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':[%s]}]}", place,
+              person, rights);
 }
 
 static int64_t
@@ -66,13 +69,14 @@ list(TestClient *client, const char *params, unsigned limit)
     g_autoptr(GString) all = g_string_new(NULL);
     g_autofree char *cursor = g_strdup("");
     for (;;) {
-        JsonObject *page = test_call(client, "history.list", "{'limit':%u%s%s%s}", limit, *params != '\0' ? "," : "", params,
-                                     cursor);
+        JsonObject *page = test_call(client, "history.list", "{'limit':%u%s%s%s}", limit,
+                                     *params != '\0' ? "," : "", params, cursor);
         JsonArray *entries = json_object_get_array_member(page, "entries");
         g_assert_cmpuint(json_array_get_length(entries), <=, limit);
         for (unsigned i = 0; i < json_array_get_length(entries); i++) {
             JsonObject *entry = json_array_get_object_element(entries, i);
-            g_string_append_printf(all, "%s%s %s", all->len > 0 ? "; " : "", json_object_get_string_member(entry, "op"),
+            g_string_append_printf(all, "%s%s %s", all->len > 0 ? "; " : "",
+                                   json_object_get_string_member(entry, "op"),
                                    json_object_get_string_member(entry, "name"));
             for (unsigned k = 0; k < 2; k++) {
                 static const char *const sides[] = {"before", "after"};
@@ -105,7 +109,8 @@ test_list(void)
     g_autoptr(TestClient) client = test_client_new(server);
     int64_t host = create(client, "host", "h1", ",'annex':{'a':{'k':'1','l':'1'},'b':{'m':'1'}}");
     int64_t first = test_history_revision(client);
-    test_call(client, "object.update", "{'type':'host','name':'h1','patch':{'address':'1.2.3.4','annex':{'a':{'k':'2'},'b':null}}}");
+    test_call(client, "object.update",
+              "{'type':'host','name':'h1','patch':{'address':'1.2.3.4','annex':{'a':{'k':'2'},'b':null}}}");
     /* Times are of milliseconds: one of them lies between the two halves. */
     g_usleep(2000);
     g_autofree char *between = NULL;
@@ -125,13 +130,15 @@ test_list(void)
     g_assert_cmpuint(g_strv_length(entries), ==, 4);
     g_assert_true(g_str_has_prefix(entries[0], "delete h1 {\"type\":\"host\""));
     g_assert_true(g_str_has_prefix(entries[1], "permission h1 - {\"permissions\":[{\"account\":"));
-    g_assert_cmpstr(entries[2], ==, "update h1 {\"annex\":{\"a\":{\"k\":\"1\"},\"b\":{\"m\":\"1\"}}} "
+    g_assert_cmpstr(entries[2], ==,
+                    "update h1 {\"annex\":{\"a\":{\"k\":\"1\"},\"b\":{\"m\":\"1\"}}} "
                     "{\"address\":\"1.2.3.4\",\"annex\":{\"a\":{\"k\":\"2\"}}}");
     g_assert_true(g_str_has_prefix(entries[3], "create h1 - {\"type\":\"host\""));
     assert_list(client, of_host, all);
     assert_list(client, "'type':'host'", all);
     /* By revisions, times and persons. */
-    g_autofree char *one = g_strdup_printf("%s,'since':%" G_GINT64_FORMAT ",'until':%" G_GINT64_FORMAT, of_host, first + 1, first + 1);
+    g_autofree char *one = g_strdup_printf("%s,'since':%" G_GINT64_FORMAT ",'until':%" G_GINT64_FORMAT,
+                                           of_host, first + 1, first + 1);
     assert_list(client, one, entries[2]);
     g_autofree char *after = g_strdup_printf("%s,'since':'%s'", of_host, between);
     g_autofree char *newest = g_strjoin("; ", entries[0], entries[1], NULL);
@@ -171,9 +178,24 @@ test_list(void)
     g_assert_cmpint(json_object_get_int_member(by, "application"), >, 0);
     g_assert_true(g_str_has_prefix(json_object_get_string_member(by, "address"), "127.0.0.1"));
     static const char *const wrong[] = {
-        "'limit':0", "'limit':'1'", "'limit':10001", "'cursor':'x'", "'cursor':'1'", "'cursor':1", "'cursor':'1.2.3'",
-        "'since':'yesterday'", "'since':-1", "'until':[]", "'type':1", "'dbid':1", "'type':'host','dbid':0", "'user':true",
-        "'nonsense':1", "'user':0", "'application':{}", "'cursor':'99999999999999999999.1'",
+        "'limit':0",
+        "'limit':'1'",
+        "'limit':10001",
+        "'cursor':'x'",
+        "'cursor':'1'",
+        "'cursor':1",
+        "'cursor':'1.2.3'",
+        "'since':'yesterday'",
+        "'since':-1",
+        "'until':[]",
+        "'type':1",
+        "'dbid':1",
+        "'type':'host','dbid':0",
+        "'user':true",
+        "'nonsense':1",
+        "'user':0",
+        "'application':{}",
+        "'cursor':'99999999999999999999.1'",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
         test_call_error(client, -32602, "history.list", "{%s}", wrong[i]);
@@ -190,7 +212,8 @@ test_visibility(void)
     int64_t ann = add_person(admin, "ann");
     int64_t hidden = create(admin, "host", "hidden-one", ",'address':'secret-address'");
     int64_t seen = create(admin, "host", "seen", "");
-    test_call(admin, "object.update", "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'hidden-two'}}", hidden);
+    test_call(admin, "object.update",
+              "{'type':'host','dbid':%" G_GINT64_FORMAT ",'patch':{'name':'hidden-two'}}", hidden);
     int64_t gone = create(admin, "host", "hidden-gone", ""), shown = create(admin, "host", "shown-gone", "");
     int64_t groups[] = {seen, shown};
     for (unsigned i = 0; i < G_N_ELEMENTS(groups); i++) {
@@ -238,7 +261,8 @@ test_sessions(void)
     test_client_wait_closed(client);
     test_client_free(client);
     g_autoptr(TestClient) refused = test_client_connect(test_server_get_port(server));
-    test_call_error(refused, -32001, "session.open", "{'user':'ann','password':'wrong','application':'confctl'}");
+    test_call_error(refused, -32001, "session.open",
+                    "{'user':'ann','password':'wrong','application':'confctl'}");
     g_autofree char *cursor = g_strdup("");
     g_autoptr(GString) all = g_string_new(NULL);
     for (;;) {
@@ -248,7 +272,8 @@ test_sessions(void)
         if (json_array_get_length(sessions) == 1) {
             JsonObject *one = json_array_get_object_element(sessions, 0);
             g_string_append_printf(all, "%s %s %s %s; ", json_object_get_string_member(one, "kind"),
-                                   json_object_get_string_member(one, "user"), json_object_get_string_member(one, "application"),
+                                   json_object_get_string_member(one, "user"),
+                                   json_object_get_string_member(one, "application"),
                                    json_object_get_string_member_with_default(one, "reason", "-"));
             g_assert_true(g_str_has_prefix(json_object_get_string_member(one, "address"), "127.0.0.1"));
             g_assert_cmpint(json_object_has_member(one, "until"), ==,
@@ -262,7 +287,8 @@ test_sessions(void)
     }
     g_assert_true(g_str_has_prefix(all->str, "refused ann confctl "));
     g_assert_nonnull(strstr(all->str, "; opened ann confctl closed; opened default confctl -; "));
-    JsonObject *page = test_call(admin, "history.sessions", "{'user':'ann','since':1,'until':'2100-01-01T00:00:00Z'}");
+    JsonObject *page =
+        test_call(admin, "history.sessions", "{'user':'ann','since':1,'until':'2100-01-01T00:00:00Z'}");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 2);
     /* By revisions: nobody has come since the last commit, and all of them before the next one. */
     create(admin, "host", "h1", "");
@@ -273,7 +299,8 @@ test_sessions(void)
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 3);
     page = test_call(admin, "history.sessions", "{'since':'2100-01-01T00:00:00Z'}");
     g_assert_cmpuint(json_array_get_length(json_object_get_array_member(page, "sessions")), ==, 0);
-    static const char *const wrong[] = {"'limit':0", "'cursor':'x'", "'user':[]", "'since':'x'", "'type':'host'"};
+    static const char *const wrong[] = {"'limit':0", "'cursor':'x'", "'user':[]", "'since':'x'",
+                                        "'type':'host'"};
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
         test_call_error(admin, -32602, "history.sessions", "{%s}", wrong[i]);
 }
@@ -290,16 +317,19 @@ describe(TestClient *client, int64_t as_of)
 static char *
 describe_rights(TestClient *client)
 {
-    static const char *const paths[] = {"/Environment/Hosts", "/Environment/Hosts/f1", "/Environment/Hosts/f2",
-                                        "/Environment/Hosts/h1", "/Environment/Hosts/h2", "/Environment/Access Groups/g1"};
+    static const char *const paths[] = {"/Environment/Hosts",    "/Environment/Hosts/f1",
+                                        "/Environment/Hosts/f2", "/Environment/Hosts/h1",
+                                        "/Environment/Hosts/h2", "/Environment/Access Groups/g1"};
     g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(paths); i++) {
-        JsonObject *response = test_wait_response(client, test_send(client, "permission.read", "{'path':'%s'}", paths[i]));
+        JsonObject *response =
+            test_wait_response(client, test_send(client, "permission.read", "{'path':'%s'}", paths[i]));
         if (json_object_has_member(response, "error"))
             continue;
         JsonObject *result = json_object_get_object_member(response, "result");
         g_autofree char *entries = json_to_string(json_object_get_member(result, "entries"), FALSE);
-        g_string_append_printf(text, "%s %d %s\n", paths[i], json_object_get_boolean_member(result, "inherited"), entries);
+        g_string_append_printf(text, "%s %d %s\n", paths[i],
+                               json_object_get_boolean_member(result, "inherited"), entries);
     }
     return g_strdup(text->str);
 }
@@ -309,28 +339,33 @@ static void
 big_step(TestClient *client, GRand *random, int64_t ann)
 {
     int a = g_rand_int_range(random, 0, 4), b = g_rand_int_range(random, 0, 4);
-    static const char *const paths[] = {"/Environment/Hosts", "/Environment/Hosts/f1", "/Environment/Hosts/f2",
-                                        "/Environment/Hosts/h1"};
+    static const char *const paths[] = {"/Environment/Hosts", "/Environment/Hosts/f1",
+                                        "/Environment/Hosts/f2", "/Environment/Hosts/h1"};
     g_autofree char *params = NULL;
     const char *method = "transaction";
     switch (g_rand_int_range(random, 0, 7)) {
     case 0:
-        params = g_strdup_printf("{'operations':[{'op':'update','type':'host','name':'h%d','patch':{'name':'swap'}},{'op':'update',"
-                                 "'type':'host','name':'h%d','patch':{'name':'h%d'}},{'op':'update','type':'host','name':'swap',"
-                                 "'patch':{'name':'h%d'}}]}", a, a + 4, a, a + 4);
+        params = g_strdup_printf(
+            "{'operations':[{'op':'update','type':'host','name':'h%d','patch':{'name':'swap'}},{'op':'update',"
+            "'type':'host','name':'h%d','patch':{'name':'h%d'}},{'op':'update','type':'host','name':'swap',"
+            "'patch':{'name':'h%d'}}]}",
+            a, a + 4, a, a + 4);
         break;
     case 1:
-        params = g_strdup_printf("{'operations':[{'op':'delete','type':'host','name':'h%d'},{'op':'delete','type':'host','name':"
-                                 "'h%d'},{'op':'create','object':{'type':'host','name':'new%u'}}]}", a, a + b + 1,
-                                 g_rand_int(random));
+        params = g_strdup_printf(
+            "{'operations':[{'op':'delete','type':'host','name':'h%d'},{'op':'delete','type':'host','name':"
+            "'h%d'},{'op':'create','object':{'type':'host','name':'new%u'}}]}",
+            a, a + b + 1, g_rand_int(random));
         break;
     case 2:
         method = "object.update";
-        params = g_strdup_printf("{'path':'%s','patch':{'state':'%s'}}", paths[1 + a % 3], b % 2 == 0 ? "disabled" : "enabled");
+        params = g_strdup_printf("{'path':'%s','patch':{'state':'%s'}}", paths[1 + a % 3],
+                                 b % 2 == 0 ? "disabled" : "enabled");
         break;
     case 3:
         method = "permission.update";
-        params = g_strdup_printf("{'path':'%s','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT "},'rights':['%s']}]}",
+        params = g_strdup_printf("{'path':'%s','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+                                 "},'rights':['%s']}]}",
                                  paths[a], ann, b % 2 == 0 ? "read" : "change");
         break;
     case 4:
@@ -344,8 +379,8 @@ big_step(TestClient *client, GRand *random, int64_t ann)
         break;
     default:
         method = "object.update";
-        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'annex':{'a':{'k%d':'%u'},'s%d':%s}}}", a, b,
-                                 g_rand_int(random), b, a % 2 == 0 ? "{'x':'y'}" : "null");
+        params = g_strdup_printf("{'type':'host','name':'h%d','patch':{'annex':{'a':{'k%d':'%u'},'s%d':%s}}}",
+                                 a, b, g_rand_int(random), b, a % 2 == 0 ? "{'x':'y'}" : "null");
     }
     test_wait_response(client, test_send(client, method, "%s", params));
 }
@@ -374,10 +409,12 @@ test_revert_model(void)
         g_assert_cmpint(test_history_revision(client), ==, revision + 1);
         g_autofree char *after = describe(client, 0);
         for (unsigned k = 0; k < 2; k++) {
-            JsonObject *planned = test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'dryRun':true}",
-                                            revision + 1 + k);
+            JsonObject *planned =
+                test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'dryRun':true}",
+                          revision + 1 + k);
             g_assert_true(json_object_get_boolean_member(planned, "dryRun"));
-            JsonObject *done = test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision + 1 + k);
+            JsonObject *done =
+                test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision + 1 + k);
             g_assert_cmpint(json_object_get_int_member(done, "revision"), ==, revision + 2 + k);
             g_autofree char *now = describe(client, 0);
             g_assert_cmpstr(now, ==, k == 0 ? before : after);
@@ -402,12 +439,14 @@ test_revert_object(void)
     g_autofree char *place = g_strdup_printf("'type':'host','dbid':%" G_GINT64_FORMAT, host);
     grant(client, place, ann, "'read','change'");
     int64_t first = test_history_revision(client);
-    test_call(client, "object.update", "{%s,'patch':{'address':'2','annex':{'a':null,'b':{'l':'2'}}}}", place);
+    test_call(client, "object.update", "{%s,'patch':{'address':'2','annex':{'a':null,'b':{'l':'2'}}}}",
+              place);
     test_call(client, "object.update", "{%s,'patch':{'address':'3','name':'h2'}}", place);
     int64_t third = test_history_revision(client);
     test_call(client, "object.delete", "{%s}", place);
     test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, first);
-    JsonObject *object = json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
+    JsonObject *object =
+        json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
     g_assert_cmpstr(json_object_get_string_member(object, "name"), ==, "h1");
     g_assert_cmpstr(json_object_get_string_member(object, "address"), ==, "1");
     g_assert_false(json_object_has_member(json_object_get_object_member(object, "annex"), "b"));
@@ -420,7 +459,8 @@ test_revert_object(void)
     g_assert_false(json_object_has_member(json_object_get_object_member(object, "annex"), "a"));
     /* Nothing to do commits nothing; what was not there goes. */
     int64_t now = test_history_revision(client);
-    JsonObject *nothing = test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, now);
+    JsonObject *nothing =
+        test_call(client, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, now);
     g_assert_cmpint(json_object_get_int_member(nothing, "revision"), ==, now);
     /* The rights of the session hold: ann may change, but not bring about its end. */
     test_call(reader, "history.revert", "{%s,'toRevision':%" G_GINT64_FORMAT "}", place, first);
@@ -429,9 +469,18 @@ test_revert_object(void)
     test_call_error(client, -32004, "object.read", "{%s}", place);
     test_call_error(client, -32004, "history.revert", "{'type':'host','dbid':4711,'toRevision':2}");
     static const char *const wrong[] = {
-        "", "'revision':0", "'revision':99999", "'revision':'1'", "'toRevision':2", "'type':'host','dbid':1",
-        "'revision':2,'toRevision':2", "'revision':2,'type':'host','dbid':1", "'revision':2,'force':1", "'revision':2,'dryRun':'no'",
-        "'revision':2,'nonsense':1", "'type':'host','dbid':-1,'toRevision':2",
+        "",
+        "'revision':0",
+        "'revision':99999",
+        "'revision':'1'",
+        "'toRevision':2",
+        "'type':'host','dbid':1",
+        "'revision':2,'toRevision':2",
+        "'revision':2,'type':'host','dbid':1",
+        "'revision':2,'force':1",
+        "'revision':2,'dryRun':'no'",
+        "'revision':2,'nonsense':1",
+        "'type':'host','dbid':-1,'toRevision':2",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
         test_call_error(client, -32602, "history.revert", "{%s}", wrong[i]);
@@ -444,16 +493,23 @@ test_conflicts(void)
 {
     g_autoptr(TestServer) server = test_primary_new(HISTORY);
     g_autoptr(TestClient) client = test_client_new(server);
-    int64_t app = create(client, "application", "a1", ",'applicationType':'genericServer','ports':[{'id':'default','port':1}]");
+    int64_t app = create(client, "application", "a1",
+                         ",'applicationType':'genericServer','ports':[{'id':'default','port':1}]");
     g_autofree char *place = g_strdup_printf("'type':'application','dbid':%" G_GINT64_FORMAT, app);
-    test_call(client, "object.update", "{%s,'patch':{'commandLine':'2','version':'2','options':{'s':{'k':'2','l':'2'}},"
-              "'ports':[{'id':'default','port':2},{'id':'other','port':3}]}}", place);
+    test_call(client, "object.update",
+              "{%s,'patch':{'commandLine':'2','version':'2','options':{'s':{'k':'2','l':'2'}},"
+              "'ports':[{'id':'default','port':2},{'id':'other','port':3}]}}",
+              place);
     int64_t revision = test_history_revision(client);
-    test_call(client, "object.update", "{%s,'patch':{'commandLine':'3','options':{'s':{'l':'3','m':'3'}}},"
-              "'add':{'ports':[{'id':'third','port':9}]}}", place);
+    test_call(client, "object.update",
+              "{%s,'patch':{'commandLine':'3','options':{'s':{'l':'3','m':'3'}}},"
+              "'add':{'ports':[{'id':'third','port':9}]}}",
+              place);
     int64_t later = test_history_revision(client);
-    JsonObject *error = test_call_error(client, -32009, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
-    JsonArray *conflicts = json_object_get_array_member(json_object_get_object_member(error, "data"), "conflicts");
+    JsonObject *error =
+        test_call_error(client, -32009, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
+    JsonArray *conflicts =
+        json_object_get_array_member(json_object_get_object_member(error, "data"), "conflicts");
     g_assert_cmpuint(json_array_get_length(conflicts), ==, 2);
     g_autoptr(GString) members = g_string_new(NULL);
     for (unsigned i = 0; i < 2; i++) {
@@ -465,7 +521,8 @@ test_conflicts(void)
     g_assert_nonnull(strstr(members->str, "commandLine "));
     g_assert_nonnull(strstr(members->str, "options/s/l "));
     test_call(client, "history.revert", "{'revision':%" G_GINT64_FORMAT ",'force':true}", revision);
-    JsonObject *object = json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
+    JsonObject *object =
+        json_object_get_object_member(test_call(client, "object.read", "{%s}", place), "object");
     g_assert_false(json_object_has_member(object, "commandLine"));
     g_assert_false(json_object_has_member(object, "version"));
     g_autofree char *options = json_to_string(json_object_get_member(object, "options"), FALSE);
@@ -473,7 +530,8 @@ test_conflicts(void)
     JsonArray *ports = json_object_get_array_member(object, "ports");
     g_assert_cmpuint(json_array_get_length(ports), ==, 2);
     g_assert_cmpint(json_object_get_int_member(json_array_get_object_element(ports, 0), "port"), ==, 1);
-    g_assert_cmpstr(json_object_get_string_member(json_array_get_object_element(ports, 1), "id"), ==, "third");
+    g_assert_cmpstr(json_object_get_string_member(json_array_get_object_element(ports, 1), "id"), ==,
+                    "third");
     /* What was created and changed since does not go unasked; what may not be read is not undone in part. */
     test_call_error(client, -32009, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision - 1);
     int64_t ann = add_person(client, "ann");
@@ -501,9 +559,11 @@ test_proxy(void)
     test_wait_revision(client, revision);
     g_autofree char *there = list(client, "'type':'host'", 10), *here = list(admin, "'type':'host'", 10);
     g_assert_cmpstr(there, ==, here);
-    JsonObject *error = test_call_error(client, -32007, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
+    JsonObject *error =
+        test_call_error(client, -32007, "history.revert", "{'revision':%" G_GINT64_FORMAT "}", revision);
     g_assert_true(json_object_has_member(json_object_get_object_member(error, "data"), "master"));
-    test_call_error(client, -32007, "history.revert", "{'type':'host','name':'h1','toRevision':%" G_GINT64_FORMAT "}", revision - 1);
+    test_call_error(client, -32007, "history.revert",
+                    "{'type':'host','name':'h1','toRevision':%" G_GINT64_FORMAT "}", revision - 1);
 }
 
 static char *
@@ -542,7 +602,8 @@ test_revert_refused(void)
     g_autoptr(TestServer) server = test_primary_new(HISTORY);
     g_autoptr(TestClient) client = test_client_new(server);
     int64_t ann = add_person(client, "ann");
-    test_call(client, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'another-secret-9'}", ann);
+    test_call(client, "account.setPassword", "{'dbid':%" G_GINT64_FORMAT ",'password':'another-secret-9'}",
+              ann);
     int64_t secret = test_history_revision(client);
     /* The old password does not come back, so neither does its age. */
     expect_secret(client, secret, "person", ann);
@@ -557,7 +618,8 @@ test_revert_refused(void)
     int64_t application = create(client, "application", "a1", ",'applicationType':'genericServer'");
     for (unsigned i = 0; i < 2; i++) {
         test_call(client, "account.setPassword",
-                  "{'type':'application','dbid':%" G_GINT64_FORMAT ",'secret':'another-secret-%u'}", application, i);
+                  "{'type':'application','dbid':%" G_GINT64_FORMAT ",'secret':'another-secret-%u'}",
+                  application, i);
         expect_secret(client, test_history_revision(client), "application", application);
     }
     int64_t tenant = create(client, "tenant", "t1", "");
@@ -574,7 +636,8 @@ test_revert_refused(void)
         test_call(client, "object.read", "{'type':'tenant','dbid':%" G_GINT64_FORMAT "}", tenant), "object");
     g_assert_cmpstr(json_object_get_string_member(object, "name"), ==, "t1");
     /* Its folders too: something can be made in it again. */
-    test_call(client, "object.create", "{'object':{'type':'host','name':'th','tenant':%" G_GINT64_FORMAT "}}", tenant);
+    test_call(client, "object.create", "{'object':{'type':'host','name':'th','tenant':%" G_GINT64_FORMAT "}}",
+              tenant);
 }
 
 int

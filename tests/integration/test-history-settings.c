@@ -1,5 +1,5 @@
-/* test-history-settings.c - the options of plugin history, one by one, as clients see what they do; and the export of the
- * audit. */
+/* test-history-settings.c - the options of plugin history, one by one, as clients see what they do; and
+ * the export of the audit. */
 #include "history-sql.h"
 
 #include <stdio.h>
@@ -140,7 +140,8 @@ test_active(void)
     g_assert_true(json_object_get_boolean_member(test_call(client, "history.verify", "{}"), "ok"));
 }
 
-/* What is older than audit-expiration goes; sessions that nobody has saved again for client-expiration too. */
+/* What is older than audit-expiration goes; sessions that nobody has saved again for client-expiration
+ * too. */
 static void
 test_ages(void)
 {

@@ -1,5 +1,5 @@
-/* test-history.c - what plugin history promises of its file: nothing is missing after any kill, what was changed from
- * outside is found, a full disk or a broken file costs neither the service nor the truth. */
+/* test-history.c - what plugin history promises of its file: nothing is missing after any kill, what was
+ * changed from outside is found, a full disk or a broken file costs neither the service nor the truth. */
 #include "history-sql.h"
 
 #include <stdio.h>
@@ -95,9 +95,11 @@ test_tampered(void)
         {"DELETE FROM entry WHERE revision < 4", 2, 0},
         {"UPDATE entry SET revision = 100 - revision WHERE revision = 12", 12, 0},
         {"UPDATE entry SET record = (SELECT record FROM entry e WHERE e.revision = 17 - entry.revision + 0) "
-         "WHERE revision IN (8, 9)", 8, 0},
+         "WHERE revision IN (8, 9)",
+         8, 0},
         {"INSERT INTO entry SELECT 22, 0, time, user, application, address, chain, 0, record, digest FROM entry "
-         "WHERE revision = 21", 22, 0},
+         "WHERE revision = 21",
+         22, 0},
         {"UPDATE mark SET chain = 'ffffffffffffffff' WHERE name = 'entry-first'", 1, 0},
         {"UPDATE mark SET time = 1 WHERE name = 'entry-last'", 21, 0},
         {"UPDATE audit SET user_name = 'nobody' WHERE id = 1", 0, 1},
@@ -106,7 +108,8 @@ test_tampered(void)
     };
     static const char *const tables[] = {"entry", "change", "mark", "audit"};
     for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
-        g_autofree char *keep = g_strdup_printf("CREATE TABLE kept_%s AS SELECT * FROM %s", tables[t], tables[t]);
+        g_autofree char *keep =
+            g_strdup_printf("CREATE TABLE kept_%s AS SELECT * FROM %s", tables[t], tables[t]);
         test_history_sql(server, "%s", keep);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -120,7 +123,8 @@ test_tampered(void)
         g_assert_cmpint(audit, ==, cases[i].audit);
         for (unsigned t = 0; t < G_N_ELEMENTS(tables); t++) {
             g_autofree char *empty = g_strdup_printf("DELETE FROM %s", tables[t]);
-            g_autofree char *restore = g_strdup_printf("INSERT INTO %s SELECT * FROM kept_%s", tables[t], tables[t]);
+            g_autofree char *restore =
+                g_strdup_printf("INSERT INTO %s SELECT * FROM kept_%s", tables[t], tables[t]);
             test_history_sql(server, "%s", empty);
             test_history_sql(server, "%s", restore);
         }
@@ -170,9 +174,12 @@ test_damaged(void)
         int64_t id = test_send(client, "history.verify", "{}");
         JsonObject *response = test_wait_response(client, id);
         bool answered = json_object_has_member(response, "result");
-        bool ok = answered && json_object_get_boolean_member(json_object_get_object_member(response, "result"), "ok");
+        bool ok = answered &&
+                  json_object_get_boolean_member(json_object_get_object_member(response, "result"), "ok");
         if (!answered)
-            g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==, -32011);
+            g_assert_cmpint(
+                json_object_get_int_member(json_object_get_object_member(response, "error"), "code"), ==,
+                -32011);
         g_test_message("round %u: %s", round, !answered ? "-32011" : ok ? "whole" : "broken");
         /* The next one continues in any case. */
         test_call(client, "object.update", "{'type':'host','name':'d0','patch':{'address':'r%u'}}", round);
@@ -186,8 +193,8 @@ test_damaged(void)
     }
 }
 
-/* Removed, and an older copy put in its place, while commits and questions go on: another one takes its place,
- * which holds all that the database still has of the changes. */
+/* Removed, and an older copy put in its place, while commits and questions go on: another one takes its
+ * place, which holds all that the database still has of the changes. */
 static void
 test_replaced(void)
 {
@@ -244,11 +251,13 @@ test_disk_full(void)
     create_hosts(client, "f", 10);
     g_autofree char *filler = g_strnfill(1000000, 'x');
     for (unsigned i = 0; i < 5; i++)
-        test_call(client, "object.create", "{'object':{'type':'host','name':'g%u','annex':{'a':{'k':'%s'}}}}", i, filler);
+        test_call(client, "object.create", "{'object':{'type':'host','name':'g%u','annex':{'a':{'k':'%s'}}}}",
+                  i, filler);
     test_wait_statistic(client, "history.failing", 1);
     /* Past the bound of the queue. */
     for (unsigned i = 5; i < 75; i++)
-        test_call(client, "object.create", "{'object':{'type':'host','name':'g%u','annex':{'a':{'k':'%s'}}}}", i, filler);
+        test_call(client, "object.create", "{'object':{'type':'host','name':'g%u','annex':{'a':{'k':'%s'}}}}",
+                  i, filler);
     g_assert_cmpint(test_statistic(client, "history.lostEntries"), ==, 1);
     g_assert_cmpint(test_statistic(client, "history.queueBytes"), <=, 64 * 1024 * 1024);
     g_autofree char *log = test_server_read_log(server);
@@ -300,8 +309,10 @@ test_options(void)
     const struct {
         const char *lines, *complaint;
     } cases[] = {
-        {"expiration = 30\naudit-expiration = 30", "audit-expiration of section [history-log] must be more than expiration"},
-        {"max-records = 500\naudit-max-records = 500", "audit-max-records of section [history-log] must be more than max-records"},
+        {"expiration = 30\naudit-expiration = 30",
+         "audit-expiration of section [history-log] must be more than expiration"},
+        {"max-records = 500\naudit-max-records = 500",
+         "audit-max-records of section [history-log] must be more than max-records"},
         {"expiration = 31", "expiration"},
         {"max-records = 1001", "max-records"},
         {"client-expiration = 0", "client-expiration"},
@@ -332,7 +343,8 @@ test_options(void)
     test_server_signal(server, SIGHUP);
     int64_t until = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
     while (test_statistic(client, "history.gaps") == 0 && g_get_monotonic_time() < until) {
-        int64_t id = test_send(client, "object.update", "{'type':'host','name':'a0','patch':{'address':'%" G_GINT64_FORMAT "'}}",
+        int64_t id = test_send(client, "object.update",
+                               "{'type':'host','name':'a0','patch':{'address':'%" G_GINT64_FORMAT "'}}",
                                g_get_monotonic_time());
         test_wait_response(client, id);
     }
@@ -348,8 +360,10 @@ test_restored(void)
     const char *folder = test_server_get_folder(server);
     test_server_signal(server, SIGTERM);
     g_autofree char *save = g_strdup_printf("cd '%s' && cp confserv.db saved.db", folder);
-    g_autofree char *back = g_strdup_printf("cd '%s' && rm -f confserv.db-wal confserv.db-shm && cp saved.db confserv.db", folder);
-    g_autofree char *aside = g_strdup_printf("ls '%s'/confserv.history.other-history-*Z >/dev/null 2>&1", folder);
+    g_autofree char *back = g_strdup_printf(
+        "cd '%s' && rm -f confserv.db-wal confserv.db-shm && cp saved.db confserv.db", folder);
+    g_autofree char *aside =
+        g_strdup_printf("ls '%s'/confserv.history.other-history-*Z >/dev/null 2>&1", folder);
     g_assert_cmpint(system(save), ==, 0);
     test_server_start(server);
     {
@@ -417,7 +431,8 @@ test_proxy(void)
         JsonObject *verified = test_call(reader, "history.verify", "{}");
         g_assert_true(json_object_get_boolean_member(verified, "ok"));
         int64_t entries = json_object_get_int_member(verified, "entries");
-        int64_t held = test_statistic(reader, "history.lastRevision") - test_statistic(reader, "history.firstRevision");
+        int64_t held =
+            test_statistic(reader, "history.lastRevision") - test_statistic(reader, "history.firstRevision");
         g_assert_cmpint(entries, ==, held);
         g_assert_cmpint(test_statistic(reader, "history.lastRevision"), ==, revision);
         g_assert_cmpint(test_statistic(reader, "history.firstRevision"), <=, first);
@@ -442,15 +457,16 @@ test_proxy(void)
     test_server_wait_log(proxy, "The history differs from the master's");
 }
 
-/* Records beyond what the memory holds come out of the file: all, in order, each once; not across a gap, and none
- * that was changed. */
+/* Records beyond what the memory holds come out of the file: all, in order, each once; not across a gap,
+ * and none that was changed. */
 static void
 test_replay(void)
 {
     g_autoptr(TestServer) server = test_primary_new("plugins = history");
     g_autoptr(TestServer) proxy = test_proxy_new(server, "proxy1", "[csproxy]\nplugins = history\n");
     g_autoptr(TestClient) client = test_client_new(server);
-    test_call(client, "object.create", "{'object':{'type':'application','name':'proxy2','applicationType':'configurationServer'}}");
+    test_call(client, "object.create",
+              "{'object':{'type':'application','name':'proxy2','applicationType':'configurationServer'}}");
     int64_t first = revision_of(test_call(client, "object.count", "{'type':'host'}"));
     create_hosts(client, "r", 1700);
     int64_t last = revision_of(test_call(client, "object.count", "{'type':'host'}"));
@@ -465,14 +481,16 @@ test_replay(void)
         test_server_start(proxy);
         g_autoptr(TestClient) replica = test_client_new_as(proxy, "default", TEST_PASSWORD, "proxy2");
         test_call(replica, "replica.open",
-                  "{'application':'proxy2','role':'proxy','release':'0','changesFrom':%" G_GINT64_FORMAT "}", first);
+                  "{'application':'proxy2','role':'proxy','release':'0','changesFrom':%" G_GINT64_FORMAT "}",
+                  first);
         int64_t expected = first;
         int64_t end = round == 0 ? last : round == 1 ? 1499 : 999;
         while (expected < end) {
             JsonArray *records =
                 json_object_get_array_member(test_wait_notification(replica, "replica.records"), "records");
             for (unsigned i = 0; i < json_array_get_length(records); i++) {
-                JsonObject *record = json_object_get_object_member(json_array_get_object_element(records, i), "record");
+                JsonObject *record =
+                    json_object_get_object_member(json_array_get_object_element(records, i), "record");
                 g_assert_cmpint(revision_of(record), ==, ++expected);
             }
         }
@@ -491,17 +509,21 @@ test_audit(void)
     {
         g_autoptr(TestClient) client = test_client_new(server);
         g_autoptr(TestClient) stranger = test_client_connect(test_server_get_port(server));
-        test_call_error(stranger, -32001, "session.open", "{'user':'default','password':'wrong','application':'confctl'}");
-        test_call_error(stranger, -32001, "session.open", "{'user':'nobody','password':'wrong','application':'confctl'}");
+        test_call_error(stranger, -32001, "session.open",
+                        "{'user':'default','password':'wrong','application':'confctl'}");
+        test_call_error(stranger, -32001, "session.open",
+                        "{'user':'nobody','password':'wrong','application':'confctl'}");
         g_autoptr(TestClient) other = test_client_new(server);
-        g_autofree char *token = g_strdup(json_object_get_string_member(test_client_get_session(other), "session"));
+        g_autofree char *token =
+            g_strdup(json_object_get_string_member(test_client_get_session(other), "session"));
         JsonObject *served = json_object_get_object_member(test_client_get_session(other), "server");
         g_autofree char *environment = g_strdup(json_object_get_string_member(served, "environment"));
         int64_t revision = revision_of(served);
         test_client_abort(other);
         g_autoptr(TestClient) again = test_client_connect(test_server_get_port(server));
-        test_call(again, "session.resume", "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token,
-                  environment, revision);
+        test_call(again, "session.resume",
+                  "{'session':'%s','environment':'%s','revision':%" G_GINT64_FORMAT "}", token, environment,
+                  revision);
         test_call(again, "session.close", "{}");
         test_wait_statistic(client, "history.audits", 6);
         JsonObject *verified = test_call(client, "history.verify", "{}");

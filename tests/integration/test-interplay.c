@@ -1,5 +1,6 @@
-/* test-interplay.c - requests and events that cross: what is pending on a connection while it breaks, is displaced, or more
- * comes in the same batch; streams whose pace other options set; a server that stops while somebody waits. */
+/* test-interplay.c - requests and events that cross: what is pending on a connection while it breaks, is
+ * displaced, or more comes in the same batch; streams whose pace other options set; a server that stops
+ * while somebody waits. */
 #include <string.h>
 
 #include "fixture.h"
@@ -32,7 +33,8 @@ revision_now(TestClient *client)
     return json_object_get_int_member(test_call(client, "object.count", "{'type':'host'}"), "revision");
 }
 
-/* Writes the lines ' as ", and answers the codes of the batch's answers in the order of their ids 1, 2 (0: a result). */
+/* Writes the lines ' as ", and answers the codes of the batch's answers in the order of their ids 1, 2 (0:
+ * a result). */
 static void
 run_batch(TestClient *client, const char *text, int codes[2])
 {
@@ -188,8 +190,8 @@ test_stream_with_large_queue(void)
     g_assert_cmpuint(objects, >, 400);
 }
 
-/* One transaction takes a person out of a group and gives that group a right: neither before nor after may the person read,
- * so nothing is told, least of all that something went. */
+/* One transaction takes a person out of a group and gives that group a right: neither before nor after may
+ * the person read, so nothing is told, least of all that something went. */
 static void
 test_group_and_list_at_once(void)
 {

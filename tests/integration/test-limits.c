@@ -1,4 +1,5 @@
-/* test-limits.c - bad and greedy clients get the documented answer, nobody else notices, memory stays bounded. */
+/* test-limits.c - bad and greedy clients get the documented answer, nobody else notices, memory stays
+ * bounded. */
 #include "fixture.h"
 
 #include <string.h>
@@ -85,8 +86,8 @@ test_half_open(void)
         test_client_free(clients[i]);
 }
 
-/* One that asks and never reads is not read from any more; one that does not take its notifications is cut off and goes on
- * from where it was. */
+/* One that asks and never reads is not read from any more; one that does not take its notifications is cut
+ * off and goes on from where it was. */
 static void
 test_clients_that_do_not_read(void)
 {
@@ -180,7 +181,8 @@ test_descriptors_exhausted(void)
         test_client_free(clients[i]);
 }
 
-/* As many as are allowed by default, each with the beginning of a line: whoever is logged in notices nothing. */
+/* As many as are allowed by default, each with the beginning of a line: whoever is logged in notices
+ * nothing. */
 static void
 test_many_half_open(void)
 {

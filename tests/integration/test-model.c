@@ -1,8 +1,9 @@
-/* test-model.c - random operations; at every quiet point what each session was told is what it would read afresh, on the
- * primary and on a proxy; and the wire never told a session the name of an object that it might not read at any time.
+/* test-model.c - random operations; at every quiet point what each session was told is what it would read
+ * afresh, on the primary and on a proxy; and the wire never told a session the name of an object that it
+ * might not read at any time.
  *
- * One writer does one operation at a time, so the states between two are the only ones there are.  The seed is printed by
- * the test framework (--seed repeats a run). */
+ * One writer does one operation at a time, so the states between two are the only ones there are.  The
+ * seed is printed by the test framework (--seed repeats a run). */
 #include "mirror.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test-permissions.c - what a session may not read it does not learn: by reads, lists, counts, filters, errors, who did it;
- * rights that come and go; nobody takes the last right to repair them. */
+/* test-permissions.c - what a session may not read it does not learn: by reads, lists, counts, filters,
+ * errors, who did it; rights that come and go; nobody takes the last right to repair them. */
 #include "fixture.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test-plugins-authentication.c - section [authentication]: which libraries are asked for whom, in which order, and what
- * their verdicts come to. */
+/* test-plugins-authentication.c - section [authentication]: which libraries are asked for whom, in which
+ * order, and what their verdicts come to. */
 #include "plugins.h"
 
 #define INT G_GINT64_FORMAT
@@ -39,7 +39,8 @@ refused(TestServer *server, int code, const char *user, const char *password)
     g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
     JsonObject *error = test_call_error(client, code, "session.open", OPEN, user, password);
     if (code == -32013)
-        g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(error, "data"), "retryAfter"), >, 0);
+        g_assert_cmpint(
+            json_object_get_int_member(json_object_get_object_member(error, "data"), "retryAfter"), >, 0);
 }
 
 static void
@@ -49,7 +50,8 @@ test_order(void)
         test_primary_with(BOTH, "login-attempts = 100\n[authentication]\nlibrary = gauth_two, gauth_one\n");
     g_autoptr(TestClient) admin = test_client_new(server); /* has no externalId: internal */
     add_external(admin, "ann");
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'inside'}", add_external(admin, "bob"));
+    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'inside'}",
+              add_external(admin, "bob"));
     test_assert_events(admin, "t-library-two.events", "");
     opens(server, "ann", "two=yes one=no");
     test_assert_events(admin, "t-library-one.events", "");
@@ -84,8 +86,9 @@ test_levels(void)
     g_autoptr(TestServer) server = test_primary_with(BOTH, "[authentication]\nlibrary = gauth_one\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     int64_t tenant = json_object_get_int_member(
-        test_call(admin, "object.create",
-                  "{'object':{'type':'tenant','name':'acme','annex':{'authentication':{'library':'gauth_two'}}}}"),
+        test_call(
+            admin, "object.create",
+            "{'object':{'type':'tenant','name':'acme','annex':{'authentication':{'library':'gauth_two'}}}}"),
         "dbid");
     g_autofree char *in_tenant = g_strdup_printf(",'externalId':'x','tenant':%" INT, tenant);
     g_autofree char *plain = g_strdup_printf(",'tenant':%" INT, tenant);
@@ -103,19 +106,26 @@ test_levels(void)
     refused(server, -32001, "own", "two=no");
     /* Without externalId too, by the tenant; and nobody at all. */
     test_call(admin, "object.update",
-              "{'type':'tenant','dbid':%" INT ",'patch':{'annex':{'authentication':{'enforce-external-auth':'true'}}}}", tenant);
+              "{'type':'tenant','dbid':%" INT
+              ",'patch':{'annex':{'authentication':{'enforce-external-auth':'true'}}}}",
+              tenant);
     opens(server, "inside", "two=yes");
     refused(server, -32001, "inside", "secret");
     test_call(admin, "object.update",
-              "{'type':'tenant','dbid':%" INT ",'patch':{'annex':{'authentication':{'enforce-internal-auth':'true'}}}}", tenant);
+              "{'type':'tenant','dbid':%" INT
+              ",'patch':{'annex':{'authentication':{'enforce-internal-auth':'true'}}}}",
+              tenant);
     opens(server, "inside", "secret");
     refused(server, -32001, "of-tenant", "two=yes");
     /* A library that no plugin is: no way round it by the internal password. */
     test_call(admin, "object.update",
-              "{'type':'person','dbid':%" INT ",'patch':{'annex':{'authentication':{'library':'gauth_three'}}}}", own);
+              "{'type':'person','dbid':%" INT
+              ",'patch':{'annex':{'authentication':{'library':'gauth_three'}}}}",
+              own);
     refused(server, -32013, "own", "secret");
     test_call(admin, "object.update",
-              "{'type':'person','dbid':%" INT ",'patch':{'annex':{'authentication':{'library':'internal'}}}}", own);
+              "{'type':'person','dbid':%" INT ",'patch':{'annex':{'authentication':{'library':'internal'}}}}",
+              own);
     opens(server, "own", "secret");
 }
 
@@ -125,27 +135,31 @@ test_disabled(void)
 {
     g_autoptr(TestServer) server = test_primary_with("", "[authentication]\nlibrary = gauth_ldap\n");
     g_autoptr(TestClient) admin = test_client_new(server);
-    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'inside'}", add_external(admin, "bob"));
+    test_call(admin, "account.setPassword", "{'dbid':%" INT ",'password':'inside'}",
+              add_external(admin, "bob"));
     opens(server, "bob", "inside");
 }
 
 static void
 test_challenge(void)
 {
-    g_autoptr(TestServer) server = test_primary_with(BOTH, "[authentication]\nlibrary = gauth_one, gauth_two\n");
+    g_autoptr(TestServer) server =
+        test_primary_with(BOTH, "[authentication]\nlibrary = gauth_one, gauth_two\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     add_external(admin, "ann");
     const char *const answers[] = {"later-yes", "no", "later-away"};
     for (unsigned i = 0; i < G_N_ELEMENTS(answers); i++) {
         g_autoptr(TestClient) client = test_client_connect(test_server_get_port(server));
-        JsonObject *error = test_call_error(client, -32002, "session.open", OPEN, "ann", "one=unknown two=ask");
-        g_autofree char *challenge =
-            g_strdup(json_object_get_string_member(json_object_get_object_member(error, "data"), "challenge"));
+        JsonObject *error =
+            test_call_error(client, -32002, "session.open", OPEN, "ann", "one=unknown two=ask");
+        g_autofree char *challenge = g_strdup(
+            json_object_get_string_member(json_object_get_object_member(error, "data"), "challenge"));
         if (i == 0)
-            test_call(client, "session.continue", "{'challenge':'%s','response':'%s'}", challenge, answers[i]);
+            test_call(client, "session.continue", "{'challenge':'%s','response':'%s'}", challenge,
+                      answers[i]);
         else
-            test_call_error(client, i == 1 ? -32001 : -32013, "session.continue", "{'challenge':'%s','response':'%s'}",
-                            challenge, answers[i]);
+            test_call_error(client, i == 1 ? -32001 : -32013, "session.continue",
+                            "{'challenge':'%s','response':'%s'}", challenge, answers[i]);
     }
     /* The first of the list is not asked again by the answer. */
     test_assert_events(admin, "t-library-one.events", "ann; ann; ann");
@@ -155,7 +169,8 @@ static void
 set_away(TestClient *admin, const char *value)
 {
     test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'t-library-one':{'away':'%s'}}}}", value);
+              "{'type':'application','name':'confserv','patch':{'options':{'t-library-one':{'away':'%s'}}}}",
+              value);
 }
 
 static void
@@ -178,8 +193,9 @@ test_offline(void)
     opens(server, "eve", "one=yes");
     /* What is not allowed any more is not remembered either. */
     set_away(admin, "true");
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'authentication':{'offline-login':'0'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'authentication':{'offline-login':'0'}}}}");
     refused(server, -32013, "ann", "one=yes");
 }
 
@@ -209,8 +225,8 @@ static void
 test_threshold(void)
 {
     enum { WAITING = 4 };
-    g_autoptr(TestServer) server =
-        test_primary_with(BOTH, "[authentication]\nlibrary = gauth_one\nauthentication-queue-threshold = 4\n");
+    g_autoptr(TestServer) server = test_primary_with(
+        BOTH, "[authentication]\nlibrary = gauth_one\nauthentication-queue-threshold = 4\n");
     g_autoptr(TestClient) admin = test_client_new(server);
     add_external(admin, "ann");
     g_autoptr(GPtrArray) clients = g_ptr_array_new_with_free_func((GDestroyNotify)test_client_free);
@@ -247,7 +263,8 @@ main(int argc, char **argv)
     g_test_add_func("/integration/plugins/authentication/disabled", test_disabled);
     g_test_add_func("/integration/plugins/authentication/challenge", test_challenge);
     g_test_add_func("/integration/plugins/authentication/offline", test_offline);
-    g_test_add_func("/integration/plugins/authentication/offline-after-challenge", test_offline_after_challenge);
+    g_test_add_func("/integration/plugins/authentication/offline-after-challenge",
+                    test_offline_after_challenge);
     g_test_add_func("/integration/plugins/authentication/threshold", test_threshold);
     return g_test_run();
 }

@@ -1,5 +1,5 @@
-/* test-plugins-connection.c - hooks of connections, what plugins keep on them, silence, options, and requests that the server
- * sends. */
+/* test-plugins-connection.c - hooks of connections, what plugins keep on them, silence, options, and
+ * requests that the server sends. */
 #include "plugins.h"
 
 static int64_t
@@ -20,8 +20,7 @@ wait_request(TestClient *client, const char *method)
     return id_of(line);
 }
 
-static void G_GNUC_PRINTF(2, 3)
-write_line(TestClient *client, const char *format, ...)
+static void G_GNUC_PRINTF(2, 3) write_line(TestClient *client, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -58,12 +57,15 @@ test_life(void)
     g_assert_cmpint(json_object_get_int_member(seen, "acknowledged"), >, acknowledged + 100);
     test_client_free(client);
     g_autofree char *events = test_wait_event(manager, "t-connection.events", "freed");
-    g_assert_cmpstr(events, ==, "accepted default; transport default; opened default; closed with its data; freed");
+    g_assert_cmpstr(events, ==,
+                    "accepted default; transport default; opened default; closed with its data; freed");
     /* What is taken away is freed at once. */
     g_autoptr(TestClient) other = test_client_connect(test_server_get_port(server));
-    g_assert_cmpint(json_object_get_int_member(test_call(other, "t-connection.describe", "{}"), "id"), !=, id);
+    g_assert_cmpint(json_object_get_int_member(test_call(other, "t-connection.describe", "{}"), "id"), !=,
+                    id);
     test_call(other, "t-connection.data", "{}");
-    test_assert_events(manager, "t-connection.events", "accepted default; transport default; opened default; freed");
+    test_assert_events(manager, "t-connection.events",
+                       "accepted default; transport default; opened default; freed");
     g_assert_false(json_object_get_boolean_member(test_call(other, "t-connection.describe", "{}"), "data"));
     /* What is open when the server stops is told as well, before unload(): the sanitizer sees to the rest. */
 }
@@ -81,7 +83,8 @@ test_refuse(void)
     }
     /* No further hook but closed: the connection never opened. */
     g_autofree char *events = test_events(manager, "t-connection.events");
-    g_assert_true(g_str_has_prefix(events, "accepted default; closed; accepted default; closed; accepted default; closed"));
+    g_assert_true(g_str_has_prefix(
+        events, "accepted default; closed; accepted default; closed; accepted default; closed"));
     test_call(manager, "t-connection.set", "{}");
     g_autoptr(TestClient) client = test_client_new(server);
     g_assert_cmpint(test_statistic(client, "sessions"), ==, 1);
@@ -136,7 +139,8 @@ test_idle(void)
     /* One that ends its watch is left in peace, one that sets another time has it from now on. */
     test_call(clients[0], "t-connection.watch", "{'ms':0}");
     test_call(clients[1], "t-connection.watch", "{'ms':600000}");
-    while (test_has_notification(clients[0], "t-connection.idle") || test_has_notification(clients[1], "t-connection.idle")) {
+    while (test_has_notification(clients[0], "t-connection.idle") ||
+           test_has_notification(clients[1], "t-connection.idle")) {
         test_take_notification(clients[0], NULL);
         test_take_notification(clients[1], NULL);
     }
@@ -174,11 +178,13 @@ test_send_to_client(void)
     write_line(client, "{'jsonrpc':'2.0','id':-%" G_GINT64_FORMAT ",'result':{}}\n", asked);
     write_line(client, "{'jsonrpc':'2.0','id':%" G_GINT64_FORMAT ",'result':{'b':2}}\n", asked);
     write_line(client, "{'jsonrpc':'2.0','id':%" G_GINT64_FORMAT ",'result':{'b':3}}\n", asked);
-    g_assert_nonnull(strstr(test_client_read_line(client), "\"result\":{\"result\":{\"b\":2},\"error\":null}"));
+    g_assert_nonnull(
+        strstr(test_client_read_line(client), "\"result\":{\"result\":{\"b\":2},\"error\":null}"));
     /* An error of the client's is one. */
     test_send(client, "t-connection.send", "{'method':'x.ask','params':'{}'}");
     asked = wait_request(client, "x.ask");
-    write_line(client, "{'jsonrpc':'2.0','id':%" G_GINT64_FORMAT ",'error':{'code':-5,'message':'no'}}\n", asked);
+    write_line(client, "{'jsonrpc':'2.0','id':%" G_GINT64_FORMAT ",'error':{'code':-5,'message':'no'}}\n",
+               asked);
     g_assert_nonnull(strstr(test_client_read_line(client),
                             "\"result\":{\"result\":null,\"error\":{\"code\":-5,\"message\":\"no\"}}"));
     /* None in time; what comes then is too late. */
@@ -211,25 +217,32 @@ test_send_on_link(void)
     g_autoptr(TestServer) proxy = test_proxy_with(master, "p1", "t-connection", NULL);
     g_autoptr(TestClient) on_master = test_client_new(master);
     g_autoptr(TestClient) on_proxy = test_client_new(proxy);
-    JsonObject *answer = json_object_get_object_member(
-        test_call(on_proxy, "t-connection.send", "{'of':'master','method':'t-connection.poll','params':'{}'}"), "result");
+    JsonObject *answer =
+        json_object_get_object_member(test_call(on_proxy, "t-connection.send",
+                                                "{'of':'master','method':'t-connection.poll','params':'{}'}"),
+                                      "result");
     g_assert_false(json_object_get_boolean_member(answer, "outgoing"));
     g_assert_true(json_object_get_boolean_member(answer, "session"));
     int64_t revision = json_object_get_int_member(answer, "revision");
     g_assert_cmpint(revision, >, 1);
     answer = json_object_get_object_member(
-        test_call(on_master, "t-connection.send", "{'of':'replica','method':'t-connection.poll','params':'{}'}"), "result");
+        test_call(on_master, "t-connection.send",
+                  "{'of':'replica','method':'t-connection.poll','params':'{}'}"),
+        "result");
     g_assert_true(json_object_get_boolean_member(answer, "outgoing"));
     g_assert_false(json_object_get_boolean_member(answer, "session"));
     g_assert_cmpint(json_object_get_int_member(answer, "revision"), ==, revision);
     /* A method that the other side does not have. */
     JsonObject *error = json_object_get_object_member(
-        test_call(on_master, "t-connection.send", "{'of':'replica','method':'no.such','params':'{}'}"), "error");
+        test_call(on_master, "t-connection.send", "{'of':'replica','method':'no.such','params':'{}'}"),
+        "error");
     g_assert_cmpint(json_object_get_int_member(error, "code"), ==, -32601);
     /* The server's own calls and those of plugins do not mix: many at once, while the link works. */
     for (unsigned i = 0; i < 200; i++) {
-        test_send(on_proxy, "t-connection.send", "{'of':'master','method':'t-connection.poll','params':'{}'}");
-        test_send(on_master, "t-connection.send", "{'of':'replica','method':'t-connection.poll','params':'{}'}");
+        test_send(on_proxy, "t-connection.send",
+                  "{'of':'master','method':'t-connection.poll','params':'{}'}");
+        test_send(on_master, "t-connection.send",
+                  "{'of':'replica','method':'t-connection.poll','params':'{}'}");
         test_call(on_master, "object.create", "{'object':{'type':'host','name':'h%u'}}", i);
     }
     test_wait_revision(on_proxy, revision + 200);
@@ -255,8 +268,10 @@ test_send_on_link(void)
 static void
 assert_option(TestClient *client, const char *of, const char *section, const char *key, const char *wanted)
 {
-    JsonObject *found = test_call(client, "t-connection.option", "{'of':'%s','section':'%s','key':'%s'}", of, section, key);
-    const char *value = json_object_get_null_member(found, "value") ? NULL : json_object_get_string_member(found, "value");
+    JsonObject *found =
+        test_call(client, "t-connection.option", "{'of':'%s','section':'%s','key':'%s'}", of, section, key);
+    const char *value =
+        json_object_get_null_member(found, "value") ? NULL : json_object_get_string_member(found, "value");
     g_assert_cmpstr(value, ==, wanted);
 }
 
@@ -274,30 +289,39 @@ test_options(void)
     assert_option(client, "", "connection", "localTimeout", NULL);
     /* The host: annex, options over it, its transport string over both. */
     int64_t host = json_object_get_int_member(
-        test_call(client, "object.create", "{'object':{'type':'host','name':'h','annex':{'t':{'colour':'annex','in-annex':'annex',"
-                  "'in-host':'annex','string':'annex'}}}}"), "dbid");
-    test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'host':%" G_GINT64_FORMAT "}}", host);
+        test_call(client, "object.create",
+                  "{'object':{'type':'host','name':'h','annex':{'t':{'colour':'annex','in-annex':'annex',"
+                  "'in-host':'annex','string':'annex'}}}}"),
+        "dbid");
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','patch':{'host':%" G_GINT64_FORMAT "}}", host);
     assert_option(client, "", "t", "in-annex", "annex");
     assert_option(client, "", "t", "in-host", "annex");
     assert_option(client, "", "t", "colour", "file");
-    test_call(client, "object.update", "{'type':'host','name':'h','patch':{'annex':{'t':{'transport':'string=cut ; empty; in-host = 5'}}}}");
+    test_call(
+        client, "object.update",
+        "{'type':'host','name':'h','patch':{'annex':{'t':{'transport':'string=cut ; empty; in-host = 5'}}}}");
     assert_option(client, "", "t", "string", "cut");
     assert_option(client, "", "t", "empty", "");
     assert_option(client, "", "t", "in-host", "5");
     assert_option(client, "", "u", "string", NULL);
     /* The application over the file, its transport string over its sections. */
-    test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'options':{'t':{'colour':'application'}}}}");
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'t':{'colour':'application'}}}}");
     assert_option(client, "", "t", "colour", "application");
     assert_option(client, "", "t", "in-file", "file");
-    test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'options':{'t':"
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'t':"
               "{'transport':'colour=application-string'}}}}");
     assert_option(client, "", "t", "colour", "application-string");
-    test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'options':{'confserv':"
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','patch':{'options':{'confserv':"
               "{'transport':'colour=server-string'}}}}");
     assert_option(client, "", "t", "colour", "server-string");
     /* The port over all; another port does not have it. */
     uint16_t second = test_free_port();
-    test_call(client, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'default','port':%u,"
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','add':{'ports':[{'id':'default','port':%u,"
               "'transport':'colour=port;tls=1'},{'id':'second','port':%u,'mutual':true,'clients':'ui'}]}}",
               test_server_get_port(server), second);
     assert_option(client, "", "t", "colour", "port");
@@ -325,12 +349,16 @@ test_options_upstream(void)
     assert_option(client, "master", "t", "colour", "file");
     assert_option(client, "master", "connection", "protocol", NULL);
     assert_option(client, "master", "port", "listening", NULL);
-    JsonObject *found = test_call(admin, "object.read", "{'type':'application','name':'confserv','fields':['name']}");
+    JsonObject *found =
+        test_call(admin, "object.read", "{'type':'application','name':'confserv','fields':['name']}");
     int64_t server = json_object_get_int_member(json_object_get_object_member(found, "object"), "dbid");
     int64_t revision = json_object_get_int_member(
-        test_call(admin, "object.update", "{'type':'application','name':'p1','patch':{'connections':[{'server':%" G_GINT64_FORMAT
-                  ",'protocol':'addp','localTimeout':7,'remoteTimeout':9,'trace':'both','transport':'colour=connection;tls=1'}]}}",
-                  server), "revision");
+        test_call(
+            admin, "object.update",
+            "{'type':'application','name':'p1','patch':{'connections':[{'server':%" G_GINT64_FORMAT
+            ",'protocol':'addp','localTimeout':7,'remoteTimeout':9,'trace':'both','transport':'colour=connection;tls=1'}]}}",
+            server),
+        "revision");
     test_wait_revision(client, revision);
     assert_option(client, "master", "t", "colour", "connection");
     assert_option(client, "master", "any", "tls", "1");

@@ -101,8 +101,8 @@ test_changed_meanwhile(void)
     }
 }
 
-/* What the directory itself has refused since does not get anybody in while it is away; a wrong password of somebody
- * else's takes nothing from those who know the right one. */
+/* What the directory itself has refused since does not get anybody in while it is away; a wrong password
+ * of somebody else's takes nothing from those who know the right one. */
 static void
 test_refused_since(void)
 {
@@ -125,7 +125,8 @@ test_refused_since(void)
     }
 }
 
-/* While the directory is away, its password cannot be guessed here: the pauses hold, only that nobody is told. */
+/* While the directory is away, its password cannot be guessed here: the pauses hold, only that nobody is
+ * told. */
 static void
 test_guesses(void)
 {
@@ -177,8 +178,8 @@ test_text(void)
     g_assert_cmpint(open_code(server, "ann", "wrong"), ==, -32013);
 }
 
-/* "gauth_one, internal": what the directory said lately counts before the internal password, and who has none was not
- * refused by anybody. */
+/* "gauth_one, internal": what the directory said lately counts before the internal password, and who has
+ * none was not refused by anybody. */
 static void
 test_internal_after(void)
 {
@@ -313,8 +314,8 @@ assert_sees(TestServer *server, const char *user, const char *group, const char 
     }
 }
 
-/* Groups of several tenants may have one name: the nearest above the person is meant, and nobody can put a group of his
- * own tenant into the place of another's. */
+/* Groups of several tenants may have one name: the nearest above the person is meant, and nobody can put a
+ * group of his own tenant into the place of another's. */
 static void
 test_groups_of_one_name(void)
 {
@@ -357,7 +358,8 @@ test_change_password(void)
     test_call(again, "session.changePassword", "{'old':'inside','new':'another'}");
 }
 
-/* A proxy that is given no passwords asks directories all the same; whoever must pause there is refused like everywhere. */
+/* A proxy that is given no passwords asks directories all the same; whoever must pause there is refused
+ * like everywhere. */
 static void
 test_proxy_without_passwords(void)
 {

@@ -1,4 +1,5 @@
-/* test-plugins-filter.c - filters that plugins push: of clients, of both ends of the link to the master, and when they fail. */
+/* test-plugins-filter.c - filters that plugins push: of clients, of both ends of the link to the master,
+ * and when they fail. */
 #include "plugins.h"
 #include "scrambler.h"
 
@@ -112,7 +113,8 @@ test_failures(void)
     test_call(client, "object.create", "{'object':{'type':'host','name':'still'}}");
 }
 
-/* A client that says within the stream that it is done, and leaves the socket open, is answered all the same, and let go. */
+/* A client that says within the stream that it is done, and leaves the socket open, is answered all the
+ * same, and let go. */
 static void
 test_peer_ended(void)
 {
@@ -145,7 +147,8 @@ test_peer_ended(void)
     g_assert_cmpint(test_statistic(witness, "t-filter.cut"), ==, 0);
 }
 
-/* Who the filter says that the peer is, another plugin may believe; and a scrambled log-in is no plain one. */
+/* Who the filter says that the peer is, another plugin may believe; and a scrambled log-in is no plain
+ * one. */
 static void
 test_identity(void)
 {

@@ -248,8 +248,8 @@ wait_error(TestClient *client, int64_t id, TestClient *other, int code)
     return (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
 }
 
-/* A history that does not answer in time: everybody who asked it is answered all the same, the others notice nothing, and
- * what it says later is said to nobody. */
+/* A history that does not answer in time: everybody who asked it is answered all the same, the others
+ * notice nothing, and what it says later is said to nobody. */
 static void
 test_slow(void)
 {

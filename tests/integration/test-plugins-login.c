@@ -1,4 +1,5 @@
-/* test-plugins-login.c - hook `login`: a directory that lets in, refuses, is away, asks more, or answers later. */
+/* test-plugins-login.c - hook `login`: a directory that lets in, refuses, is away, asks more, or answers
+ * later. */
 #include "plugins.h"
 
 #define OPEN "{'user':'%s','password':'%s','application':'confctl'}"
@@ -277,7 +278,8 @@ op_of(JsonObject *changes, const char **reason)
     return json_object_get_string_member(change, "op");
 }
 
-/* Groups that a directory names count for this session: in reads, writes and notifications, and for no other. */
+/* Groups that a directory names count for this session: in reads, writes and notifications, and for no
+ * other. */
 static void
 test_groups(Fixture *fixture, const void *data)
 {

@@ -1,6 +1,6 @@
-/* test-plugins-offline.c - a proxy whose master and directory are both dead: who logged in lately is let in, by the clock
- * that nobody sets; sessions are taken up again; what needs the master says so. And which rules are for those who log in
- * by a directory. */
+/* test-plugins-offline.c - a proxy whose master and directory are both dead: who logged in lately is let
+ * in, by the clock that nobody sets; sessions are taken up again; what needs the master says so. And which
+ * rules are for those who log in by a directory. */
 #include "plugins.h"
 
 #include "accounts.h"
@@ -26,7 +26,8 @@ code_is(TestServer *server, int code, const char *user, const char *password)
     test_call_error(client, code, "session.open", OPEN, user, password);
 }
 
-/* The proxy, with a person who has logged in there by the directory, and one who has not; then all is dead but it. */
+/* The proxy, with a person who has logged in there by the directory, and one who has not; then all is dead
+ * but it. */
 static TestServer *
 alone(TestServer *master, TestClient *admin)
 {
@@ -123,7 +124,8 @@ test_resume(void)
     g_assert_cmpint(json_object_get_int_member(of, "port"), ==, test_server_get_port(master));
 }
 
-/* Rules for passwords are for those that confserv keeps; how often one may be connected holds for everybody. */
+/* Rules for passwords are for those that confserv keeps; how often one may be connected holds for
+ * everybody. */
 static void
 test_rules(void)
 {

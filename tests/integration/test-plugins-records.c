@@ -1,5 +1,6 @@
-/* test-plugins-records.c - change records reach a proxy's own history without a gap, in the very text that the chain is
- * made of, whatever the proxy missed and however its master finds them (protocol.md 10, changesFrom). */
+/* test-plugins-records.c - change records reach a proxy's own history without a gap, in the very text that
+ * the chain is made of, whatever the proxy missed and however its master finds them (protocol.md 10,
+ * changesFrom). */
 #include "plugins.h"
 
 #define INT G_GINT64_FORMAT

@@ -1,4 +1,5 @@
-/* test-plugins-request.c - hooks `received` and `answered`, methods of plugins, and answers that come later. */
+/* test-plugins-request.c - hooks `received` and `answered`, methods of plugins, and answers that come
+ * later. */
 #include "plugins.h"
 
 static JsonObject *

@@ -1,11 +1,10 @@
-/* test-plugins-server.c - what the server lends a plugin: options and their change, work, watches and timers, statistics, the
- * log, and a storage engine of its own. */
+/* test-plugins-server.c - what the server lends a plugin: options and their change, work, watches and
+ * timers, statistics, the log, and a storage engine of its own. */
 #include "plugins.h"
 
 #include <glib/gstdio.h>
 
-static void
-write_file(TestServer *server, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void write_file(TestServer *server, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 static void
 write_file(TestServer *server, const char *name, const char *format, ...)
@@ -24,23 +23,27 @@ write_file(TestServer *server, const char *name, const char *format, ...)
 static void
 configure(TestServer *server, const char *plugins, const char *own, const char *sections)
 {
-    write_file(server, "confserv.conf",
-               "[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\nplugins = %s\nplugin-path = %s\n%s\n"
-               "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = sqlite\ndbname = confserv.db\n%s\n",
-               test_server_get_port(server), test_server_get_management_port(server), plugins, TEST_PLUGIN_FOLDER, own, sections);
+    write_file(
+        server, "confserv.conf",
+        "[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\nplugins = %s\nplugin-path = %s\n%s\n"
+        "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = sqlite\ndbname = confserv.db\n%s\n",
+        test_server_get_port(server), test_server_get_management_port(server), plugins, TEST_PLUGIN_FOLDER,
+        own, sections);
 }
 
 static void
 assert_text(JsonObject *shown, const char *member, const char *wanted)
 {
-    const char *value = json_object_get_null_member(shown, member) ? NULL : json_object_get_string_member(shown, member);
+    const char *value =
+        json_object_get_null_member(shown, member) ? NULL : json_object_get_string_member(shown, member);
     g_assert_cmpstr(value, ==, wanted);
 }
 
 static const char *
 refused_option(TestClient *client)
 {
-    JsonArray *refused = json_object_get_array_member(test_call(client, "server.info", "{}"), "refusedOptions");
+    JsonArray *refused =
+        json_object_get_array_member(test_call(client, "server.info", "{}"), "refusedOptions");
     return json_array_get_length(refused) > 0 ? json_array_get_string_element(refused, 0) : NULL;
 }
 
@@ -59,8 +62,9 @@ assert_defaults(JsonObject *shown)
     assert_text(shown, "family-1", NULL);
 }
 
-static const char ALL[] = "[t-options]\nflag = on\nnumber = 2 min\nsize = 3 MiB\nchoice = blue\ntext = a text\nsecret = hush\n"
-                          "fixed = anew\n[t-elsewhere]\nplace = there\n[t-family-1]\nlevel = 1\n[t-family-2]\nlevel = 2\n";
+static const char ALL[] =
+    "[t-options]\nflag = on\nnumber = 2 min\nsize = 3 MiB\nchoice = blue\ntext = a text\nsecret = hush\n"
+    "fixed = anew\n[t-elsewhere]\nplace = there\n[t-family-1]\nlevel = 1\n[t-family-2]\nlevel = 2\n";
 
 /* Every type, from the file; changed by SIGHUP and by server.reload; a bad value changes nothing. */
 static void
@@ -82,15 +86,18 @@ test_options(void)
     g_assert_cmpint(json_object_get_int_member(shown, "number"), ==, 120);
     g_assert_cmpint(json_object_get_int_member(shown, "size"), ==, 3 * 1024 * 1024);
     static const char *const texts[][2] = {
-        {"choice", "blue"},   {"text", "a text"}, {"secret", "hush"},       {"fixed", "as it was"},   {"own", "mine"},
-        {"elsewhere", "there"}, {"family-1", "1"}, {"family-2", "2"}, {"own-as-text", "mine"}, {"text-as-text", "a text"}};
+        {"choice", "blue"},      {"text", "a text"},        {"secret", "hush"}, {"fixed", "as it was"},
+        {"own", "mine"},         {"elsewhere", "there"},    {"family-1", "1"},  {"family-2", "2"},
+        {"own-as-text", "mine"}, {"text-as-text", "a text"}};
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
         assert_text(shown, texts[i][0], texts[i][1]);
     /* A value, a value of a family, and two that do not go together; what else stands there is not taken either. */
-    static const char *const wrong[] = {
-        "[t-options]\nnumber = 601\nchoice = red\n", "[t-options]\nchoice = purple\n", "[t-options]\nflag = perhaps\n",
-        "[t-family-7]\nlevel = 10\n[t-options]\nchoice = red\n",
-        "[t-family-1]\nlevel = 9\n[t-options]\nchoice = red\n", "[t-options]\nflag = yes\nchoice = red\n"};
+    static const char *const wrong[] = {"[t-options]\nnumber = 601\nchoice = red\n",
+                                        "[t-options]\nchoice = purple\n",
+                                        "[t-options]\nflag = perhaps\n",
+                                        "[t-family-7]\nlevel = 10\n[t-options]\nchoice = red\n",
+                                        "[t-family-1]\nlevel = 9\n[t-options]\nchoice = red\n",
+                                        "[t-options]\nflag = yes\nchoice = red\n"};
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
         configure(server, "t-options", "t-own = other\nlogin-attempts = 9", wrong[i]);
         test_call(client, "server.reload", "{}");
@@ -129,7 +136,8 @@ test_options_of_application(void)
     g_autoptr(TestServer) server = test_primary_with("t-options", "[t-options]\ntext = file\nchoice = red\n");
     g_autoptr(TestClient) client = test_client_new(server);
     static const char update[] = "{'type':'application','name':'confserv','patch':{'options':{%s}}}";
-    test_call(client, "object.update", update, "'t-options':{'text':'application','number':'7'},'t-family-1':{'level':'3'}");
+    test_call(client, "object.update", update,
+              "'t-options':{'text':'application','number':'7'},'t-family-1':{'level':'3'}");
     JsonObject *shown = test_call(client, "t-options.show", "{}");
     assert_text(shown, "text", "application");
     assert_text(shown, "choice", "red");
@@ -139,7 +147,8 @@ test_options_of_application(void)
     test_call(client, "object.update", "{'type':'application','name':'confserv','patch':{'version':'1'}}");
     g_assert_cmpint(test_statistic(client, "t-options.changes"), ==, 1);
     /* For a bad value the old one stands; its neighbours are none of its business. */
-    test_call(client, "object.update", update, "'t-options':{'text':'beside','number':'many'},'t-family-1':{'level':'x'}");
+    test_call(client, "object.update", update,
+              "'t-options':{'text':'beside','number':'many'},'t-family-1':{'level':'x'}");
     shown = test_call(client, "t-options.show", "{}");
     assert_text(shown, "text", "beside");
     assert_text(shown, "text-as-text", "beside");
@@ -164,7 +173,8 @@ static void
 test_on_proxy(void)
 {
     g_autoptr(TestServer) master = test_primary_new(NULL);
-    g_autoptr(TestServer) proxy = test_proxy_with(master, "p1", "t-options", "t-own = mine\n[t-options]\ntext = file\n");
+    g_autoptr(TestServer) proxy =
+        test_proxy_with(master, "p1", "t-options", "t-own = mine\n[t-options]\ntext = file\n");
     g_autoptr(TestClient) admin = test_client_new(master);
     g_autoptr(TestClient) client = test_client_new(proxy);
     JsonObject *shown = test_call(client, "t-options.show", "{}");
@@ -173,7 +183,8 @@ test_on_proxy(void)
     assert_text(shown, "text", "file");
     assert_text(shown, "own", "mine");
     int64_t revision = json_object_get_int_member(
-        test_call(admin, "object.update", "{'type':'application','name':'p1','patch':{'options':{'t-options':{'text':'object'}}}}"),
+        test_call(admin, "object.update",
+                  "{'type':'application','name':'p1','patch':{'options':{'t-options':{'text':'object'}}}}"),
         "revision");
     test_wait_revision(client, revision);
     assert_text(test_call(client, "t-options.show", "{}"), "text", "object");
@@ -238,15 +249,20 @@ static void
 test_storage(void)
 {
     g_autoptr(TestServer) server = test_primary_prepare(NULL);
-    static const char config[] = "[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\nplugin-path = %s\n"
-                                 "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = %s\ndbname = passed.db\n%s";
+    static const char config[] =
+        "[confserv]\nport = %u\nmanagement-port = %u\nserver = dbserver\nplugin-path = %s\n"
+        "[log]\nverbose = all\nall = stderr\n[dbserver]\ndbengine = %s\ndbname = passed.db\n%s";
     uint16_t port = test_server_get_port(server), management = test_server_get_management_port(server);
     g_autofree char *output = NULL;
     write_file(server, "confserv.conf", config, port, management, TEST_PLUGIN_FOLDER, "nonsense", "");
-    g_assert_cmpint(test_run_confserv(test_server_get_folder(server), "-init -admin-password-file password", &output), ==, 2);
+    g_assert_cmpint(
+        test_run_confserv(test_server_get_folder(server), "-init -admin-password-file password", &output), ==,
+        2);
     g_assert_nonnull(strstr(output, "there are sqlite and postgre"));
     write_file(server, "confserv.conf", config, port, management, TEST_PLUGIN_FOLDER, "passing", "");
-    g_assert_cmpint(test_run_confserv(test_server_get_folder(server), "-init -admin-password-file password", NULL), ==, 0);
+    g_assert_cmpint(
+        test_run_confserv(test_server_get_folder(server), "-init -admin-password-file password", NULL), ==,
+        0);
     test_server_start(server);
     g_autoptr(TestClient) client = test_client_new(server);
     for (unsigned i = 0; i < 10; i++)
@@ -256,7 +272,8 @@ test_storage(void)
     g_assert_cmpint(test_statistic(client, "db-passing.leases"), ==, 1);
     test_server_signal(server, SIGKILL);
     /* Its options reach it; what it refuses ends the start. */
-    write_file(server, "confserv.conf", config, port, management, TEST_PLUGIN_FOLDER, "passing", "passing = shut\n");
+    write_file(server, "confserv.conf", config, port, management, TEST_PLUGIN_FOLDER, "passing",
+               "passing = shut\n");
     test_server_spawn(server);
     g_assert_false(test_server_wait_ready(server));
     g_assert_cmpint(test_server_wait_exit(server), ==, 2);
@@ -264,7 +281,8 @@ test_storage(void)
     write_file(server, "confserv.conf", config, port, management, TEST_PLUGIN_FOLDER, "passing", "");
     test_server_start(server);
     g_autoptr(TestClient) again = test_client_new(server);
-    g_assert_cmpint(json_object_get_int_member(test_call(again, "object.count", "{'type':'host'}"), "count"), ==, 10);
+    g_assert_cmpint(json_object_get_int_member(test_call(again, "object.count", "{'type':'host'}"), "count"),
+                    ==, 10);
 }
 
 /* Options of the command line that a plugin knows: instead of a server, and without loading it. */

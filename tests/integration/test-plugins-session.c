@@ -1,4 +1,5 @@
-/* test-plugins-session.c - sessions, objects and commits as plugins see them, writing as a session, and what `visible` hides. */
+/* test-plugins-session.c - sessions, objects and commits as plugins see them, writing as a session, and
+ * what `visible` hides. */
 #include "plugins.h"
 
 static int64_t
@@ -525,7 +526,8 @@ next_op(TestClient *client)
         json_array_get_object_element(json_object_get_array_member(changes, "changes"), 0), "op");
 }
 
-/* Not in notifications either: not at first, not live, not after a break; it comes and goes with what it is. */
+/* Not in notifications either: not at first, not live, not after a break; it comes and goes with what it
+ * is. */
 static void
 test_hidden_from_notifications(void)
 {

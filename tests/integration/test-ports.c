@@ -1,4 +1,5 @@
-/* test-ports.c - ports and options from the application object, changed at run time; stop, reload and the management port. */
+/* test-ports.c - ports and options from the application object, changed at run time; stop, reload and the
+ * management port. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -300,14 +301,18 @@ test_management_port(void)
     g_assert_false(json_object_has_member(test_call(stranger, "server.info", "{}"), "revision"));
     /* A port of the object that has its name does not take its own settings to it. */
     uint16_t other = test_free_port();
-    test_call(client, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'management','port':%u,"
-              "'transport':'plain-login=refuse'}]}}", other);
-    JsonArray *refused = json_object_get_array_member(test_call(client, "server.info", "{}"), "refusedOptions");
+    test_call(client, "object.update",
+              "{'type':'application','name':'confserv','add':{'ports':[{'id':'management','port':%u,"
+              "'transport':'plain-login=refuse'}]}}",
+              other);
+    JsonArray *refused =
+        json_object_get_array_member(test_call(client, "server.info", "{}"), "refusedOptions");
     g_assert_cmpuint(json_array_get_length(refused), ==, 1);
     g_assert_nonnull(strstr(json_array_get_string_element(refused, 0), "ports/management"));
     g_assert_false(is_open(other));
     g_autoptr(TestClient) second = test_client_connect(test_server_get_management_port(primary));
-    test_call(second, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}");
+    test_call(second, "session.open",
+              "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl'}");
     test_call(operator, "server.stop", "{'graceful':true}");
     g_assert_cmpstr(json_object_get_string_member(test_wait_notification(client, "session.ending"), "reason"),
                     ==, "stopping");
@@ -315,8 +320,9 @@ test_management_port(void)
     g_assert_cmpint(test_server_wait_exit(primary), ==, 0);
 }
 
-/* Port objects that want the number of the management port, or of each other, are told of and not opened: the server's own
- * port stays what it is, port default is the one that is served, and the next start is one. */
+/* Port objects that want the number of the management port, or of each other, are told of and not opened:
+ * the server's own port stays what it is, port default is the one that is served, and the next start is
+ * one. */
 static void
 test_numbers_taken(void)
 {
@@ -327,10 +333,11 @@ test_numbers_taken(void)
         "{'id':'thief','port':%u,'clients':'ui'},{'id':'first','port':%u,'transport':'address=127.0.0.1'},"
         "{'id':'beside','port':%u,'transport':'address=127.0.0.2'},{'id':'second','port':%u}",
         test_server_get_management_port(primary), twice, twice, twice);
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'ports':[{'id':'shadow','port':%u,'clients':'ui'},"
-              "{'id':'default','port':%u},%s]}}",
-              test_server_get_port(primary), test_server_get_port(primary), others);
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'ports':[{'id':'shadow','port':%u,'clients':'ui'},"
+        "{'id':'default','port':%u},%s]}}",
+        test_server_get_port(primary), test_server_get_port(primary), others);
     for (unsigned start = 0; start < 2; start++) {
         static const char *const told[] = {"ports/shadow: port default has this number",
                                            "ports/thief: the server has a port of its own",

@@ -1,5 +1,5 @@
-/* test-proxy.c - a proxy follows its master and goes on without it: nobody at it notices more than server.status and
- * refused writes; it never steps back; another lineage ends the sessions of the old one. */
+/* test-proxy.c - a proxy follows its master and goes on without it: nobody at it notices more than
+ * server.status and refused writes; it never steps back; another lineage ends the sessions of the old one. */
 #include "mirror.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test-replica-age.c - maxAge at a proxy that stood still, or whose master did: lines that waited in the socket make no
- * old data fresh, nor does a link that has come back before what was missed is applied. */
+/* test-replica-age.c - maxAge at a proxy that stood still, or whose master did: lines that waited in the
+ * socket make no old data fresh, nor does a link that has come back before what was missed is applied. */
 #include "fixture.h"
 
 #define INT G_GINT64_FORMAT

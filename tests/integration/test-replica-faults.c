@@ -1,5 +1,6 @@
-/* test-replica-faults.c - what may befall a proxy and its masters: a process stands still within a resumption, a master of
- * several dies and comes back, the schema is another one at the return, the proxy's disk is full. */
+/* test-replica-faults.c - what may befall a proxy and its masters: a process stands still within a
+ * resumption, a master of several dies and comes back, the schema is another one at the return, the
+ * proxy's disk is full. */
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -72,7 +73,8 @@ test_frozen_resume(void)
     mirror_free(mirror);
 }
 
-/* The list names the primary and a proxy of it.  Either dies and comes back while the other is there: no load, nothing lost. */
+/* The list names the primary and a proxy of it.  Either dies and comes back while the other is there: no
+ * load, nothing lost. */
 static void
 test_two_masters(void)
 {
@@ -113,8 +115,8 @@ put_file(const char *folder, const char *name, const char *text)
     g_assert_true(g_file_set_contents(path, text, -1, NULL));
 }
 
-/* A type and a field were added at the primary while the proxy was away: it reads the objects anew under that schema, serves the
- * old ones until then, and its clients go on in their sessions, told by one fold. */
+/* A type and a field were added at the primary while the proxy was away: it reads the objects anew under
+ * that schema, serves the old ones until then, and its clients go on in their sessions, told by one fold. */
 static void
 test_other_schema(void)
 {
@@ -172,8 +174,8 @@ test_other_schema(void)
     mirror_free(mirror);
 }
 
-/* No room in the proxy's own folder, where its history is: it serves and follows all the while, and its history is without a gap
- * once there is room. */
+/* No room in the proxy's own folder, where its history is: it serves and follows all the while, and its
+ * history is without a gap once there is room. */
 static void
 test_disk_full(void)
 {

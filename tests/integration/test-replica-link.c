@@ -1,5 +1,6 @@
-/* test-replica-link.c - the link between a proxy and its master is cut, corrupted, frozen or slow at any place: the proxy
- * ends with the master's data, and its clients see one order of transactions and never a step back. */
+/* test-replica-link.c - the link between a proxy and its master is cut, corrupted, frozen or slow at any
+ * place: the proxy ends with the master's data, and its clients see one order of transactions and never a
+ * step back. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -265,8 +266,8 @@ test_corrupted(void)
     }
 }
 
-/* The master forgets what a proxy has not taken; the proxy loads anew, serves the old until then, and its clients
- * get the differences as one fold. */
+/* The master forgets what a proxy has not taken; the proxy loads anew, serves the old until then, and its
+ * clients get the differences as one fold. */
 static void
 test_fold(void)
 {
@@ -312,8 +313,8 @@ test_fold(void)
     g_assert_cmpint(revision_of(test_wait_notification(reader, "changes")), ==, revision);
 }
 
-/* Passwords set and set again while the proxy was away, and the primary started anew since: its change records hold no
- * secrets, but the proxy has them, without a load. */
+/* Passwords set and set again while the proxy was away, and the primary started anew since: its change
+ * records hold no secrets, but the proxy has them, without a load. */
 static void
 test_missed_passwords(void)
 {

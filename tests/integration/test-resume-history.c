@@ -1,5 +1,5 @@
-/* test-resume-history.c - sessions that go on over the death of their server, and changes that memory does not hold any more,
- * out of plugin history: at the primary and at a proxy. */
+/* test-resume-history.c - sessions that go on over the death of their server, and changes that memory does
+ * not hold any more, out of plugin history: at the primary and at a proxy. */
 #include "mirror.h"
 
 #include <arpa/inet.h>
@@ -131,7 +131,8 @@ test_beyond_the_ring(void)
     world_close(&world);
 }
 
-/* Every commit is judged by its own rights: what one may see now and might not then is not told of the past. */
+/* Every commit is judged by its own rights: what one may see now and might not then is not told of the
+ * past. */
 static void
 test_rights_of_then(void)
 {
@@ -266,7 +267,8 @@ test_over_a_stop(void)
     unsigned stopped = 0, resumed = 0;
     for (unsigned i = 0; i < json_array_get_length(rows); i++) {
         JsonObject *row = json_array_get_object_element(rows, i);
-        stopped += g_strcmp0(json_object_get_string_member_with_default(row, "reason", NULL), "stopping") == 0;
+        stopped +=
+            g_strcmp0(json_object_get_string_member_with_default(row, "reason", NULL), "stopping") == 0;
         resumed += strcmp(json_object_get_string_member(row, "kind"), "resumed") == 0;
     }
     g_assert_cmpuint(stopped, ==, 2); /* `first` and the administrator's */
@@ -355,7 +357,8 @@ test_at_a_proxy(void)
     world_close(&world);
 }
 
-/* A client that asks for the past and reads nothing: neither its machine nor the server's takes much for it. */
+/* A client that asks for the past and reads nothing: neither its machine nor the server's takes much for
+ * it. */
 static int
 ask_and_stand(World *world, int64_t since)
 {
@@ -393,8 +396,8 @@ read_and_close(int fd, int64_t first, int64_t last)
     fclose(stream);
 }
 
-/* More replays than pages are held at a time, and more that stand still than that: those who read get everything, and the
- * others when they read. */
+/* More replays than pages are held at a time, and more that stand still than that: those who read get
+ * everything, and the others when they read. */
 static void
 test_many_at_once(void)
 {

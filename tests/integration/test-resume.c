@@ -1,5 +1,5 @@
-/* test-resume.c - broken sessions taken up again: each missed change once and in order, whatever stood between; and never
- * what the session might not see when it happened. */
+/* test-resume.c - broken sessions taken up again: each missed change once and in order, whatever stood
+ * between; and never what the session might not see when it happened. */
 #include "mirror.h"
 
 #define INT G_GINT64_FORMAT
@@ -131,7 +131,8 @@ test_other_history(void)
     world_close(&world);
 }
 
-/* A person whose groups change while its session replays: what lies before is not sent with the rights of now. */
+/* A person whose groups change while its session replays: what lies before is not sent with the rights of
+ * now. */
 static void
 test_no_past_with_rights_of_now(void)
 {
@@ -240,7 +241,8 @@ test_mirror_over_cuts(void)
     world_close(&world);
 }
 
-/* A mirror whose walk was cut: what is missing comes with the resumption, and what was deleted meanwhile goes. */
+/* A mirror whose walk was cut: what is missing comes with the resumption, and what was deleted meanwhile
+ * goes. */
 static void
 test_cut_walk(void)
 {

@@ -1,5 +1,6 @@
-/* test-sessions.c - how sessions come about and end: log-ins that tell nothing by their time, passwords changed at the same
- * time, ports for user interfaces and for management, batches, proxies that hold no passwords. */
+/* test-sessions.c - how sessions come about and end: log-ins that tell nothing by their time, passwords
+ * changed at the same time, ports for user interfaces and for management, batches, proxies that hold no
+ * passwords. */
 #include "fixture.h"
 
 #include <netinet/in.h>
@@ -39,8 +40,8 @@ try_login(TestServer *server, const char *user, const char *password, const char
     return error != NULL ? (int)json_object_get_int_member(error, "code") : 0;
 }
 
-/* Whoever knows the password and may not use the application learns it by no faster answer: every refusal costs one hash,
- * and the right password, known since a moment ago, none. */
+/* Whoever knows the password and may not use the application learns it by no faster answer: every refusal
+ * costs one hash, and the right password, known since a moment ago, none. */
 static void
 test_refusals_cost_the_same(void)
 {
@@ -169,7 +170,8 @@ read_answers(TestClient *client, JsonParser *parser)
     return json_node_get_array(json_parser_get_root(parser));
 }
 
-/* What stands behind a log-in in its batch waits for it, as a line would; also behind a replay and a second log-in. */
+/* What stands behind a log-in in its batch waits for it, as a line would; also behind a replay and a
+ * second log-in. */
 static void
 test_batch_in_order(void)
 {
@@ -228,7 +230,8 @@ test_list_shows_clients(void)
     g_assert_false(json_object_has_member(json_array_get_object_element(list, 1), "client"));
 }
 
-/* A proxy whose account is no administrator is given no passwords: it says so, whoever asks, and pauses nobody. */
+/* A proxy whose account is no administrator is given no passwords: it says so, whoever asks, and pauses
+ * nobody. */
 static void
 test_proxy_without_passwords(void)
 {

@@ -1,5 +1,6 @@
-/* test-subscriptions.c - what a subscription tells: each change once whatever overlaps, the reasons of what enters and
- * leaves, streams to slow sockets while others write, many subscriptions opened and closed in one batch. */
+/* test-subscriptions.c - what a subscription tells: each change once whatever overlaps, the reasons of
+ * what enters and leaves, streams to slow sockets while others write, many subscriptions opened and closed
+ * in one batch. */
 #include "mirror.h"
 
 #include <string.h>
@@ -138,7 +139,8 @@ test_since_in_batches(void)
     test_call_error(ahead, -32602, "subscription.open", "{'since':%" INT "}", last + 1);
 }
 
-/* Mirrors opened while others write, over sockets that nobody reads for a while; a transaction of many lines. */
+/* Mirrors opened while others write, over sockets that nobody reads for a while; a transaction of many
+ * lines. */
 static void
 test_initial_under_writes(void)
 {

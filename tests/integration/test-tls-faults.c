@@ -60,7 +60,8 @@ test_half_open(void)
     g_ptr_array_unref(clients);
 }
 
-/* Above the limit the oldest goes; nothing at all within 5 s is too little on a port that waits for the first byte. */
+/* Above the limit the oldest goes; nothing at all within 5 s is too little on a port that waits for the
+ * first byte. */
 static void
 test_limits(void)
 {

@@ -1,4 +1,5 @@
-/* test-tls-link.c - plugin tls on the link to the master: what a proxy believes, what it never sends, and log-in by certificate. */
+/* test-tls-link.c - plugin tls on the link to the master: what a proxy believes, what it never sends, and
+ * log-in by certificate. */
 #include "tls.h"
 
 #include <netinet/in.h>
@@ -97,10 +98,12 @@ test_verified(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         const char *f = test_pki_get_folder(world.pki);
         g_test_message("%s by %s", cases[i].certificate, cases[i].ca);
-        test_call(world.admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'secured','port':%u,"
-                  "'listening':'secured','transport':'certificate=%s/%s.pem;certificate-key=%s/%s.key'}]}}", world.secured, f,
-                  cases[i].certificate, f, cases[i].certificate);
-        g_autofree char *trust = cases[i].ca != NULL ? g_strdup_printf("trusted-ca = %s/%s.pem\n", f, cases[i].ca) : g_strdup("");
+        test_call(world.admin, "object.update",
+                  "{'type':'application','name':'confserv','add':{'ports':[{'id':'secured','port':%u,"
+                  "'listening':'secured','transport':'certificate=%s/%s.pem;certificate-key=%s/%s.key'}]}}",
+                  world.secured, f, cases[i].certificate, f, cases[i].certificate);
+        g_autofree char *trust =
+            cases[i].ca != NULL ? g_strdup_printf("trusted-ca = %s/%s.pem\n", f, cases[i].ca) : g_strdup("");
         g_autofree char *file = g_strdup_printf("plugins = tls\n[tls]\ntls = 1\n%s%s", trust, cases[i].more);
         write_proxy_file(proxy, file);
         if (cases[i].complaint == NULL) {
@@ -181,17 +184,19 @@ has_captured(const Trap *trap, const char *text)
     return memmem(trap->captured->data, trap->captured->len, text, strlen(text)) != NULL;
 }
 
-/* Whatever stands at the master's address, a proxy that was told to use TLS says nothing there but TLS, however often it tries;
- * without the plugin it says nothing at all. */
+/* Whatever stands at the master's address, a proxy that was told to use TLS says nothing there but TLS,
+ * however often it tries; without the plugin it says nothing at all. */
 static void
 test_no_fall_back(void)
 {
     World world;
     world_begin(&world, "'listening':'secured'", NULL);
-    static const char answer[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32018,\"message\":\"plain, please\"}}\n";
+    static const char answer[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32018,\"message\":\"plain, please\"}}\n";
     static const char alert[] = "\x15\x03\x03\x7f\x02\x02\x28";
     const char *const answers[] = {answer, "", alert, "HTTP/1.1 400 Bad Request\r\n\r\n"};
-    g_autofree char *secure = g_strdup_printf("plugins = tls\n[tls]\ntls = 1\ntrusted-ca = %s\n", test_pki_path(world.pki, "ca.pem"));
+    g_autofree char *secure = g_strdup_printf("plugins = tls\n[tls]\ntls = 1\ntrusted-ca = %s\n",
+                                              test_pki_path(world.pki, "ca.pem"));
     g_autoptr(TestServer) proxy = new_proxy(&world, "p1", secure);
     for (unsigned i = 0; i < G_N_ELEMENTS(answers); i++) {
         Trap trap;
@@ -229,17 +234,21 @@ test_mutual_link(void)
     World world;
     world_begin(&world, "'listening':'secured','mutual':true", NULL);
     const char *f = test_pki_get_folder(world.pki);
-    g_autofree char *file = g_strdup_printf("plugins = tls\nlistening-mode = auto-detect\n[tls]\ntls = 1\ntrusted-ca = %s/ca.pem\n"
-                                            "certificate = %s/client.pem\ncertificate-key = %s/client.key\n", f, f, f);
+    g_autofree char *file = g_strdup_printf(
+        "plugins = tls\nlistening-mode = auto-detect\n[tls]\ntls = 1\ntrusted-ca = %s/ca.pem\n"
+        "certificate = %s/client.pem\ncertificate-key = %s/client.key\n",
+        f, f, f);
     g_autoptr(TestServer) proxy = new_proxy(&world, "p1", file);
     g_autofree char *large = g_strnfill(200 * 1000, 'z');
     for (unsigned i = 0; i < 20; i++)
-        test_call(world.admin, "object.create", "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}", i, large);
+        test_call(world.admin, "object.create",
+                  "{'object':{'type':'host','name':'h%u','annex':{'a':{'b':'%s'}}}}", i, large);
     test_server_start(proxy);
     g_autoptr(TestClient) reader = test_client_new(proxy);
     test_call(reader, "subscription.open", "{'types':['host']}");
     for (unsigned i = 0; i < 20; i++)
-        test_call(world.admin, "object.update", "{'type':'host','name':'h%u','patch':{'annex':{'a':{'b':'%u%s'}}}}", i, i, large);
+        test_call(world.admin, "object.update",
+                  "{'type':'host','name':'h%u','patch':{'annex':{'a':{'b':'%u%s'}}}}", i, i, large);
     for (unsigned i = 0; i < 20; i++)
         test_wait_notification(reader, "changes");
     test_server_signal(world.master, SIGKILL);
@@ -252,23 +261,29 @@ test_mutual_link(void)
     world_end(&world);
 }
 
-/* Told nothing of tls, a proxy looks at the port that it dials, once it knows its master's application object. */
+/* Told nothing of tls, a proxy looks at the port that it dials, once it knows its master's application
+ * object. */
 static void
 test_target_port(void)
 {
     World world;
     world_begin(&world, "'listening':'auto-detect'", NULL);
-    g_autofree char *file = g_strdup_printf("plugins = tls\n[tls]\ntrusted-ca = %s\n", test_pki_path(world.pki, "ca.pem"));
+    g_autofree char *file =
+        g_strdup_printf("plugins = tls\n[tls]\ntrusted-ca = %s\n", test_pki_path(world.pki, "ca.pem"));
     g_autoptr(TestServer) proxy = new_proxy(&world, "p1", file);
     test_server_start(proxy);
     g_autoptr(TestClient) reader = test_client_new(proxy);
     g_assert_cmpint(test_statistic(world.admin, "tls.handshakes"), ==, 0);
     JsonObject *found = test_call(world.admin, "object.read", "{'type':'application','name':'confserv'}");
     int64_t dbid = json_object_get_int_member(json_object_get_object_member(found, "object"), "dbid");
-    test_call(world.admin, "object.update", "{'type':'application','name':'p1','patch':{'connections':[{'server':%" G_GINT64_FORMAT
-              ",'portId':'secured'}]}}", dbid);
-    found = test_call(world.admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'secured','port':%u,"
-                      "'listening':'secured'}]}}", world.secured);
+    test_call(world.admin, "object.update",
+              "{'type':'application','name':'p1','patch':{'connections':[{'server':%" G_GINT64_FORMAT
+              ",'portId':'secured'}]}}",
+              dbid);
+    found = test_call(world.admin, "object.update",
+                      "{'type':'application','name':'confserv','add':{'ports':[{'id':'secured','port':%u,"
+                      "'listening':'secured'}]}}",
+                      world.secured);
     test_wait_revision(reader, json_object_get_int_member(found, "revision"));
     test_server_signal(world.master, SIGKILL);
     test_server_start(world.master);
@@ -282,15 +297,22 @@ test_target_port(void)
 static void
 create_account(World *world, const char *application)
 {
-    JsonObject *made = test_call(world->admin, "object.create", "{'object':{'type':'person','name':'of-%s'}}", application);
+    JsonObject *made =
+        test_call(world->admin, "object.create", "{'object':{'type':'person','name':'of-%s'}}", application);
     int64_t person = json_object_get_int_member(made, "dbid");
-    test_call(world->admin, "permission.update", "{'type':'application','name':'%s','grant':[{'account':{'type':'person','dbid':%"
-              G_GINT64_FORMAT "},'rights':['read','execute']}]}", application, person);
-    test_call(world->admin, "object.update", "{'type':'application','name':'%s','patch':{'account':{'type':'person','dbid':%"
-              G_GINT64_FORMAT "}}}", application, person);
+    test_call(
+        world->admin, "permission.update",
+        "{'type':'application','name':'%s','grant':[{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+        "},'rights':['read','execute']}]}",
+        application, person);
+    test_call(world->admin, "object.update",
+              "{'type':'application','name':'%s','patch':{'account':{'type':'person','dbid':%" G_GINT64_FORMAT
+              "}}}",
+              application, person);
 }
 
-/* An application is who its certificate says, by name or as its object maps it, and acts with the rights of its account. */
+/* An application is who its certificate says, by name or as its object maps it, and acts with the rights
+ * of its account. */
 static void
 test_login(void)
 {
@@ -300,14 +322,19 @@ test_login(void)
     uint16_t plain_port = test_tls_add_port(world.master, world.admin, "tls", "'listening':'secured'");
     static const char *const applications[] = {"collector", "mapped", "nobodys"};
     for (unsigned i = 0; i < 3; i++)
-        test_call(world.admin, "object.create", "{'object':{'type':'application','name':'%s','applicationType':'genericServer'}}", applications[i]);
+        test_call(world.admin, "object.create",
+                  "{'object':{'type':'application','name':'%s','applicationType':'genericServer'}}",
+                  applications[i]);
     create_account(&world, "collector");
     create_account(&world, "mapped");
-    test_call(world.admin, "object.update", "{'type':'application','name':'mapped','patch':{'options':{'tls':{'certificate-names':"
+    test_call(world.admin, "object.update",
+              "{'type':'application','name':'mapped','patch':{'options':{'tls':{'certificate-names':"
               "'CN=other; spare.example.test'}}}}");
     test_pki_make(world.pki, "cn", &(TestCertificate){.common_name = "collector", .client = true});
-    test_pki_make(world.pki, "san", &(TestCertificate){.common_name = "x", .dns_names = "collector", .client = true});
-    test_pki_make(world.pki, "bare", &(TestCertificate){.common_name = "", .dns_names = "collector", .client = true});
+    test_pki_make(world.pki, "san",
+                  &(TestCertificate){.common_name = "x", .dns_names = "collector", .client = true});
+    test_pki_make(world.pki, "bare",
+                  &(TestCertificate){.common_name = "", .dns_names = "collector", .client = true});
     test_pki_make(world.pki, "spare", &(TestCertificate){.dns_names = "spare.example.test", .client = true});
     test_pki_make(world.pki, "other", &(TestCertificate){.client = true});
     test_pki_make(world.pki, "nobodys", &(TestCertificate){.client = true});
@@ -315,37 +342,46 @@ test_login(void)
         const char *file, *application;
         int code;
     } cases[] = {
-        {"cn", "collector", 0},        {"san", "collector", 0},        {"spare", "mapped", 0},    {"other", "mapped", 0},
-        {"bare", "collector", 0},      {"bare", "mapped", -32001},
-        {"cn", "mapped", -32001},      {"client", "collector", -32001}, {"cn", "missing", -32001},
-        {"nobodys", "nobodys", -32001} /* has no account */,
+        {"cn", "collector", 0},    {"san", "collector", 0},
+        {"spare", "mapped", 0},    {"other", "mapped", 0},
+        {"bare", "collector", 0},  {"bare", "mapped", -32001},
+        {"cn", "mapped", -32001},  {"client", "collector", -32001},
+        {"cn", "missing", -32001}, {"nobodys", "nobodys", -32001} /* has no account */,
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *certificate = g_strdup_printf("%s/%s.pem", f, cases[i].file), *key = g_strdup_printf("%s/%s.key", f, cases[i].file);
-        TestTlsOptions options = {.ca = test_pki_path(world.pki, "ca.pem"), .certificate = certificate, .key = key};
+        g_autofree char *certificate = g_strdup_printf("%s/%s.pem", f, cases[i].file),
+                        *key = g_strdup_printf("%s/%s.key", f, cases[i].file);
+        TestTlsOptions options = {
+            .ca = test_pki_path(world.pki, "ca.pem"), .certificate = certificate, .key = key};
         g_autoptr(TestTunnel) tunnel = test_tunnel_new(world.secured, &options);
         g_autoptr(TestClient) client = test_client_connect(test_tunnel_get_port(tunnel));
         g_test_message("%s as %s", cases[i].file, cases[i].application);
         if (cases[i].code != 0) {
-            test_call_error(client, cases[i].code, "session.open", "{'mechanism':'certificate','application':'%s'}", cases[i].application);
+            test_call_error(client, cases[i].code, "session.open",
+                            "{'mechanism':'certificate','application':'%s'}", cases[i].application);
             continue;
         }
-        JsonObject *result = test_call(client, "session.open", "{'mechanism':'certificate','application':'%s','replace':true}", cases[i].application);
+        JsonObject *result =
+            test_call(client, "session.open", "{'mechanism':'certificate','application':'%s','replace':true}",
+                      cases[i].application);
         JsonObject *account = json_object_get_object_member(result, "account");
         g_autofree char *name = g_strconcat("of-", cases[i].application, NULL);
         g_assert_cmpstr(json_object_get_string_member(account, "name"), ==, name);
         /* Its account may not create. */
         test_call_error(client, -32005, "object.create", "{'object':{'type':'host','name':'h'}}");
     }
-    TestTlsOptions options = {.ca = test_pki_path(world.pki, "ca.pem"), .certificate = test_pki_path(world.pki, "cn.pem"),
+    TestTlsOptions options = {.ca = test_pki_path(world.pki, "ca.pem"),
+                              .certificate = test_pki_path(world.pki, "cn.pem"),
                               .key = test_pki_path(world.pki, "cn.key")};
     g_autoptr(TestTunnel) with_user = test_tunnel_new(world.secured, &options);
     g_autoptr(TestClient) user = test_client_connect(test_tunnel_get_port(with_user));
-    test_call_error(user, -32602, "session.open", "{'user':'default','mechanism':'certificate','application':'collector'}");
+    test_call_error(user, -32602, "session.open",
+                    "{'user':'default','mechanism':'certificate','application':'collector'}");
     /* Where no certificate is asked for, or none is proved, there is none. */
     g_autoptr(TestTunnel) not_asked = test_tunnel_new(plain_port, &options);
     g_autoptr(TestClient) unproved = test_client_connect(test_tunnel_get_port(not_asked));
-    test_call_error(unproved, -32001, "session.open", "{'mechanism':'certificate','application':'collector'}");
+    test_call_error(unproved, -32001, "session.open",
+                    "{'mechanism':'certificate','application':'collector'}");
     g_autoptr(TestClient) plain = test_client_connect(test_server_get_port(world.master));
     test_call_error(plain, -32001, "session.open", "{'mechanism':'certificate','application':'collector'}");
     /* Whoever must pause is refused as a wrong password is, not as if there were no such log-in. */
@@ -364,14 +400,20 @@ test_proxy_by_certificate(void)
     const char *f = test_pki_get_folder(world.pki);
     test_pki_make(world.pki, "p1", &(TestCertificate){.client = true});
     g_autofree char *file = g_strdup_printf("plugins = tls\n[tls]\ntls = 1\ntrusted-ca = %s/ca.pem\n"
-                                            "certificate = %s/p1.pem\ncertificate-key = %s/p1.key\n", f, f, f);
+                                            "certificate = %s/p1.pem\ncertificate-key = %s/p1.key\n",
+                                            f, f, f);
     g_autoptr(TestServer) proxy = new_proxy(&world, "p1", file);
     int64_t group = 0;
-    JsonObject *found = test_call(world.admin, "object.read", "{'type':'accessGroup','name':'Super Administrators'}");
+    JsonObject *found =
+        test_call(world.admin, "object.read", "{'type':'accessGroup','name':'Super Administrators'}");
     group = json_object_get_int_member(json_object_get_object_member(found, "object"), "dbid");
-    test_call(world.admin, "object.update", "{'type':'application','name':'p1','patch':{'account':{'type':'accessGroup','dbid':%"
-              G_GINT64_FORMAT "}}}", group);
-    g_autofree char *secured = g_strdup_printf("-c proxy.conf -host localhost -port %u -app p1", world.secured);
+    test_call(
+        world.admin, "object.update",
+        "{'type':'application','name':'p1','patch':{'account':{'type':'accessGroup','dbid':%" G_GINT64_FORMAT
+        "}}}",
+        group);
+    g_autofree char *secured =
+        g_strdup_printf("-c proxy.conf -host localhost -port %u -app p1", world.secured);
     test_server_replace_arguments(proxy, secured);
     test_server_start(proxy);
     g_autoptr(TestClient) reader = test_client_new(proxy);
@@ -379,7 +421,8 @@ test_proxy_by_certificate(void)
     /* Without TLS there is nothing to log in with, and that is said. */
     test_server_signal(proxy, SIGTERM);
     write_proxy_file(proxy, "plugins = tls\n");
-    g_autofree char *plain = g_strdup_printf("-c proxy.conf -host localhost -port %u -app p1", test_server_get_port(world.master));
+    g_autofree char *plain =
+        g_strdup_printf("-c proxy.conf -host localhost -port %u -app p1", test_server_get_port(world.master));
     test_server_replace_arguments(proxy, plain);
     test_server_spawn(proxy);
     g_assert_cmpint(test_server_wait_exit(proxy), ==, 1);

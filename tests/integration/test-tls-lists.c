@@ -1,5 +1,5 @@
-/* test-tls-lists.c - lists of revoked certificates, at both ends: one that names the peer, one that is out of date, one that
- * is replaced while the server runs. */
+/* test-tls-lists.c - lists of revoked certificates, at both ends: one that names the peer, one that is out
+ * of date, one that is replaced while the server runs. */
 #include <stdlib.h>
 
 #include "confctl-run.h"
@@ -26,8 +26,8 @@ assert_refused(TestServer *server, TestClient *manager, const TestTlsOptions *cl
     test_server_wait_log(server, event);
 }
 
-/* A list takes effect at SIGHUP, also for a peer that comes by a ticket; one that is out of date lets nobody of its authority
- * in, says so, and is over with the next; a file that is no list changes nothing. */
+/* A list takes effect at SIGHUP, also for a peer that comes by a ticket; one that is out of date lets
+ * nobody of its authority in, says so, and is over with the next; a file that is no list changes nothing. */
 static void
 test_replaced(void)
 {

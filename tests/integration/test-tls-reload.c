@@ -1,4 +1,5 @@
-/* test-tls-reload.c - plugin tls while it serves: files that are renewed, files that are bad, and days that run out. */
+/* test-tls-reload.c - plugin tls while it serves: files that are renewed, files that are bad, and days
+ * that run out. */
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -13,8 +14,9 @@ test_renewal(void)
     TestCertificate second = first;
     second.common_name = "second";
     test_pki_make(pki, "own", &first);
-    g_autofree char *options = g_strdup_printf("plugins = tls\nlistening-mode = secured\n[tls]\ncertificate = %s\ncertificate-key = %s\n",
-                                               test_pki_path(pki, "own.pem"), test_pki_path(pki, "own.key"));
+    g_autofree char *options = g_strdup_printf(
+        "plugins = tls\nlistening-mode = secured\n[tls]\ncertificate = %s\ncertificate-key = %s\n",
+        test_pki_path(pki, "own.pem"), test_pki_path(pki, "own.key"));
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) manager = test_tls_manager(server);
     TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
@@ -22,9 +24,13 @@ test_renewal(void)
     g_autoptr(TestClient) stays = test_client_connect(test_tunnel_get_port(tunnel));
     test_call(stays, "session.open", TEST_LOGIN);
     uint16_t by_transport = test_free_port();
-    g_autofree char *transport = g_strdup_printf("certificate=%s;certificate-key=%s", test_pki_path(pki, "own.pem"), test_pki_path(pki, "own.key"));
-    test_call(stays, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'t','port':%u,'listening':'secured',"
-              "'transport':'%s;sec-protocol=TLSv13'}]}}", by_transport, transport);
+    g_autofree char *transport = g_strdup_printf(
+        "certificate=%s;certificate-key=%s", test_pki_path(pki, "own.pem"), test_pki_path(pki, "own.key"));
+    test_call(
+        stays, "object.update",
+        "{'type':'application','name':'confserv','add':{'ports':[{'id':'t','port':%u,'listening':'secured',"
+        "'transport':'%s;sec-protocol=TLSv13'}]}}",
+        by_transport, transport);
     g_autofree char *opened = g_strdup_printf("port=%u", by_transport);
     test_server_wait_log(server, opened);
     const uint16_t ports[] = {test_server_get_port(server), by_transport};
@@ -77,8 +83,9 @@ test_bad_port(void)
     g_autoptr(TestServer) server = test_tls_primary(pki, NULL, NULL);
     g_autoptr(TestClient) admin = test_client_new(server);
     test_pki_make(pki, "port", &(TestCertificate){.dns_names = "localhost", .server = true});
-    g_autofree char *members = g_strdup_printf("'listening':'secured','transport':'certificate=%s/port.pem;certificate-key=%s/port.key'",
-                                               test_pki_get_folder(pki), test_pki_get_folder(pki));
+    g_autofree char *members = g_strdup_printf(
+        "'listening':'secured','transport':'certificate=%s/port.pem;certificate-key=%s/port.key'",
+        test_pki_get_folder(pki), test_pki_get_folder(pki));
     uint16_t port = test_tls_add_port(server, admin, "p", members);
     TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
     g_assert_cmpint(test_tls_try(port, &client), ==, 0);
@@ -88,8 +95,11 @@ test_bad_port(void)
     test_server_wait_log(server, "New files are not taken, the old ones stay in force");
     g_assert_cmpint(test_tls_try(port, &client), ==, 0);
     /* A port whose files were never good serves nobody, and is alone in that. */
-    test_call(admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
-              "'transport':'certificate=/missing.pem'}]}}", port);
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
+        "'transport':'certificate=/missing.pem'}]}}",
+        port);
     g_assert_cmpint(test_tls_try(port, &client), ==, -1);
     test_server_wait_log(server, "A connection cannot be secured");
     /* What has no end, or nobody at the other end, neither holds the server up nor fills its memory. */
@@ -97,8 +107,11 @@ test_bad_port(void)
     g_assert_cmpint(mkfifo(pipe, 0600), ==, 0);
     const char *const endless[] = {pipe, "/dev/zero"};
     for (unsigned i = 0; i < G_N_ELEMENTS(endless); i++) {
-        test_call(admin, "object.update", "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
-                  "'transport':'certificate=%s/port.pem;certificate-key=%s'}]}}", port, test_pki_get_folder(pki), endless[i]);
+        test_call(
+            admin, "object.update",
+            "{'type':'application','name':'confserv','add':{'ports':[{'id':'p','port':%u,'listening':'secured',"
+            "'transport':'certificate=%s/port.pem;certificate-key=%s'}]}}",
+            port, test_pki_get_folder(pki), endless[i]);
         g_assert_cmpint(test_tls_try(port, &client), ==, -1);
         g_autofree char *complaint = g_strdup_printf("file %s: it is no regular file", endless[i]);
         test_server_wait_log(server, complaint);
@@ -117,7 +130,8 @@ test_under_load(void)
     g_autoptr(TestTunnel) tunnel = test_tunnel_new(test_server_get_port(server), &options);
     g_autoptr(TestClient) client = test_client_connect(test_tunnel_get_port(tunnel));
     test_call(client, "session.open", TEST_LOGIN);
-    const TestCertificate renewed = {.common_name = "server", .dns_names = "localhost", .ip_addresses = "127.0.0.1, ::1", .server = true};
+    const TestCertificate renewed = {
+        .common_name = "server", .dns_names = "localhost", .ip_addresses = "127.0.0.1, ::1", .server = true};
     for (unsigned i = 0; i < 10; i++) {
         int64_t last = 0;
         for (unsigned k = 0; k < 60; k++)
@@ -141,16 +155,21 @@ test_days(void)
         const char *name;
         int days;
         const char *warning;
-    } cases[] = {{"far", 100, NULL}, {"month", 20, "A certificate will soon expire"}, {"week", 5, "A certificate will soon expire"}, {"over", -1, "A certificate has expired"}};
+    } cases[] = {{"far", 100, NULL},
+                 {"month", 20, "A certificate will soon expire"},
+                 {"week", 5, "A certificate will soon expire"},
+                 {"over", -1, "A certificate has expired"}};
     g_autoptr(GString) certificates = g_string_new(NULL), keys = g_string_new(NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        TestCertificate certificate = {.dns_names = cases[i].name, .server = true, .first_day = -5, .last_day = cases[i].days};
+        TestCertificate certificate = {
+            .dns_names = cases[i].name, .server = true, .first_day = -5, .last_day = cases[i].days};
         test_pki_make(pki, cases[i].name, &certificate);
         g_string_append_printf(certificates, "%s%s/%s.pem", i > 0 ? "," : "", f, cases[i].name);
         g_string_append_printf(keys, "%s%s/%s.key", i > 0 ? "," : "", f, cases[i].name);
     }
-    g_autofree char *options = g_strdup_printf("plugins = tls\n[tls]\ncertificate = %s\ncertificate-key = %s\ntrusted-ca = %s/ca.pem\ntls-crl = %s/crl.pem\n",
-                                               certificates->str, keys->str, f, f);
+    g_autofree char *options = g_strdup_printf(
+        "plugins = tls\n[tls]\ncertificate = %s\ncertificate-key = %s\ntrusted-ca = %s/ca.pem\ntls-crl = %s/crl.pem\n",
+        certificates->str, keys->str, f, f);
     g_autoptr(TestServer) server = test_primary_new(options);
     g_autoptr(TestClient) client = test_client_new(server);
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -173,13 +192,15 @@ test_days(void)
     g_assert_cmpint(test_statistic(client, list), >=, 29);
 }
 
-/* Other files in the place of those that run out, by the options: the old ones may be taken away, and nobody warns of them any more. */
+/* Other files in the place of those that run out, by the options: the old ones may be taken away, and
+ * nobody warns of them any more. */
 static void
 test_other_files(void)
 {
     g_autoptr(TestPki) pki = test_pki_new();
     const char *f = test_pki_get_folder(pki);
-    TestCertificate certificate = {.common_name = "old", .dns_names = "localhost", .server = true, .first_day = -5, .last_day = 5};
+    TestCertificate certificate = {
+        .common_name = "old", .dns_names = "localhost", .server = true, .first_day = -5, .last_day = 5};
     test_pki_make(pki, "server", &certificate);
     certificate.common_name = "new";
     certificate.last_day = 50;
@@ -190,8 +211,10 @@ test_other_files(void)
     TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
     g_assert_cmpint(test_tls_try(test_server_get_port(server), &client), ==, 0);
     g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 5);
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'tls':{'certificate':'%s/new.pem','certificate-key':'%s/new.key'}}}}", f, f);
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'tls':{'certificate':'%s/new.pem','certificate-key':'%s/new.key'}}}}",
+        f, f);
     g_assert_cmpint(test_statistic(admin, "tls.daysLeft"), ==, 50);
     g_assert_cmpint(remove(test_pki_path(pki, "server.pem")), ==, 0);
     g_assert_cmpint(remove(test_pki_path(pki, "server.key")), ==, 0);
@@ -227,7 +250,8 @@ test_start(void)
     test_server_start(server);
 }
 
-/* A bad value of one plugin in the application object is told and leaves its neighbours alone; SIGHUP goes on renewing files. */
+/* A bad value of one plugin in the application object is told and leaves its neighbours alone; SIGHUP goes
+ * on renewing files. */
 static void
 test_bad_value_elsewhere(void)
 {
@@ -238,22 +262,30 @@ test_bad_value_elsewhere(void)
     g_autoptr(TestServer) server = test_primary_new(file->str);
     g_autoptr(TestClient) admin = test_client_connect(test_server_get_management_port(server));
     test_call(admin, "session.open", TEST_LOGIN);
-    test_call(admin, "object.update",
-              "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'loud','addp-timeout':'7'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'loud','addp-timeout':'7'}}}}");
     TestTlsOptions client = {.ca = test_pki_path(pki, "ca.pem")};
-    test_pki_make(pki, "server", &(TestCertificate){.common_name = "renewed", .dns_names = "localhost", .server = true});
+    test_pki_make(pki, "server",
+                  &(TestCertificate){.common_name = "renewed", .dns_names = "localhost", .server = true});
     test_server_signal(server, SIGHUP);
     test_wait_statistic(admin, "tls.reloads", 1);
     g_autoptr(TestTls) tls = test_tls_connect(test_server_get_port(server), &client);
     g_assert_cmpstr(test_tls_get_peer_name(tls), ==, "renewed");
-    JsonArray *refused = json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
+    JsonArray *refused =
+        json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
     g_assert_cmpuint(json_array_get_length(refused), ==, 1);
-    g_assert_nonnull(strstr(json_array_get_string_element(refused, 0), "plugin addp: confserv/addp-trace: \"loud\""));
+    g_assert_nonnull(
+        strstr(json_array_get_string_element(refused, 0), "plugin addp: confserv/addp-trace: \"loud\""));
     g_autoptr(TestClient) other = test_client_connect(test_server_get_management_port(server));
     JsonObject *agreed = json_object_get_object_member(
-        test_call(other, "session.open", "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','addp':{}}"), "addp");
+        test_call(other, "session.open",
+                  "{'user':'default','password':'" TEST_PASSWORD "','application':'confctl','addp':{}}"),
+        "addp");
     g_assert_cmpint(json_object_get_int_member(agreed, "remoteTimeout"), ==, 7);
-    test_call(admin, "object.update", "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'both'}}}}");
+    test_call(
+        admin, "object.update",
+        "{'type':'application','name':'confserv','patch':{'options':{'confserv':{'addp-trace':'both'}}}}");
     refused = json_object_get_array_member(test_call(admin, "server.info", "{}"), "refusedOptions");
     g_assert_cmpuint(json_array_get_length(refused), ==, 0);
 }

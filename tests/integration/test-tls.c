@@ -1,4 +1,5 @@
-/* test-tls.c - plugin tls at the ports of a server: modes, versions, certificates, sessions, and the clients that others wrote. */
+/* test-tls.c - plugin tls at the ports of a server: modes, versions, certificates, sessions, and the
+ * clients that others wrote. */
 #include "tls.h"
 
 #include <gio/gio.h>

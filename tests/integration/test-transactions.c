@@ -1,5 +1,6 @@
-/* test-transactions.c - all or nothing under one revision: what later operations see of earlier ones, whose fault is told,
- * cascades, moves, and that pipelined writes of one connection commit in the order sent. */
+/* test-transactions.c - all or nothing under one revision: what later operations see of earlier ones,
+ * whose fault is told, cascades, moves, and that pipelined writes of one connection commit in the order
+ * sent. */
 #include "fixture.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test-wire.c - clauses of the protocol that belong to no other program: one sentence of docs/protocol.md a test, at a
- * primary and behind a proxy where that matters. */
+/* test-wire.c - clauses of the protocol that belong to no other program: one sentence of docs/protocol.md
+ * a test, at a primary and behind a proxy where that matters. */
 #include <string.h>
 
 #include "fixture.h"
@@ -114,7 +114,8 @@ test_password_by_name(void)
     }
 }
 
-/* A read-only proxy answers every write alike, whatever is wrong with it; and has the counters of a primary. */
+/* A read-only proxy answers every write alike, whatever is wrong with it; and has the counters of a
+ * primary. */
 static void
 test_read_only(void)
 {
@@ -144,8 +145,8 @@ test_read_only(void)
     g_assert_cmpint(test_statistic(client, "commitBatches"), ==, 0);
 }
 
-/* A replica's account that is named in a list for the first time, or comes into another group, sees what it saw: the
- * stream goes on.  Where it sees less it begins anew. */
+/* A replica's account that is named in a list for the first time, or comes into another group, sees what
+ * it saw: the stream goes on.  Where it sees less it begins anew. */
 static void
 test_replica_account(void)
 {
@@ -224,7 +225,8 @@ test_replica_changes(void)
     }
 }
 
-/* Who may change the rights on tenant Environment may edit any list, and be named in it, though it reads nothing. */
+/* Who may change the rights on tenant Environment may edit any list, and be named in it, though it reads
+ * nothing. */
 static void
 test_repair_from_above(void)
 {
@@ -253,7 +255,8 @@ test_repair_from_above(void)
     test_call(rita, "object.read", "{'type':'host','dbid':%" INT "}", host);
 }
 
-/* In a subscription too an object is named in each of the three ways; and an account whose rights are asked. */
+/* In a subscription too an object is named in each of the three ways; and an account whose rights are
+ * asked. */
 static void
 test_other_names(void)
 {

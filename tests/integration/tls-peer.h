@@ -1,5 +1,5 @@
-/* tls-peer.h - the other end of TLS: a client by GnuTLS that shows what a handshake came to, and a relay through which a plain
- * TestClient talks to a secured port. */
+/* tls-peer.h - the other end of TLS: a client by GnuTLS that shows what a handshake came to, and a relay
+ * through which a plain TestClient talks to a secured port. */
 #pragma once
 
 #include <stdbool.h>

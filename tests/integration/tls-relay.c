@@ -1,4 +1,5 @@
-/* tls-relay.c - see tls-relay.h.  Blocking, a thread for each connection; all of them end with the listener. */
+/* tls-relay.c - see tls-relay.h.  Blocking, a thread for each connection; all of them end with the
+ * listener. */
 #include "tls-relay.h"
 
 #include <arpa/inet.h>

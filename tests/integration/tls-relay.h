@@ -1,5 +1,5 @@
-/* tls-relay.h - the server's end of TLS before something that speaks plain, in threads of its own: what a server must do
- * for the client to trust it, or must not. */
+/* tls-relay.h - the server's end of TLS before something that speaks plain, in threads of its own: what a
+ * server must do for the client to trust it, or must not. */
 #pragma once
 
 #include <stdbool.h>

@@ -41,7 +41,8 @@ test_tls_add_port(TestServer *server, TestClient *admin, const char *id, const c
     return port;
 }
 
-/* What a client of the options comes to that asks one thing: the alert, or 0 for an answer, or -1 for neither. */
+/* What a client of the options comes to that asks one thing: the alert, or 0 for an answer, or -1 for
+ * neither. */
 static inline int
 test_tls_try(uint16_t port, const TestTlsOptions *options)
 {

@@ -1,5 +1,5 @@
-/* db-passing.c - test plugin: storage under an engine of its own (dbengine = passing), which hands everything on to SQLite
- * and counts. */
+/* db-passing.c - test plugin: storage under an engine of its own (dbengine = passing), which hands
+ * everything on to SQLite and counts. */
 #include "plugin-test.h"
 
 /* plugins/db-sqlite */

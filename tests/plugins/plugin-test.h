@@ -1,4 +1,5 @@
-/* plugin-test.h - what the plugins of this folder share: a list of events that a test asks for, and params. */
+/* plugin-test.h - what the plugins of this folder share: a list of events that a test asks for, and
+ * params. */
 #pragma once
 
 #include <stdarg.h>

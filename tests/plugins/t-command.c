@@ -26,8 +26,9 @@ say(ConfPlugin *p, const void *settings, const char *argument, const char *const
         g_set_error(error, CONF_ERROR, CONF_ERROR_FAILED, "That failed");
         return false;
     }
-    printf("%s says %s to %s, %s, in %s (%s)\n", conf_plugin_get_name(p), argument, values[0] != NULL ? values[0] : "all",
-           own->word, conf_plugin_get_data_folder(p), conf_plugin_get_option(p, "t-command", "word"));
+    printf("%s says %s to %s, %s, in %s (%s)\n", conf_plugin_get_name(p), argument,
+           values[0] != NULL ? values[0] : "all", own->word, conf_plugin_get_data_folder(p),
+           conf_plugin_get_option(p, "t-command", "word"));
     return true;
 }
 
@@ -55,5 +56,5 @@ static const ConfPluginCommand commands[] = {
     {.name = "nod", .help = "nod", .run = nod},
     {.name = NULL},
 };
-CONF_PLUGIN(.name = "t-command", .version = "1", .summary = "Speaks", .options = OPTIONS, .settings_size = sizeof(Settings),
-            .load = load, .commands = commands);
+CONF_PLUGIN(.name = "t-command", .version = "1", .summary = "Speaks", .options = OPTIONS,
+            .settings_size = sizeof(Settings), .load = load, .commands = commands);

@@ -1,13 +1,13 @@
-/* t-connection.c - test plugin: connections from accepted to closed, their data, silence and options, and requests that
- * the server sends on them. */
+/* t-connection.c - test plugin: connections from accepted to closed, their data, silence and options, and
+ * requests that the server sends on them. */
 #include "plugin-test.h"
 
 typedef struct {
     ConfPlugin *plugin;
     GPtrArray *events;
-    char *refused_port; /* accepted refuses connections on it */
-    char *dropping;     /* the hook that drops its connection */
-    int64_t watch_ms;   /* of every connection that opens; 0: none */
+    char *refused_port;                      /* accepted refuses connections on it */
+    char *dropping;                          /* the hook that drops its connection */
+    int64_t watch_ms;                        /* of every connection that opens; 0: none */
     ConfConnection *master, *replica, *lost; /* NULL: there is none */
     uint64_t opened, idle_calls;
 } Self;
@@ -207,7 +207,8 @@ method_option(void *data, ConfRequest *r)
     ConfJsonWriterHandle *w = conf_writer_new();
     conf_writer_begin_object(w);
     write_text(w, "value",
-               c != NULL ? conf_connection_get_option(c, test_param(r, "section"), test_param(r, "key")) : NULL);
+               c != NULL ? conf_connection_get_option(c, test_param(r, "section"), test_param(r, "key"))
+                         : NULL);
     conf_writer_end_object(w);
     g_autofree char *json = conf_writer_finish(w);
     conf_request_answer_json(r, json);
@@ -217,7 +218,8 @@ static void
 method_watch(void *data, ConfRequest *r)
 {
     Self *self = data;
-    conf_connection_watch_idle(conf_request_get_peer(r), self->plugin, (unsigned)test_param_integer(r, "ms", 0));
+    conf_connection_watch_idle(conf_request_get_peer(r), self->plugin,
+                               (unsigned)test_param_integer(r, "ms", 0));
     conf_request_answer_json(r, "{}");
 }
 
@@ -277,7 +279,8 @@ method_notify(void *data, ConfRequest *r)
 {
     Self *self = data;
     ConfConnection *c = find(self, r);
-    bool sent = c != NULL && conf_connection_send_notification(c, test_param(r, "method"), test_param(r, "params"));
+    bool sent =
+        c != NULL && conf_connection_send_notification(c, test_param(r, "method"), test_param(r, "params"));
     conf_request_answer_json(r, sent ? "{\"sent\":true}" : "{\"sent\":false}");
 }
 
@@ -287,10 +290,10 @@ method_poll(void *data, ConfRequest *r)
 {
     Self *self = data;
     const ConfConnection *c = conf_request_get_peer(r);
-    g_autofree char *json = g_strdup_printf("{\"revision\":%" G_GINT64_FORMAT ",\"outgoing\":%s,\"session\":%s}",
-                                            conf_plugin_get_revision(self->plugin),
-                                            conf_connection_is_outgoing(c) ? "true" : "false",
-                                            conf_request_get_owner(r) != NULL ? "true" : "false");
+    g_autofree char *json = g_strdup_printf(
+        "{\"revision\":%" G_GINT64_FORMAT ",\"outgoing\":%s,\"session\":%s}",
+        conf_plugin_get_revision(self->plugin), conf_connection_is_outgoing(c) ? "true" : "false",
+        conf_request_get_owner(r) != NULL ? "true" : "false");
     test_note(self->events, "polled");
     conf_request_answer_json(r, json);
 }

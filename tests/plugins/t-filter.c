@@ -1,9 +1,9 @@
 /* t-filter.c - test plugin: a transforming filter on both ends of a link, as TLS is one.
  *
- * The stream: each side greets with "XOR", a byte of length and its name; then blocks follow: two bytes of length (big
- * endian) and so many bytes, each XORed with the place it has in the stream.  Option t-filter of a connection decides:
- * "xor", "twice" (two of them, one over the other), "fail" (the handshake fails), "refuse" (by the hook), "stall" (a
- * handshake that never ends), "off". */
+ * The stream: each side greets with "XOR", a byte of length and its name; then blocks follow: two bytes of
+ * length (big endian) and so many bytes, each XORed with the place it has in the stream.  Option t-filter
+ * of a connection decides: "xor", "twice" (two of them, one over the other), "fail" (the handshake fails),
+ * "refuse" (by the hook), "stall" (a handshake that never ends), "off". */
 #include "plugin-test.h"
 
 enum { BLOCK_MAX = 1000, NAME_MAX_SIZE = 100 };

@@ -1,6 +1,6 @@
-/* t-history.c - test plugin: provides service "history" out of memory, since it was loaded.  Option `late`: it answers
- * some time later, and only of what was committed before it was asked; `slow`: so many milliseconds later, also of
- * replays and sessions, of which it has none. */
+/* t-history.c - test plugin: provides service "history" out of memory, since it was loaded.  Option
+ * `late`: it answers some time later, and only of what was committed before it was asked; `slow`: so many
+ * milliseconds later, also of replays and sessions, of which it has none. */
 #include "plugin-test.h"
 
 #include "base/error.h"

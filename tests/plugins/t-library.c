@@ -1,7 +1,9 @@
-/* t-library.c - test plugins (built twice, as t-library-one and t-library-two): libraries of [authentication].
+/* t-library.c - test plugins (built twice, as t-library-one and t-library-two): libraries of
+ * [authentication].
  *
- * What each does with a log-in stands in the password after its own short name: "one=no two=later-yes", or in option
- * `says` of its section.  With option `away` = true of its section it does not know, whatever stands there. */
+ * What each does with a log-in stands in the password after its own short name: "one=no two=later-yes", or
+ * in option `says` of its section.  With option `away` = true of its section it does not know, whatever
+ * stands there. */
 #include "plugin-test.h"
 
 typedef struct {

@@ -1,5 +1,5 @@
-/* t-login-second.c - test plugin: a second directory, asked behind t-login.  It notes what it sees of a log-in, and lets in
- * whoever has the password "second". */
+/* t-login-second.c - test plugin: a second directory, asked behind t-login.  It notes what it sees of a
+ * log-in, and lets in whoever has the password "second". */
 #include "plugin-test.h"
 
 static ConfVerdict

@@ -1,6 +1,7 @@
 /* t-login.c - test plugin: a directory that answers log-ins in every way, as auth-ldap and auth-radius will.
  *
- * Users whose names begin with "ext" are its own.  The password says what happens; of other mechanisms the token does. */
+ * Users whose names begin with "ext" are its own.  The password says what happens; of other mechanisms the
+ * token does. */
 #include "plugin-test.h"
 
 typedef struct {

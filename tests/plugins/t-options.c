@@ -1,5 +1,5 @@
-/* t-options.c - test plugin: options of every type and section, their check and their change, and what else the server
- * lends a plugin. */
+/* t-options.c - test plugin: options of every type and section, their check and their change, and what
+ * else the server lends a plugin. */
 #include "plugin-test.h"
 
 typedef struct {
@@ -127,5 +127,5 @@ changed(void *data, const void *settings)
 }
 
 CONF_PLUGIN(.name = "t-options", .version = "1", .summary = "Has options", .options = OPTIONS,
-            .settings_size = sizeof(Settings), .check = check, .check_sections = check_sections, .load = load, .changed = changed,
-            .unload = g_free);
+            .settings_size = sizeof(Settings), .check = check, .check_sections = check_sections, .load = load,
+            .changed = changed, .unload = g_free);

@@ -1,6 +1,6 @@
-/* t-records.c - test plugin: a history that keeps every change record in a file "records" of data-folder, a line
- * "REVISION CHAIN RECORD" each, so that it is there after a kill.  t-records.check says what it holds and whether
- * the chain of it can be recomputed. */
+/* t-records.c - test plugin: a history that keeps every change record in a file "records" of data-folder,
+ * a line "REVISION CHAIN RECORD" each, so that it is there after a kill.  t-records.check says what it
+ * holds and whether the chain of it can be recomputed. */
 #include "plugin-test.h"
 
 #include <stdio.h>

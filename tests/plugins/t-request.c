@@ -1,7 +1,8 @@
-/* t-request.c - test plugin: hooks `received` and `answered`, every way to answer now and later, and params that a plugin
- * understands.
+/* t-request.c - test plugin: hooks `received` and `answered`, every way to answer now and later, and params
+ * that a plugin understands.
  *
- * Method t-request.call names by `how` what hook received does with it; the method itself answers {"method":true}. */
+ * Method t-request.call names by `how` what hook received does with it; the method itself answers
+ * {"method":true}. */
 #include "plugin-test.h"
 
 typedef struct {

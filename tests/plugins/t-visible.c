@@ -1,5 +1,5 @@
-/* t-visible.c - test plugin: hides objects from some sessions.  Users whose names begin with "blind" do not see objects whose
- * names begin with "dark". */
+/* t-visible.c - test plugin: hides objects from some sessions.  Users whose names begin with "blind" do
+ * not see objects whose names begin with "dark". */
 #include "plugin-test.h"
 
 static bool

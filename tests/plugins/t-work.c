@@ -1,4 +1,5 @@
-/* t-work.c - test plugin: jobs in the pool, watches of descriptors, timers, and the way back from a thread of its own. */
+/* t-work.c - test plugin: jobs in the pool, watches of descriptors, timers, and the way back from a thread
+ * of its own. */
 #include <errno.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
-/* test-radius-packet.c - packets of RADIUS against the examples of RFC 2865, section 7, and what must not be proved by them. */
+/* test-radius-packet.c - packets of RADIUS against the examples of RFC 2865, section 7, and what must not
+ * be proved by them. */
 #include <glib.h>
 #include <string.h>
 
@@ -8,9 +9,10 @@
 
 static const uint8_t AUTHENTICATOR[16] = {0x0f, 0x40, 0x3f, 0x94, 0x73, 0x97, 0x80, 0x57,
                                           0xbd, 0x83, 0xd5, 0xcb, 0x98, 0xf4, 0x22, 0x7a};
-static const uint8_t ACCEPT[38] = {0x02, 0x00, 0x00, 0x26, 0x86, 0xfe, 0x22, 0x0e, 0x76, 0x24, 0xba, 0x2a, 0x10,
-                                   0x05, 0xf6, 0xbf, 0x9b, 0x55, 0xe0, 0xb2, 0x06, 0x06, 0x00, 0x00, 0x00, 0x01,
-                                   0x0f, 0x06, 0x00, 0x00, 0x00, 0x00, 0x0e, 0x06, 0xc0, 0xa8, 0x01, 0x03};
+static const uint8_t ACCEPT[38] = {0x02, 0x00, 0x00, 0x26, 0x86, 0xfe, 0x22, 0x0e, 0x76, 0x24,
+                                   0xba, 0x2a, 0x10, 0x05, 0xf6, 0xbf, 0x9b, 0x55, 0xe0, 0xb2,
+                                   0x06, 0x06, 0x00, 0x00, 0x00, 0x01, 0x0f, 0x06, 0x00, 0x00,
+                                   0x00, 0x00, 0x0e, 0x06, 0xc0, 0xa8, 0x01, 0x03};
 
 static const uint8_t *
 find(const RadiusRequest *request, uint8_t type, size_t *size)
@@ -96,24 +98,30 @@ test_answer(void)
     g_auto(RadiusAnswer) answer = {0};
     uint8_t changed[sizeof ACCEPT + 4];
     g_assert_true(build(&request, "nemo", "arctangent"));
-    g_assert_cmpint(radius_answer_read(&answer, ACCEPT, sizeof ACCEPT, &request, SECRET, true), ==, RADIUS_UNSIGNED);
-    g_assert_cmpint(radius_answer_read(&answer, ACCEPT, sizeof ACCEPT, &request, "other", false), ==, RADIUS_FORGED);
+    g_assert_cmpint(radius_answer_read(&answer, ACCEPT, sizeof ACCEPT, &request, SECRET, true), ==,
+                    RADIUS_UNSIGNED);
+    g_assert_cmpint(radius_answer_read(&answer, ACCEPT, sizeof ACCEPT, &request, "other", false), ==,
+                    RADIUS_FORGED);
     for (unsigned i = 0; i < sizeof ACCEPT; i++) {
         memcpy(changed, ACCEPT, sizeof ACCEPT);
         changed[i] ^= 0x40;
-        g_assert_cmpint(radius_answer_read(&answer, changed, sizeof ACCEPT, &request, SECRET, false), !=, RADIUS_TRUE);
-        g_assert_cmpint(radius_answer_read(&answer, ACCEPT, i, &request, SECRET, false), ==, RADIUS_MALFORMED);
+        g_assert_cmpint(radius_answer_read(&answer, changed, sizeof ACCEPT, &request, SECRET, false), !=,
+                        RADIUS_TRUE);
+        g_assert_cmpint(radius_answer_read(&answer, ACCEPT, i, &request, SECRET, false), ==,
+                        RADIUS_MALFORMED);
     }
     /* What stands behind the end is padding. */
     memcpy(changed, ACCEPT, sizeof ACCEPT);
-    g_assert_cmpint(radius_answer_read(&answer, changed, sizeof changed, &request, SECRET, false), ==, RADIUS_TRUE);
+    g_assert_cmpint(radius_answer_read(&answer, changed, sizeof changed, &request, SECRET, false), ==,
+                    RADIUS_TRUE);
     g_assert_cmpint(answer.code, ==, RADIUS_ACCEPT);
     g_assert_null(answer.message);
     g_assert_cmpuint(answer.tags->len, ==, 0);
     /* An answer to another question. */
     request.bytes[4] ^= 1;
     RadiusAnswer other;
-    g_assert_cmpint(radius_answer_read(&other, ACCEPT, sizeof ACCEPT, &request, SECRET, false), ==, RADIUS_FORGED);
+    g_assert_cmpint(radius_answer_read(&other, ACCEPT, sizeof ACCEPT, &request, SECRET, false), ==,
+                    RADIUS_FORGED);
     radius_request_clear(&request);
 }
 
@@ -149,7 +157,8 @@ add_text(GByteArray *attributes, const char *text, size_t size)
     g_byte_array_append(attributes, (const uint8_t *)text, (guint)size);
 }
 
-/* Several texts are lines; one that fills its attribute goes on in the next; no NUL, and no half a character. */
+/* Several texts are lines; one that fills its attribute goes on in the next; no NUL, and no half a
+ * character. */
 static void
 test_messages(void)
 {

@@ -1,7 +1,8 @@
-/* clock-shift.c - preloaded into servers under test: their clocks go by what a file says, beside the true time.
+/* clock-shift.c - preloaded into servers under test: their clocks go by what a file says, beside the true
+ * time.
  *
- * CONFSERV_TEST_CLOCK names the file: two numbers of 64 bits, nanoseconds to be added to the wall clock and to the
- * monotonic one.  It is mapped, so that a test moves the clocks of servers that run. */
+ * CONFSERV_TEST_CLOCK names the file: two numbers of 64 bits, nanoseconds to be added to the wall clock
+ * and to the monotonic one.  It is mapped, so that a test moves the clocks of servers that run. */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
-/* fixture.h - real servers for integration tests: each in its own folder, on ports from the kernel, stopped by pid; and a
- * plain client of the wire protocol.  Everything waits for events with a deadline (30 s); a deadline that passes fails the
- * test and shows the servers' logs. */
+/* fixture.h - real servers for integration tests: each in its own folder, on ports from the kernel,
+ * stopped by pid; and a plain client of the wire protocol.  Everything waits for events with a deadline
+ * (30 s); a deadline that passes fails the test and shows the servers' logs. */
 #pragma once
 
 #include <signal.h>
@@ -15,16 +15,16 @@ typedef struct TestServer TestServer;
 
 #define TEST_PASSWORD "correct horse"
 
-/* A primary on a new SQLite database, made with -init, administrator `default` with TEST_PASSWORD.  `options` (may be NULL):
- * further lines of its own section.  Started and ready when it returns. */
+/* A primary on a new SQLite database, made with -init, administrator `default` with TEST_PASSWORD.
+ * `options` (may be NULL): further lines of its own section.  Started and ready when it returns. */
 TestServer *test_primary_new(const char *options);
 /* As above, but only the folder and the database: test_server_start() starts it. */
 TestServer *test_primary_prepare(const char *options);
-/* A proxy of `master` under application `name`, which is created there (with a port from the kernel) if it is missing;
- * options: sections of its own file, may be NULL. */
+/* A proxy of `master` under application `name`, which is created there (with a port from the kernel) if it
+ * is missing; options: sections of its own file, may be NULL. */
 TestServer *test_proxy_new(TestServer *master, const char *name, const char *file);
-/* The same, not started, and following whoever answers at `hosts` ("127.0.0.1:2020,127.0.0.1:2021"); its application is
- * made at `primary`. */
+/* The same, not started, and following whoever answers at `hosts` ("127.0.0.1:2020,127.0.0.1:2021"); its
+ * application is made at `primary`. */
 TestServer *test_proxy_prepare(TestServer *primary, const char *hosts, const char *name, const char *file);
 /* Further command line arguments for the next start ("-rescue-port 1234"), may be NULL. */
 void test_server_set_arguments(TestServer *server, const char *arguments);
@@ -49,9 +49,11 @@ GPid test_server_get_pid(const TestServer *server);
 char *test_server_read_log(const TestServer *server);
 /* Waits until the log holds the text. */
 void test_server_wait_log(const TestServer *server, const char *text);
-/* Another server on the same database (a second start): own folder, same files; ports are those of the database. */
+/* Another server on the same database (a second start): own folder, same files; ports are those of the
+ * database. */
 TestServer *test_primary_beside(TestServer *primary);
-/* Stops it (SIGTERM; SIGKILL after 10 s), checks that it ended as asked and that no sanitizer complained, removes the folder. */
+/* Stops it (SIGTERM; SIGKILL after 10 s), checks that it ended as asked and that no sanitizer complained,
+ * removes the folder. */
 void test_server_free(TestServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestServer, test_server_free)
 
@@ -75,8 +77,8 @@ TestClient *test_client_new_as(TestServer *server, const char *user, const char 
 void test_client_free(TestClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestClient, test_client_free)
 
-/* `params`: a JSON object as printf text in which ' stands for " (so that it reads well in C); results are borrowed until
- * the next call on this client. */
+/* `params`: a JSON object as printf text in which ' stands for " (so that it reads well in C); results are
+ * borrowed until the next call on this client. */
 /* The result; an error fails the test. */
 JsonObject *test_call(TestClient *client, const char *method, const char *params, ...) G_GNUC_PRINTF(3, 4);
 /* The error object; a result fails the test, another code too. */
@@ -88,7 +90,8 @@ int64_t test_send(TestClient *client, const char *method, const char *params, ..
 JsonObject *test_wait_response(TestClient *client, int64_t id);
 /* The next notification of that method that came or comes; params.  Others of before it stay. */
 JsonObject *test_wait_notification(TestClient *client, const char *method);
-/* All that came until now: a request is answered after everything before it.  Then: is there one of this method left? */
+/* All that came until now: a request is answered after everything before it.  Then: is there one of this
+ * method left? */
 bool test_has_notification(TestClient *client, const char *method);
 /* Takes the oldest notification that came, whatever it is; NULL: none is left. *method is borrowed. */
 JsonObject *test_take_notification(TestClient *client, const char **method);

@@ -22,7 +22,8 @@ static const char CONFIG[] =
     "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n"
     "include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\n"
     "pidfile %1$s/pid\n%2$sdatabase mdb\nsuffix \"" TEST_LDAP_BASE "\"\nrootdn \"" TEST_LDAP_ADMIN "\"\n"
-    "rootpw " TEST_LDAP_ADMIN_PASSWORD "\ndirectory %1$s/db\nmaxsize 16777216\ndbnosync\nindex objectClass,uid,mail eq\n"
+    "rootpw " TEST_LDAP_ADMIN_PASSWORD
+    "\ndirectory %1$s/db\nmaxsize 16777216\ndbnosync\nindex objectClass,uid,mail eq\n"
     "access to attrs=userPassword by self write by anonymous auth by * none\naccess to * by * read\n"
     "overlay ppolicy\nppolicy_default \"cn=std,ou=policies," TEST_LDAP_BASE "\"\nppolicy_use_lockout\n";
 
@@ -51,10 +52,11 @@ test_slapd_new_with(const TestSlapdOptions *options)
     slapd->tls_port = test_free_port();
     slapd->has_tls = pki_folder != NULL;
     slapd->host = g_strdup(options->host != NULL ? options->host : "127.0.0.1");
-    g_autofree char *tls = pki_folder != NULL ? g_strdup_printf("TLSCACertificateFile %1$s/ca.pem\nTLSCertificateFile "
-                                                                "%1$s/server.pem\nTLSCertificateKeyFile %1$s/server.key\n",
-                                                                pki_folder)
-                                              : g_strdup("");
+    g_autofree char *tls = pki_folder != NULL
+                               ? g_strdup_printf("TLSCACertificateFile %1$s/ca.pem\nTLSCertificateFile "
+                                                 "%1$s/server.pem\nTLSCertificateKeyFile %1$s/server.key\n",
+                                                 pki_folder)
+                               : g_strdup("");
     g_autofree char *global = g_strconcat(tls, options->global, NULL);
     g_autofree char *config = g_strdup_printf(CONFIG, slapd->folder, global), *data = make_data(options);
     g_autofree char *database = g_build_filename(slapd->folder, "db", NULL);
@@ -65,7 +67,8 @@ test_slapd_new_with(const TestSlapdOptions *options)
     g_autofree char *output = NULL;
     g_autoptr(GError) error = NULL;
     int status = 0;
-    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status, &error);
+    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status,
+                 &error);
     g_assert_no_error(error);
     if (status != 0)
         g_error("slapadd: %s", output);
@@ -76,8 +79,8 @@ test_slapd_new_with(const TestSlapdOptions *options)
 void
 test_slapd_start(TestSlapd *slapd)
 {
-    g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://%1$s:%2$u ldaps://%1$s:%3$u", slapd->host, slapd->port,
-                                                             slapd->tls_port)
+    g_autofree char *urls = slapd->has_tls ? g_strdup_printf("ldap://%1$s:%2$u ldaps://%1$s:%3$u",
+                                                             slapd->host, slapd->port, slapd->tls_port)
                                            : g_strdup_printf("ldap://%s:%u", slapd->host, slapd->port);
     const char *argv[] = {slapd->program, "-d", "stats", "-f", "slapd.conf", "-h", urls, NULL};
     test_child_start(&slapd->child, slapd->folder, argv, answers, slapd);
@@ -92,7 +95,8 @@ test_slapd_signal(TestSlapd *slapd, int signal_number)
 char *
 test_slapd_person(const char *name, const char *more)
 {
-    return g_strdup_printf("dn: uid=%1$s,ou=people," TEST_LDAP_BASE "\nobjectClass: inetOrgPerson\nuid: %1$s\ncn: %1$s\n"
+    return g_strdup_printf("dn: uid=%1$s,ou=people," TEST_LDAP_BASE
+                           "\nobjectClass: inetOrgPerson\nuid: %1$s\ncn: %1$s\n"
                            "sn: %1$s\nuserPassword: %1$spw\n%2$s\n",
                            name, more);
 }
@@ -101,12 +105,13 @@ void
 test_slapd_modify(TestSlapd *slapd, const char *ldif)
 {
     g_autofree char *url = g_strdup_printf("ldap://%s:%u", slapd->host, slapd->port), *output = NULL;
-    const char *argv[] = {"/usr/bin/ldapmodify", "-x", "-H", url,    "-D", TEST_LDAP_ADMIN,
-                          "-w", TEST_LDAP_ADMIN_PASSWORD, "-f", "changes.ldif", NULL};
+    const char *argv[] = {"/usr/bin/ldapmodify",    "-x", "-H",           url, "-D", TEST_LDAP_ADMIN, "-w",
+                          TEST_LDAP_ADMIN_PASSWORD, "-f", "changes.ldif", NULL};
     g_autoptr(GError) error = NULL;
     int status = 0;
     test_child_write(slapd->folder, "changes.ldif", ldif);
-    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &output, &status, &error);
+    g_spawn_sync(slapd->folder, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &output,
+                 &status, &error);
     g_assert_no_error(error);
     if (status != 0)
         g_error("ldapmodify: %s", output);
@@ -160,7 +165,8 @@ static void
 add_policy(GString *ldif, const char *name, const char *more)
 {
     g_string_append_printf(ldif,
-                           "dn: cn=%1$s,ou=policies," TEST_LDAP_BASE "\nobjectClass: applicationProcess\nobjectClass: "
+                           "dn: cn=%1$s,ou=policies," TEST_LDAP_BASE
+                           "\nobjectClass: applicationProcess\nobjectClass: "
                            "pwdPolicy\ncn: %1$s\npwdAttribute: userPassword\n%2$s\n",
                            name, more);
 }
@@ -168,11 +174,13 @@ add_policy(GString *ldif, const char *name, const char *more)
 static char *
 make_data(const TestSlapdOptions *options)
 {
-    GString *ldif = g_string_new("dn: " TEST_LDAP_BASE "\nobjectClass: dcObject\nobjectClass: organization\no: Example\n"
-                                 "dc: example\n\n");
+    GString *ldif =
+        g_string_new("dn: " TEST_LDAP_BASE "\nobjectClass: dcObject\nobjectClass: organization\no: Example\n"
+                     "dc: example\n\n");
     static const char *const UNITS[] = {"people", "policies", "groups"};
     for (unsigned i = 0; i < G_N_ELEMENTS(UNITS); i++)
-        g_string_append_printf(ldif, "dn: ou=%1$s," TEST_LDAP_BASE "\nobjectClass: organizationalUnit\nou: %1$s\n\n", UNITS[i]);
+        g_string_append_printf(
+            ldif, "dn: ou=%1$s," TEST_LDAP_BASE "\nobjectClass: organizationalUnit\nou: %1$s\n\n", UNITS[i]);
     add_policy(ldif, "std", "pwdLockout: TRUE\npwdMaxFailure: 1000000\n");
     add_policy(ldif, "short", "pwdMaxAge: 1\npwdGraceAuthNLimit: 0\n");
     add_policy(ldif, "three", "pwdLockout: TRUE\npwdMaxFailure: 3\npwdLockoutDuration: 0\n");
@@ -182,7 +190,9 @@ make_data(const TestSlapdOptions *options)
     add_person(ldif, "bob", "mail: bob@example.test\n");
     add_person(ldif, "twin1", "mail: twin@example.test\n");
     add_person(ldif, "twin2", "mail: twin@example.test\n");
-    add_person(ldif, "old", "pwdPolicySubentry: cn=short,ou=policies," TEST_LDAP_BASE "\npwdChangedTime: 20200101000000Z\n");
+    add_person(ldif, "old",
+               "pwdPolicySubentry: cn=short,ou=policies," TEST_LDAP_BASE
+               "\npwdChangedTime: 20200101000000Z\n");
     add_person(ldif, "dis", "pwdAccountLockedTime: 000001010000Z\n");
     g_string_append(ldif, "dn: cn=ops,ou=groups," TEST_LDAP_BASE "\nobjectClass: groupOfNames\ncn: ops\n"
                           "member: uid=alice,ou=people," TEST_LDAP_BASE "\n\n");
@@ -190,7 +200,8 @@ make_data(const TestSlapdOptions *options)
         g_string_append(ldif, options->data);
     if (options->refer_port != 0)
         g_string_append_printf(ldif,
-                               "dn: ou=elsewhere," TEST_LDAP_BASE "\nobjectClass: referral\nobjectClass: extensibleObject\n"
+                               "dn: ou=elsewhere," TEST_LDAP_BASE
+                               "\nobjectClass: referral\nobjectClass: extensibleObject\n"
                                "ou: elsewhere\nref: ldap://127.0.0.1:%u/ou=people," TEST_LDAP_BASE "\n\n",
                                options->refer_port);
     return g_string_free(ldif, FALSE);
@@ -203,7 +214,8 @@ answers(const void *data)
     const TestSlapd *slapd = data;
     static const uint8_t BIND[] = {0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(slapd->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(slapd->port), .sin6_addr = in6addr_loopback};
+    struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(slapd->port), .sin6_addr = in6addr_loopback};
     bool is_v6 = *slapd->host == '[';
     const struct sockaddr *address = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
     struct timeval limit = {5, 0};
@@ -213,7 +225,8 @@ answers(const void *data)
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     bool good = connect(fd, address, is_v6 ? sizeof v6 : sizeof v4) == 0 &&
-                send(fd, BIND, sizeof BIND, MSG_NOSIGNAL) == (ssize_t)sizeof BIND && recv(fd, answer, sizeof answer, 0) > 0;
+                send(fd, BIND, sizeof BIND, MSG_NOSIGNAL) == (ssize_t)sizeof BIND &&
+                recv(fd, answer, sizeof answer, 0) > 0;
     close(fd);
     return good;
 }

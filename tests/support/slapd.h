@@ -16,8 +16,9 @@ typedef struct TestSlapd TestSlapd;
 #define TEST_LDAP_ADMIN "cn=admin," TEST_LDAP_BASE
 #define TEST_LDAP_ADMIN_PASSWORD "adminpw"
 
-/* Started and answering.  `pki_folder` (of test_pki_new(), may be NULL): for ldaps and StartTLS. refer_port: where
- * ou=elsewhere refers to, 0: nowhere.  NULL: slapd is missing, the test is skipped (an error where CI is set). */
+/* Started and answering.  `pki_folder` (of test_pki_new(), may be NULL): for ldaps and StartTLS.
+ * refer_port: where ou=elsewhere refers to, 0: nowhere.  NULL: slapd is missing, the test is skipped (an
+ * error where CI is set). */
 TestSlapd *test_slapd_new(const char *pki_folder, uint16_t refer_port);
 typedef struct {
     const char *pki_folder; /* may be NULL */

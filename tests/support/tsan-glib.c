@@ -1,7 +1,8 @@
 /* tsan-glib.c - tells ThreadSanitizer what GLib's locks order; to be preloaded (tests/support/README.md).
  *
- * GLib is not built with the sanitizer and makes its locks from futexes, which the sanitizer does not see: without
- * this every datum behind a GMutex is reported.  Each function here does what GLib's does, and says so. */
+ * GLib is not built with the sanitizer and makes its locks from futexes, which the sanitizer does not see:
+ * without this every datum behind a GMutex is reported.  Each function here does what GLib's does, and
+ * says so. */
 #include <dlfcn.h>
 #include <stdbool.h>
 
@@ -21,8 +22,8 @@ static void run_in_pool(gpointer item, gpointer data);
 
 static void (*next_lock)(GMutex *mutex), (*next_unlock)(GMutex *mutex);
 
-/* These two are too frequent to be looked up each time.  The first locks are taken before there is a thread, by
- * GLib's own start, perhaps before this constructor has run. */
+/* These two are too frequent to be looked up each time.  The first locks are taken before there is a
+ * thread, by GLib's own start, perhaps before this constructor has run. */
 __attribute__((constructor)) static void
 look_up(void)
 {

@@ -1,5 +1,5 @@
-/* older-feature.c - built for a server whose descriptor ended before the members of feature 1: what stands behind it in
- * memory is none of them. */
+/* older-feature.c - built for a server whose descriptor ended before the members of feature 1: what stands
+ * behind it in memory is none of them. */
 #include "noted.h"
 
 typedef struct {

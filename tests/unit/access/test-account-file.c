@@ -1,5 +1,5 @@
-/* test-account-file.c - confserv.accounts: damaged, cut, old, too large, of another kind, on a full disk, and of a
- * process that was killed while it wrote. */
+/* test-account-file.c - confserv.accounts: damaged, cut, old, too large, of another kind, on a full disk,
+ * and of a process that was killed while it wrote. */
 #include "access/account-file-private.h"
 #include "base/queue-main.h"
 #include "base/timer-wheel.h"
@@ -299,7 +299,8 @@ wait_written(const Place *place, const char *part)
     g_source_remove(source);
 }
 
-/* The size that a process may write stands for the disk's; so the old file stays, and the next try is a whole one. */
+/* The size that a process may write stands for the disk's; so the old file stays, and the next try is a
+ * whole one. */
 static void
 test_full_disk(void)
 {

@@ -1,5 +1,5 @@
-/* test-account-reports.c - two servers tell each other of accounts: nothing is lost, nothing counts twice, whatever
- * is cut off, sent again or killed in between. */
+/* test-account-reports.c - two servers tell each other of accounts: nothing is lost, nothing counts twice,
+ * whatever is cut off, sent again or killed in between. */
 #include "access/account-state.h"
 #include "base/queue-main.h"
 
@@ -404,7 +404,8 @@ test_forgiven_again(void)
     remove_folder(folder);
 }
 
-/* The link goes to another server, which follows the one before: what that one has, or may have, is not told again. */
+/* The link goes to another server, which follows the one before: what that one has, or may have, is not
+ * told again. */
 static void
 test_other_server(void)
 {

@@ -1,5 +1,5 @@
-/* database.c - a provider of the real storage interface that keeps its rows in memory; it is a double of faults (full,
- * away, hanging, deposed), which a real one shows only by chance. */
+/* database.c - a provider of the real storage interface that keeps its rows in memory; it is a double of
+ * faults (full, away, hanging, deposed), which a real one shows only by chance. */
 #include "fixture.h"
 
 #include <string.h>

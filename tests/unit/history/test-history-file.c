@@ -1,5 +1,5 @@
-/* test-history-file.c - the file of plugin history by itself: chains over gaps and folds, retention by age and number, lists
- * of rights, another process that writes, files that are not one. */
+/* test-history-file.c - the file of plugin history by itself: chains over gaps and folds, retention by age
+ * and number, lists of rights, another process that writes, files that are not one. */
 #include "history-private.h"
 
 #include <string.h>
@@ -272,7 +272,8 @@ test_refused(World *world, const void *unused)
     }
 }
 
-/* What was not used is given back, but for some; the rows stay what they are.  Returns the bytes of the file. */
+/* What was not used is given back, but for some; the rows stay what they are.  Returns the bytes of the
+ * file. */
 static int64_t
 fill_and_clean(World *world, const HistorySettings *settings)
 {

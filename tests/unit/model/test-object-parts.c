@@ -1,4 +1,5 @@
-/* test-object-parts.c - what is asked of objects: digests, references, single members, some of the members. */
+/* test-object-parts.c - what is asked of objects: digests, references, single members, some of the
+ * members. */
 #include <string.h>
 
 #include "model-fixture.h"
@@ -100,9 +101,8 @@ test_projection(ModelFixture *fixture, const void *data)
 {
     g_autoptr(ConfObject) object =
         model_create(fixture, CONF_TYPE_HOST, "{\"name\":\"h\",\"address\":\"a\",\"lcaPort\":0}");
-    ConfProjection *projection =
-        conf_projection_parse(fixture->schema, model_tree(fixture, "[\"lcaPort\",\"name\",\"annex\"]"),
-                              "/fields", &fixture->error);
+    ConfProjection *projection = conf_projection_parse(
+        fixture->schema, model_tree(fixture, "[\"lcaPort\",\"name\",\"annex\"]"), "/fields", &fixture->error);
     g_auto(ConfBuffer) buffer = CONF_BUFFER_INIT;
     conf_projection_write(projection, object, &buffer);
     conf_buffer_append_char(&buffer, '\0');
@@ -114,21 +114,20 @@ test_projection(ModelFixture *fixture, const void *data)
                                             {"\"name\"", "/fields"},
                                             {"[\"passwordHash\"]", "/fields/0"}};
     for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
-        g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, faults[i][0]),
-                                            "/fields", &fixture->error));
+        g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, faults[i][0]), "/fields",
+                                            &fixture->error));
         model_assert_fault(fixture, faults[i][1]);
     }
     /* What only other types have is unset. */
-    projection =
-        conf_projection_parse(fixture->schema, model_tree(fixture, "[\"ports\",\"passwordSet\"]"),
-                              "/fields", &fixture->error);
+    projection = conf_projection_parse(fixture->schema, model_tree(fixture, "[\"ports\",\"passwordSet\"]"),
+                                       "/fields", &fixture->error);
     buffer.size = 0;
     conf_projection_write(projection, object, &buffer);
     conf_buffer_append_char(&buffer, '\0');
     g_assert_cmpstr(buffer.data, ==, "{\"type\":\"host\",\"dbid\":105,\"revision\":7}");
     conf_projection_free(projection);
-    g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, "[\"secretHash\"]"),
-                                        "/fields", &fixture->error));
+    g_assert_null(conf_projection_parse(fixture->schema, model_tree(fixture, "[\"secretHash\"]"), "/fields",
+                                        &fixture->error));
     model_assert_fault(fixture, "/fields/0");
 }
 

@@ -123,8 +123,8 @@ count_pool_done(void *data)
     all_done = ++done_count == wanted_count;
 }
 
-/* A library that hangs, with as many jobs as its plugin may have, holds up neither the core nor another plugin; and the
- * core's jobs are bounded, too. */
+/* A library that hangs, with as many jobs as its plugin may have, holds up neither the core nor another
+ * plugin; and the core's jobs are bounded, too. */
 static void
 test_hanging_library(void)
 {

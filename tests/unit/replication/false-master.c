@@ -104,12 +104,25 @@ play_new(void)
     play->published = g_ptr_array_new_with_free_func(forget);
     play->records = g_ptr_array_new_with_free_func(g_free);
     ConfUpstreamSettings settings = {
-        .hosts = "127.0.0.1", .port = (uint16_t)play->port, .application = "px", .user = "default", .password = "secret",
-        .role = "proxy",      .transport = "",              .release = "1",
+        .hosts = "127.0.0.1",
+        .port = (uint16_t)play->port,
+        .application = "px",
+        .user = "default",
+        .password = "secret",
+        .role = "proxy",
+        .transport = "",
+        .release = "1",
     };
     ConfUpstreamHost host = {
-        .ready = ready, .status = status, .failed = failed, .publisher = publisher_of,
-        .environment_changed = environment_changed, .lineage = lineage, .confirmed = confirmed, .record = record, .accounts = accounts_of,
+        .ready = ready,
+        .status = status,
+        .failed = failed,
+        .publisher = publisher_of,
+        .environment_changed = environment_changed,
+        .lineage = lineage,
+        .confirmed = confirmed,
+        .record = record,
+        .accounts = accounts_of,
         .data = play,
     };
     GError *error = NULL;
@@ -180,7 +193,8 @@ play_send(Play *play, const char *line)
 void
 play_answer(Play *play, int64_t id, const char *result)
 {
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" INT ",\"result\":%s}", id, result);
+    g_autofree char *line =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%" INT ",\"result\":%s}", id, result);
     play_send(play, line);
 }
 
@@ -191,7 +205,8 @@ play_tell(Play *play, const char *method, const char *params, ...)
     va_start(arguments, params);
     g_autofree char *text = g_strdup_vprintf(params, arguments);
     va_end(arguments);
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":%s}", method, text);
+    g_autofree char *line =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":%s}", method, text);
     play_send(play, line);
 }
 
@@ -211,9 +226,10 @@ play_open(Play *play, const char *mode)
     play_answer(play, id, "{}");
     char *line = play_expect(play, "replica.open", &id);
     const ConfStorePosition *position = conf_store_position(play->told);
-    g_autofree char *answer = g_strdup_printf(
-        "{\"mode\":\"%s\",\"environment\":\"%s\",\"epoch\":%" INT ",\"release\":\"1\",\"revision\":%" INT ",\"chain\":\"%s\"}",
-        mode, position->environment, play->epoch, position->revision, position->chain);
+    g_autofree char *answer =
+        g_strdup_printf("{\"mode\":\"%s\",\"environment\":\"%s\",\"epoch\":%" INT
+                        ",\"release\":\"1\",\"revision\":%" INT ",\"chain\":\"%s\"}",
+                        mode, position->environment, play->epoch, position->revision, position->chain);
     play_answer(play, id, answer);
     return line;
 }
@@ -225,17 +241,20 @@ play_tell_objects(Play *play)
     ConfSlice text = conf_schema_text(schema);
     play_tell(play, "replica.schema", "%.*s", (int)text.size, text.data);
     ConfKey at = {0};
-    for (const ConfObject *object; (object = conf_store_next(play->told, at)) != NULL; at = conf_object_key(object)) {
+    for (const ConfObject *object; (object = conf_store_next(play->told, at)) != NULL;
+         at = conf_object_key(object)) {
         g_auto(ConfBuffer) more = CONF_BUFFER_INIT;
         if (object->secrets != NULL)
             conf_buffer_printf(&more, ",\"secrets\":%s", object->secrets->data);
         if (object->acl != NULL) {
-            conf_buffer_printf(&more, ",\"permissions\":{\"revision\":%" INT ",\"entries\":", object->acl_revision);
+            conf_buffer_printf(&more,
+                               ",\"permissions\":{\"revision\":%" INT ",\"entries\":", object->acl_revision);
             conf_acl_write(object->acl, schema, &more);
             conf_buffer_append_char(&more, '}');
         }
         conf_buffer_append_char(&more, '\0');
-        play_tell(play, "replica.objects", "{\"objects\":[{\"object\":%s%s}]}", object->body->data, more.data);
+        play_tell(play, "replica.objects", "{\"objects\":[{\"object\":%s%s}]}", object->body->data,
+                  more.data);
     }
 }
 
@@ -245,8 +264,8 @@ play_tell_loaded(Play *play, const char *digest)
     const ConfStorePosition *position = conf_store_position(play->told);
     char own[33];
     conf_store_digest_text(play->told, own);
-    play_tell(play, "replica.loaded", "{\"revision\":%" INT ",\"chain\":\"%s\",\"digest\":\"%s\"}", position->revision,
-              position->chain, digest != NULL ? digest : own);
+    play_tell(play, "replica.loaded", "{\"revision\":%" INT ",\"chain\":\"%s\",\"digest\":\"%s\"}",
+              position->revision, position->chain, digest != NULL ? digest : own);
 }
 
 void
@@ -270,7 +289,8 @@ ConfObject *
 play_host(Play *play, int64_t dbid, int64_t revision, const char *name, const char *k)
 {
     g_autofree char *more = k != NULL ? g_strdup_printf("\"annex\":{\"a\":{\"k\":\"%s\"}}", k) : NULL;
-    return FIXTURE_OBJECT(conf_store_schema(play->told), CONF_TYPE_HOST, dbid, revision, name, 1, 103, .more = more);
+    return FIXTURE_OBJECT(conf_store_schema(play->told), CONF_TYPE_HOST, dbid, revision, name, 1, 103,
+                          .more = more);
 }
 
 static void
@@ -286,7 +306,8 @@ tell_change(Play *play, const char *change)
 {
     const ConfStorePosition *position = conf_store_position(play->told);
     play_tell(play, "replica.changes",
-              "{\"revision\":%" INT ",\"chain\":\"%s\",\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{\"user\":100},"
+              "{\"revision\":%" INT
+              ",\"chain\":\"%s\",\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{\"user\":100},"
               "\"changes\":[%s]}",
               position->revision, position->chain, change);
 }
@@ -296,8 +317,8 @@ play_create(Play *play, int64_t dbid, const char *name)
 {
     int64_t revision = conf_store_position(play->told)->revision + 1;
     ConfObject *host = play_host(play, dbid, revision, name, NULL);
-    g_autofree char *change = g_strdup_printf("{\"op\":\"create\",\"type\":\"host\",\"dbid\":%" INT ",\"object\":%s}", dbid,
-                                              host->body->data);
+    g_autofree char *change = g_strdup_printf(
+        "{\"op\":\"create\",\"type\":\"host\",\"dbid\":%" INT ",\"object\":%s}", dbid, host->body->data);
     apply(play, CONF_CHANGE_CREATE, NULL, host);
     tell_change(play, change);
 }
@@ -311,10 +332,10 @@ play_update(Play *play, int64_t dbid, const char *k, const char *hash)
     ConfObject *after = play_host(play, dbid, revision, name, k);
     char own[65];
     conf_object_body_hash(after, own);
-    g_autofree char *change = g_strdup_printf(
-        "{\"op\":\"update\",\"type\":\"host\",\"dbid\":%" INT ",\"revision\":%" INT
-        ",\"hash\":\"%s\",\"patch\":{\"annex\":{\"a\":{\"k\":\"%s\"}}}}",
-        dbid, revision, hash != NULL ? hash : own, k);
+    g_autofree char *change =
+        g_strdup_printf("{\"op\":\"update\",\"type\":\"host\",\"dbid\":%" INT ",\"revision\":%" INT
+                        ",\"hash\":\"%s\",\"patch\":{\"annex\":{\"a\":{\"k\":\"%s\"}}}}",
+                        dbid, revision, hash != NULL ? hash : own, k);
     apply(play, CONF_CHANGE_UPDATE, conf_object_ref(before), after);
     tell_change(play, change);
 }
@@ -323,7 +344,8 @@ void
 play_delete(Play *play, int64_t dbid)
 {
     const ConfObject *before = conf_store_lookup(play->told, (ConfKey){.type = CONF_TYPE_HOST, .dbid = dbid});
-    g_autofree char *change = g_strdup_printf("{\"op\":\"delete\",\"type\":\"host\",\"dbid\":%" INT "}", dbid);
+    g_autofree char *change =
+        g_strdup_printf("{\"op\":\"delete\",\"type\":\"host\",\"dbid\":%" INT "}", dbid);
     apply(play, CONF_CHANGE_DELETE, conf_object_ref(before), NULL);
     tell_change(play, change);
 }

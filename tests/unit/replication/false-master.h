@@ -1,5 +1,5 @@
-/* false-master.h - a replica's half (ConfUpstream) with a master that is played by the test: a socket of its own, and a
- * store out of which it speaks.  It may lie. */
+/* false-master.h - a replica's half (ConfUpstream) with a master that is played by the test: a socket of
+ * its own, and a store out of which it speaks.  It may lie. */
 #pragma once
 
 #include "net-test.h"
@@ -19,14 +19,14 @@ typedef struct {
     int64_t epoch;
     /* the replica */
     ConfUpstream *upstream;
-    ConfStore *store;         /* ready() gave it; NULL: not yet */
+    ConfStore *store; /* ready() gave it; NULL: not yet */
     ConfPublisher *publisher;
-    GPtrArray *published;     /* of ConfCommit, references */
+    GPtrArray *published; /* of ConfCommit, references */
     unsigned statuses, environments, failures, lineages;
-    int64_t confirmed;        /* of its history */
-    GPtrArray *records;       /* texts that its history was given */
-    bool refusing;            /* the history refuses them */
-    ConfAccounts *accounts;   /* NULL: no log-ins are decided here */
+    int64_t confirmed;      /* of its history */
+    GPtrArray *records;     /* texts that its history was given */
+    bool refusing;          /* the history refuses them */
+    ConfAccounts *accounts; /* NULL: no log-ins are decided here */
 } Play;
 
 /* The link is not there yet. */
@@ -34,8 +34,8 @@ Play *play_new(void);
 void play_free(Play *play);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Play, play_free)
 
-/* Waits for the request of this method on the link, accepted where there is none; its line, and its id.  What came
- * before it is forgotten. */
+/* Waits for the request of this method on the link, accepted where there is none; its line, and its id.
+ * What came before it is forgotten. */
 char *play_expect(Play *play, const char *method, int64_t *id);
 void play_answer(Play *play, int64_t id, const char *result);
 /* A notification: printf text of its params. */

@@ -1,4 +1,5 @@
-/* Tests of the replica's half: masters that lie, send garbage, or are behind.  What is served stays what it was. */
+/* Tests of the replica's half: masters that lie, send garbage, or are behind.  What is served stays what
+ * it was. */
 #include "false-master.h"
 
 #define TIME "\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{}"

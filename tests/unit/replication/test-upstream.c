@@ -15,7 +15,8 @@ assert_equal(Play *play)
     conf_store_digest_text(play->store, own);
     conf_store_digest_text(play->told, theirs);
     g_assert_cmpstr(own, ==, theirs);
-    g_assert_cmpint(conf_store_position(play->store)->revision, ==, conf_store_position(play->told)->revision);
+    g_assert_cmpint(conf_store_position(play->store)->revision, ==,
+                    conf_store_position(play->told)->revision);
     g_assert_cmpstr(conf_store_position(play->store)->chain, ==, conf_store_position(play->told)->chain);
 }
 
@@ -71,9 +72,10 @@ test_walk_and_changes(void)
     /* The walk sends what stands now, and a commit is repeated after it. */
     play_tell_objects(play);
     play_update(play, 202, "v5", NULL);
-    play_tell(play, "replica.changes",
-              "{\"revision\":3,\"chain\":\"0000000000000001\",\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{},\"changes\":"
-              "[{\"op\":\"update\",\"type\":\"host\",\"dbid\":202,\"revision\":3,\"patch\":{\"annex\":null}}]}");
+    play_tell(
+        play, "replica.changes",
+        "{\"revision\":3,\"chain\":\"0000000000000001\",\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{},\"changes\":"
+        "[{\"op\":\"update\",\"type\":\"host\",\"dbid\":202,\"revision\":3,\"patch\":{\"annex\":null}}]}");
     play_tell_loaded(play, NULL);
     WAIT_FOR(play->store != NULL);
     assert_equal(play);
@@ -138,7 +140,8 @@ test_reloads(void)
     g_autofree char *line = play_open(play, "snapshot");
     g_assert_null(strstr(line, "\"environment\""));
     /* While the link is away. */
-    ConfObject *gone = conf_object_ref(conf_store_lookup(play->told, (ConfKey){.type = CONF_TYPE_HOST, .dbid = 201}));
+    ConfObject *gone =
+        conf_object_ref(conf_store_lookup(play->told, (ConfKey){.type = CONF_TYPE_HOST, .dbid = 201}));
     FixtureChange change = {CONF_CHANGE_DELETE, gone, NULL};
     g_autoptr(ConfCommit) commit = fixture_commit(play->told, &change, 1);
     conf_store_apply(play->told, commit, NULL, NULL);
@@ -167,7 +170,8 @@ test_digest_differs(void)
     play_expect_closed(play);
     g_assert_null(play->store);
     play_load(play);
-    play_tell(play, "replica.beat", "{\"revision\":1,\"chain\":\"x\",\"digest\":\"00000000000000000000000000000000\"}");
+    play_tell(play, "replica.beat",
+              "{\"revision\":1,\"chain\":\"x\",\"digest\":\"00000000000000000000000000000000\"}");
     play_expect_closed(play);
     /* It says the truth again; nothing differs, so the fold is empty. */
     play_load(play);
@@ -264,8 +268,8 @@ tell_record(Play *play, int64_t revision, const char *previous, const char *chai
     g_autofree char *record = g_strdup_printf(
         "{\"revision\":%" INT ",\"time\":\"2026-01-01T00:00:00.000Z\",\"by\":{},\"changes\":[]}", revision);
     conf_id_next_chain(previous, conf_slice_from_string(record), own);
-    play_tell(play, "replica.records", "{\"records\":[{\"chain\":\"%s\",\"record\":%s}]}", chain != NULL ? chain : own,
-              record);
+    play_tell(play, "replica.records", "{\"records\":[{\"chain\":\"%s\",\"record\":%s}]}",
+              chain != NULL ? chain : own, record);
 }
 
 static void
@@ -311,7 +315,8 @@ test_records_refused(void)
     g_assert_null(strstr(again, "\"changesFrom\""));
 }
 
-/* After a night without its master a replica has many log-ins to tell of: it does not wait between full reports. */
+/* After a night without its master a replica has many log-ins to tell of: it does not wait between full
+ * reports. */
 static void
 test_accounts_catch_up(void)
 {

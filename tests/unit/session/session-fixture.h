@@ -1,5 +1,5 @@
-/* session-fixture.h - sessions over the store, the queue and the company of the commit fixture.  Log-in is left out: a
- * session is put on one end of a socket pair, the test reads the other. */
+/* session-fixture.h - sessions over the store, the queue and the company of the commit fixture.  Log-in is
+ * left out: a session is put on one end of a socket pair, the test reads the other. */
 #pragma once
 
 #include "fixture.h"
@@ -38,7 +38,8 @@ void seat_subscribe(Desk *desk, Seat *seat, const char *scope);
 /* What came since, one line of text a notification (see describe_line). */
 char *seat_read(Seat *seat);
 
-/* "create host 12 scope, delete folder 3" of a line of notification changes, "+" at the end for `more`; "reset scope". */
+/* "create host 12 scope, delete folder 3" of a line of notification changes, "+" at the end for `more`;
+ * "reset scope". */
 char *describe_line(const char *line);
 /* The same of a view. */
 char *describe_view(ConfView *view, const ConfViewer *viewer);

@@ -1,4 +1,5 @@
-/* test-replay.c - sessions that are told: live, the past after `since`, and what a change of groups does to them. */
+/* test-replay.c - sessions that are told: live, the past after `since`, and what a change of groups does
+ * to them. */
 #include "session-fixture.h"
 
 static void
@@ -93,7 +94,8 @@ test_break_while_counting(void)
     g_assert_null(seat->session->replay);
 }
 
-/* A group that a directory named for the session counts while it is there and enabled, though nobody is its member. */
+/* A group that a directory named for the session counts while it is there and enabled, though nobody is
+ * its member. */
 static void
 test_directory_group(void)
 {

@@ -1,5 +1,5 @@
-/* test-scope.c - what subscriptions name: equal ones are one, what they cover, the index that leads from an object to them;
- * and the audiences of sessions that see the same. */
+/* test-scope.c - what subscriptions name: equal ones are one, what they cover, the index that leads from
+ * an object to them; and the audiences of sessions that see the same. */
 #include "session-fixture.h"
 
 static void

@@ -1,5 +1,5 @@
-/* test-view.c - what one commit means to one viewer: order, reasons, lines, resets; and objects that enter or leave without
- * having been written. */
+/* test-view.c - what one commit means to one viewer: order, reasons, lines, resets; and objects that enter
+ * or leave without having been written. */
 #include "session-fixture.h"
 
 #include <string.h>
@@ -189,7 +189,8 @@ test_reset(void)
     g_string_free(many, TRUE);
 }
 
-/* A large transaction comes in several lines of one revision, none longer than 1 MiB, nothing twice and nothing left out. */
+/* A large transaction comes in several lines of one revision, none longer than 1 MiB, nothing twice and
+ * nothing left out. */
 static void
 test_more(void)
 {
@@ -229,7 +230,8 @@ test_more(void)
     g_string_free(many, TRUE);
 }
 
-/* Whoever sees the same shares the same bytes, whatever led to it; who did it is told to those who may know. */
+/* Whoever sees the same shares the same bytes, whatever led to it; who did it is told to those who may
+ * know. */
 static void
 test_shared_lines(void)
 {
