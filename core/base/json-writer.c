@@ -1,6 +1,7 @@
 /* json-writer.c - JSON text into a buffer. */
 #include "base/json-writer.h"
 
+#include "base/clock.h"
 #include "base/json-scan-private.h"
 
 static void append_escape(ConfBuffer *buffer, unsigned char c);
@@ -168,6 +169,16 @@ conf_json_writer_member_string(ConfJsonWriter *writer, const char *key, const ch
 {
     conf_json_writer_key(writer, key);
     conf_json_writer_string(writer, value);
+}
+
+void
+conf_json_writer_member_time(ConfJsonWriter *writer, const char *key, int64_t wall_ms)
+{
+    char time[CONF_TIME_TEXT_SIZE];
+    if (wall_ms == 0)
+        return;
+    conf_clock_format(wall_ms, time);
+    conf_json_writer_member_string(writer, key, time);
 }
 
 void

@@ -34,6 +34,8 @@ void conf_json_writer_tree(ConfJsonWriter *writer, const ConfJson *value);
 void conf_json_writer_raw(ConfJsonWriter *writer, ConfSlice json);
 /* key and value at once */
 void conf_json_writer_member_string(ConfJsonWriter *writer, const char *key, const char *value);
+/* As RFC 3339 in UTC with milliseconds; 0: there is none, and nothing is written. */
+void conf_json_writer_member_time(ConfJsonWriter *writer, const char *key, int64_t wall_ms);
 void conf_json_writer_member_slice(ConfJsonWriter *writer, const char *key, ConfSlice value);
 void conf_json_writer_member_integer(ConfJsonWriter *writer, const char *key, int64_t value);
 void conf_json_writer_member_boolean(ConfJsonWriter *writer, const char *key, bool value);

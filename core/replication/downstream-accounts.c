@@ -15,7 +15,6 @@ static void write_answer(const ConfReplica *replica, uint64_t since, const char 
 static void write_account(const ConfReplica *replica, const ConfAccountReport *report,
                           ConfJsonWriter *writer);
 static void write_forced(const ConfReplica *replica, const ConfAccountReport *report, ConfJsonWriter *writer);
-static void write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms);
 static const ConfObject *object_of(const ConfReplica *replica, ConfKey key);
 static int64_t time_of(const ConfJson *item, const char *member);
 static bool is_set(const ConfJson *item, const char *member);
@@ -174,12 +173,12 @@ write_account(const ConfReplica *replica, const ConfAccountReport *report, ConfJ
         return;
     conf_json_writer_begin_object(writer);
     conf_json_writer_member_integer(writer, "dbid", report->key.dbid);
-    write_time(writer, "lastLogin", report->last_login_ms);
-    write_time(writer, "lockedUntil", report->locked_until_ms);
+    conf_json_writer_member_time(writer, "lastLogin", report->last_login_ms);
+    conf_json_writer_member_time(writer, "lockedUntil", report->locked_until_ms);
     if (report->wrong > 0 && replica->secrets) {
         conf_json_writer_member_integer(writer, "wrong", report->wrong);
-        write_time(writer, "wrongSince", report->wrong_since_ms);
-        write_time(writer, "wrongAt", report->wrong_at_ms);
+        conf_json_writer_member_time(writer, "wrongSince", report->wrong_since_ms);
+        conf_json_writer_member_time(writer, "wrongAt", report->wrong_at_ms);
     }
     conf_json_writer_end_object(writer);
 }
@@ -193,18 +192,8 @@ write_forced(const ConfReplica *replica, const ConfAccountReport *report, ConfJs
     conf_json_writer_member_string(writer, "type",
                                    report->key.type == CONF_TYPE_PERSON ? "person" : "tenant");
     conf_json_writer_member_integer(writer, "dbid", report->key.dbid);
-    write_time(writer, "since", report->forced_ms);
+    conf_json_writer_member_time(writer, "since", report->forced_ms);
     conf_json_writer_end_object(writer);
-}
-
-static void
-write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms)
-{
-    char time[CONF_TIME_TEXT_SIZE];
-    if (time_ms == 0)
-        return;
-    conf_clock_format(time_ms, time);
-    conf_json_writer_member_string(writer, member, time);
 }
 
 /* NULL: there is none, or none for this replica. */

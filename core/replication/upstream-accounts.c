@@ -12,7 +12,6 @@ enum { EXCHANGE_MS = 1000, AGAIN_MS = 10, ANSWER_MS = 60000 };
 
 static void exchange(void *data);
 static bool write_reports(ConfAccounts *accounts, ConfJsonWriter *writer);
-static void write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms);
 static void answered(ConfSlice result, ConfSlice error, void *data);
 static bool knows_no_such_method(ConfUpstream *upstream, ConfSlice error);
 static void take_account(ConfAccounts *accounts, const ConfJson *item);
@@ -98,28 +97,18 @@ write_reports(ConfAccounts *accounts, ConfJsonWriter *writer)
         const ConfAccountReport *report = &reports[i];
         conf_json_writer_begin_object(writer);
         conf_json_writer_member_integer(writer, "dbid", report->key.dbid);
-        write_time(writer, "lastLogin", report->last_login_ms);
-        write_time(writer, "right", report->right_ms);
+        conf_json_writer_member_time(writer, "lastLogin", report->last_login_ms);
+        conf_json_writer_member_time(writer, "right", report->right_ms);
         if (report->wrong > 0)
             conf_json_writer_member_integer(writer, "wrong", report->wrong);
         if (report->locked)
             conf_json_writer_member_boolean(writer, "locked", true);
         if (report->wrong > 0 || report->locked)
-            write_time(writer, "wrongAt", report->wrong_at_ms);
+            conf_json_writer_member_time(writer, "wrongAt", report->wrong_at_ms);
         conf_json_writer_end_object(writer);
     }
     conf_json_writer_end_array(writer);
     return count == CONF_ACCOUNTS_A_TIME;
-}
-
-static void
-write_time(ConfJsonWriter *writer, const char *member, int64_t time_ms)
-{
-    char time[CONF_TIME_TEXT_SIZE];
-    if (time_ms == 0)
-        return;
-    conf_clock_format(time_ms, time);
-    conf_json_writer_member_string(writer, member, time);
 }
 
 static void

@@ -1,5 +1,4 @@
 /* login-session.c - the session that a log-in gets, if its account may have one; and what is told of it. */
-#include "base/clock.h"
 #include "session/login-private.h"
 
 static bool displace(ConfLogin *login, ConfKey application, ConfRpcError *error);
@@ -165,15 +164,8 @@ write_account(ConfSession *session, ConfJsonWriter *writer)
     int64_t last = conf_accounts_last_login(conf_access_accounts(sessions->access), key);
     int64_t end =
         session->person.dbid != 0 && account != NULL ? conf_rules_password_end(sessions, account) : 0;
-    char time[CONF_TIME_TEXT_SIZE];
-    if (last != 0) {
-        conf_clock_format(last, time);
-        conf_json_writer_member_string(writer, "lastLogin", time);
-    }
-    if (end != 0) {
-        conf_clock_format(end, time);
-        conf_json_writer_member_string(writer, "passwordExpires", time);
-    }
+    conf_json_writer_member_time(writer, "lastLogin", last);
+    conf_json_writer_member_time(writer, "passwordExpires", end);
     if (session->must_change)
         conf_json_writer_member_boolean(writer, "mustChangePassword", true);
     conf_json_writer_end_object(writer);

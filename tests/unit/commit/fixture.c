@@ -353,3 +353,26 @@ result_free(Result *result)
     g_array_unref(result->results);
     g_free(result);
 }
+
+const ConfChange *
+result_only_change(const Result *result)
+{
+    g_assert_cmpint(result->code, ==, 0);
+    g_assert_nonnull(result->commit);
+    g_assert_cmpuint(result->commit->change_count, ==, 1);
+    return &result->commit->changes[0];
+}
+
+const ConfOperationResult *
+result_nth(const Result *result, unsigned index)
+{
+    g_assert_cmpuint(index, <, result->results->len);
+    return &g_array_index(result->results, ConfOperationResult, index);
+}
+
+void
+fixture_assert_has(const char *text, const char *part)
+{
+    if (text == NULL || strstr(text, part) == NULL)
+        g_error("%s lacks %s", text, part);
+}

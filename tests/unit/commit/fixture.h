@@ -28,6 +28,9 @@ typedef struct {
 } Result;
 void result_free(Result *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Result, result_free)
+/* Of a transaction that went well and did one thing. */
+const ConfChange *result_only_change(const Result *result);
+const ConfOperationResult *result_nth(const Result *result, unsigned index);
 
 struct Fixture {
     ConfStore *store;
@@ -74,3 +77,5 @@ Result *fixture_run(Fixture *fixture, const char *who, const char *text);
 int64_t fixture_make(Fixture *fixture, const char *name, const char *object);
 const ConfObject *fixture_object(Fixture *fixture, const char *type, const char *name);
 const char *fixture_body(Fixture *fixture, const char *type, const char *name);
+/* `text` may be NULL, which has nothing. */
+void fixture_assert_has(const char *text, const char *part);

@@ -6,33 +6,10 @@
 
 #include "base/id.h"
 
-static const ConfChange *
-only_change(const Result *result)
-{
-    g_assert_cmpint(result->code, ==, 0);
-    g_assert_nonnull(result->commit);
-    g_assert_cmpuint(result->commit->change_count, ==, 1);
-    return &result->commit->changes[0];
-}
-
-static const ConfOperationResult *
-nth_result(const Result *result, unsigned index)
-{
-    g_assert_cmpuint(index, <, result->results->len);
-    return &g_array_index(result->results, ConfOperationResult, index);
-}
-
 static int64_t
 present_revision(Fixture *fixture)
 {
     return conf_store_position(fixture->store)->revision;
-}
-
-static void
-assert_has(const char *text, const char *part)
-{
-    if (text == NULL || strstr(text, part) == NULL)
-        g_error("%s lacks %s", text, part);
 }
 
 static void
@@ -60,7 +37,7 @@ test_tenant_brings_root_folders(void)
     }
     g_assert_nonnull(conf_state_root_folder(conf_store_state(fixture->store), tenant, CONF_TYPE_HOST));
     g_assert_cmpuint(result->results->len, ==, 1);
-    g_assert_cmpint(nth_result(result, 0)->key.dbid, ==, tenant);
+    g_assert_cmpint(result_nth(result, 0)->key.dbid, ==, tenant);
 }
 
 static void
@@ -93,7 +70,7 @@ test_there_and_back_is_nothing(void)
     g_assert_cmpint(back->code, ==, 0);
     g_assert_null(back->commit);
     g_assert_true(fixture_object(fixture, "host", "h1") == h1);
-    g_assert_cmpint(nth_result(back, 0)->revision, ==, h1->revision);
+    g_assert_cmpint(result_nth(back, 0)->revision, ==, h1->revision);
 
     g_autoptr(Result) same =
         fixture_run(fixture, "default", "{'op':'update','type':'host','dbid':@h1@,'patch':{'name':'h1'}}");
@@ -110,7 +87,7 @@ test_several_operations_one_change(void)
         fixture_run(fixture, "default",
                     "[{'op':'update','type':'host','dbid':@h1@,'patch':{'address':'x'}},"
                     "{'op':'update','type':'host','dbid':@h1@,'patch':{'lcaPort':5}}]");
-    const ConfChange *change = only_change(updates);
+    const ConfChange *change = result_only_change(updates);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_UPDATE);
     g_assert_cmpstr(change->difference->data, ==, "\"patch\":{\"address\":\"x\",\"lcaPort\":5}");
     g_assert_cmpint(change->after->revision, ==, updates->revision);
@@ -119,15 +96,15 @@ test_several_operations_one_change(void)
         fixture_run(fixture, "default",
                     "[{'op':'create','object':{'type':'host','name':'n'}},"
                     "{'op':'update','type':'host','dbid':{'$created':0},'patch':{'address':'y'}}]");
-    change = only_change(created);
+    change = result_only_change(created);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_CREATE);
-    assert_has(change->after->body->data, "\"address\":\"y\"");
+    fixture_assert_has(change->after->body->data, "\"address\":\"y\"");
 
     g_autoptr(Result) deleted =
         fixture_run(fixture, "default",
                     "[{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'z'}},"
                     "{'op':'delete','type':'host','dbid':@h3@}]");
-    change = only_change(deleted);
+    change = result_only_change(deleted);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_DELETE);
     g_assert_null(strstr(change->before->body->data, "address"));
     g_assert_null(change->after);
@@ -205,7 +182,7 @@ test_cascade(void)
     const ConfObject *cleared = result->commit->changes[0].after;
     g_assert_null(strstr(cleared->body->data, "watched"));
     g_autofree char *left = fixture_expand(fixture, "\"hosts\":[@h2@]");
-    assert_has(cleared->body->data, left);
+    fixture_assert_has(cleared->body->data, left);
 }
 
 static void
@@ -227,7 +204,7 @@ test_referrers_told(void)
     for (const char *p = refused->data; (p = strstr(p, "\"dbid\":")) != NULL; p++)
         told++;
     g_assert_cmpuint(told, ==, 100);
-    assert_has(refused->data, "\"others\":true");
+    fixture_assert_has(refused->data, "\"others\":true");
 
     /* Who refers to it is not told to whom it is not visible, but that somebody does. */
     g_autoptr(Result) hidden = fixture_run(
@@ -235,8 +212,8 @@ test_referrers_told(void)
     g_assert_cmpint(hidden->code, ==, 0);
     g_autoptr(Result) secret = fixture_run(fixture, "anna", "{'op':'delete','type':'host','dbid':@h1@}");
     g_assert_cmpint(secret->code, ==, CONF_RPC_REFERRED_TO);
-    assert_has(secret->data, "\"referrers\":[]");
-    assert_has(secret->data, "\"others\":true");
+    fixture_assert_has(secret->data, "\"referrers\":[]");
+    fixture_assert_has(secret->data, "\"others\":true");
 }
 
 static void
@@ -263,9 +240,9 @@ test_secrets(void)
     }
     /* The first shows, as secretSet; the second is told to replicas alone, so the body keeps its revision;
      * the third is none. */
-    g_assert_cmpint(only_change(results[0])->kind, ==, CONF_CHANGE_UPDATE);
-    assert_has(results[0]->commit->changes[0].difference->data, "\"secretSet\":true");
-    g_assert_cmpint(only_change(results[1])->kind, ==, CONF_CHANGE_SECRET);
+    g_assert_cmpint(result_only_change(results[0])->kind, ==, CONF_CHANGE_UPDATE);
+    fixture_assert_has(results[0]->commit->changes[0].difference->data, "\"secretSet\":true");
+    g_assert_cmpint(result_only_change(results[1])->kind, ==, CONF_CHANGE_SECRET);
     g_assert_cmpint(fixture_object(fixture, "application", "a2")->revision, ==, shown);
     g_assert_cmpint(shown, ==, results[0]->revision);
     g_assert_null(results[2]->commit);
@@ -289,8 +266,8 @@ test_secrets(void)
     conf_transaction_set_author(transaction, author, author, (ConfKey){0}, NULL);
     g_autoptr(Result) own = fixture_submit_transaction(fixture, transaction);
     fixture_wait(own);
-    assert_has(only_change(own)->difference->data, "\"passwordSet\":true");
-    assert_has(own->commit->changes[0].difference->data, "\"mustChangePassword\":true");
+    fixture_assert_has(result_only_change(own)->difference->data, "\"passwordSet\":true");
+    fixture_assert_has(own->commit->changes[0].difference->data, "\"mustChangePassword\":true");
 }
 
 static void
@@ -310,7 +287,7 @@ test_dry_run(void)
     g_assert_nonnull(fixture_object(fixture, "application", "a1"));
     g_autoptr(Result) wet = fixture_run(fixture, "default", text);
     g_assert_cmpint(wet->revision, ==, before + 1);
-    g_assert_cmpint(nth_result(wet, 0)->key.dbid, ==, nth_result(dry, 0)->key.dbid);
+    g_assert_cmpint(result_nth(wet, 0)->key.dbid, ==, result_nth(dry, 0)->key.dbid);
 }
 
 static void
@@ -324,7 +301,7 @@ test_if_revision_within_transaction(void)
         ",'patch':{'lcaPort':1}}]",
         revision, revision);
     g_autoptr(Result) result = fixture_run(fixture, "default", text);
-    g_assert_cmpint(only_change(result)->kind, ==, CONF_CHANGE_UPDATE);
+    g_assert_cmpint(result_only_change(result)->kind, ==, CONF_CHANGE_UPDATE);
 }
 
 static void
@@ -333,7 +310,7 @@ assert_limit(Fixture *fixture, const char *text, int64_t number)
     g_autoptr(Result) result = fixture_run(fixture, "default", text);
     g_autofree char *wanted = g_strdup_printf("\"operations\":%" G_GINT64_FORMAT ",", number);
     g_assert_cmpint(result->code, ==, CONF_RPC_LIMIT);
-    assert_has(result->data, wanted);
+    fixture_assert_has(result->data, wanted);
 }
 
 static void
@@ -402,7 +379,7 @@ test_nesting(void)
     g_autoptr(Result) deeper = fixture_run(
         fixture, "default", "{'op':'create','object':{'type':'folder','name':'deep','folder':@deepest@}}");
     g_assert_cmpint(deeper->code, ==, CONF_RPC_INVALID_PARAMS);
-    assert_has(deeper->data, "/object/folder");
+    fixture_assert_has(deeper->data, "/object/folder");
     g_autoptr(Result) host = fixture_run(
         fixture, "default", "{'op':'create','object':{'type':'host','name':'deep','folder':@deepest@}}");
     g_assert_cmpint(host->code, ==, 0);
@@ -416,7 +393,7 @@ test_nesting(void)
     g_autoptr(Result) refused = fixture_run(
         fixture, "default", "{'op':'update','type':'folder','dbid':@emea@,'patch':{'folder':@depth31@}}");
     g_assert_cmpint(refused->code, ==, CONF_RPC_INVALID_PARAMS);
-    assert_has(refused->data, "/patch/folder");
+    fixture_assert_has(refused->data, "/patch/folder");
     g_autoptr(Result) fits = fixture_run(
         fixture, "default", "{'op':'update','type':'folder','dbid':@inner@,'patch':{'folder':@depth31@}}");
     g_assert_cmpint(fits->code, ==, 0);
@@ -434,13 +411,13 @@ test_created_defaults(void)
     /* carl's own tenant, which he cannot read; its root folder. */
     g_autoptr(Result) made =
         fixture_run(fixture, "carl", "{'op':'create','object':{'type':'host','name':'h1'}}");
-    const ConfObject *host = only_change(made)->after;
+    const ConfObject *host = result_only_change(made)->after;
     g_assert_cmpint(host->tenant, ==, fixture_object(fixture, "tenant", "acme")->dbid);
     g_assert_cmpint(host->folder, ==, fixture_object(fixture, "folder", "acme Hosts")->dbid);
     /* The folder's tenant goes before the creator's; a folder holds what the one above it holds. */
     g_autoptr(Result) folder = fixture_run(
         fixture, "default", "{'op':'create','object':{'type':'folder','name':'f','folder':@acme Hosts@}}");
-    const ConfObject *made_folder = only_change(folder)->after;
+    const ConfObject *made_folder = result_only_change(folder)->after;
     g_assert_cmpint(made_folder->tenant, ==, host->tenant);
     g_autofree char *holds = conf_object_get_string(made_folder, "holds");
     g_assert_cmpstr(holds, ==, "host");

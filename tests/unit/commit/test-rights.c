@@ -1,31 +1,6 @@
 /* test-rights.c - who may what in a transaction, and what becomes of lists of rights. */
 #include "fixture.h"
 
-#include <string.h>
-
-static const ConfChange *
-only_change(const Result *result)
-{
-    g_assert_cmpint(result->code, ==, 0);
-    g_assert_nonnull(result->commit);
-    g_assert_cmpuint(result->commit->change_count, ==, 1);
-    return &result->commit->changes[0];
-}
-
-static const ConfOperationResult *
-nth_result(const Result *result, unsigned index)
-{
-    g_assert_cmpuint(index, <, result->results->len);
-    return &g_array_index(result->results, ConfOperationResult, index);
-}
-
-static void
-assert_has(const char *text, const char *part)
-{
-    if (text == NULL || strstr(text, part) == NULL)
-        g_error("%s lacks %s", text, part);
-}
-
 static void
 test_permission_only(void)
 {
@@ -36,12 +11,12 @@ test_permission_only(void)
     g_autoptr(Result) result = fixture_run(fixture, "default",
                                            "{'op':'permission','type':'host','dbid':@h1@,'grant':["
                                            "{'account':{'type':'person','dbid':@carl@},'rights':['read']}]}");
-    const ConfChange *change = only_change(result);
+    const ConfChange *change = result_only_change(result);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_PERMISSION);
     g_assert_cmpint(change->after->revision, ==, revision);
     g_assert_true(change->after->body == change->before->body);
     g_assert_cmpint(change->after->acl_revision, ==, result->revision);
-    g_assert_cmpint(nth_result(result, 0)->revision, ==, result->revision);
+    g_assert_cmpint(result_nth(result, 0)->revision, ==, result->revision);
     g_assert_cmpuint(change->after->acl->count, ==, inherited->count + 1);
     for (unsigned i = 0; i < inherited->count; i++)
         g_assert_cmpuint(conf_acl_lookup(change->after->acl, inherited->entries[i].account), ==,
@@ -74,12 +49,12 @@ test_permission_nothing_while_inheriting(void)
         fixture, "default", "{'op':'permission','type':'host','dbid':@h2@,'ifRevision':1,'entries':[]}");
     g_assert_cmpint(stale->code, ==, CONF_RPC_CHANGED);
     g_autofree char *wanted = g_strdup_printf("\"revision\":%" G_GINT64_FORMAT, list_revision);
-    assert_has(stale->data, wanted);
+    fixture_assert_has(stale->data, wanted);
     g_autofree char *right = g_strdup_printf(
         "{'op':'permission','type':'host','dbid':@h2@,'ifRevision':%" G_GINT64_FORMAT ",'entries':[]}",
         list_revision);
     g_autoptr(Result) fresh = fixture_run(fixture, "default", right);
-    g_assert_cmpint(only_change(fresh)->kind, ==, CONF_CHANGE_PERMISSION);
+    g_assert_cmpint(result_only_change(fresh)->kind, ==, CONF_CHANGE_PERMISSION);
     g_assert_cmpuint(fixture_object(fixture, "host", "h2")->acl->count, ==, 0);
 }
 
@@ -147,7 +122,7 @@ test_update_and_permission_together(void)
         fixture_run(fixture, "default",
                     "[{'op':'permission','type':'host','dbid':@h3@,'inherit':true},"
                     "{'op':'update','type':'host','dbid':@h3@,'patch':{'address':'x'}}]");
-    const ConfChange *change = only_change(result);
+    const ConfChange *change = result_only_change(result);
     g_assert_cmpint(change->kind, ==, CONF_CHANGE_UPDATE);
     g_assert_nonnull(change->before->acl);
     g_assert_null(change->after->acl);
@@ -159,7 +134,7 @@ test_update_and_permission_together(void)
                     "{'op':'permission','type':'folder','dbid':@emea@,'grant':[{'account':"
                     "{'type':'person','dbid':@anna@},'rights':['read','create','change','delete']}]},"
                     "{'op':'update','type':'folder','dbid':@emea@,'patch':{'class':'site'}}]");
-    change = only_change(second);
+    change = result_only_change(second);
     g_assert_true(change->after->acl == change->before->acl);
     g_assert_cmpint(change->after->acl_revision, ==, list_revision);
 }
