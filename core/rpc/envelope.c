@@ -110,7 +110,8 @@ static bool
 is_whole(ConfSlice number)
 {
     for (size_t i = 0; i < number.size; i++) {
-        if (strchr(".eE", number.data[i]) != NULL)
+        char c = number.data[i];
+        if (c == '.' || c == 'e' || c == 'E')
             return false;
     }
     return number.size <= CONF_ENVELOPE_ID_MAX;
